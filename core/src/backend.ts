@@ -1,0 +1,34 @@
+import type { Adapter } from "./adapter.ts";
+import type { Secret } from "./config/secret.ts";
+import type { Transport } from "./transport/transport.ts";
+
+/** Limits of one attempt, in milliseconds. 0 switches a limit off. */
+export interface Timeouts {
+  /** DNS, TCP and TLS. */
+  connectMs: number;
+  /** To the response headers. */
+  firstByteMs: number;
+  /** Streams: to the first content event. */
+  firstTokenMs: number;
+  /** Between two chunks of a body. */
+  idleMs: number;
+  /** One whole attempt, up to the commit point for streams. */
+  attemptMs: number;
+  /** The whole request, queueing and every attempt included, up to the commit point for streams. */
+  totalMs: number;
+  /** A stream after its commit point. */
+  maxStreamMs: number;
+}
+
+/** A configured upstream server or provider account. */
+export interface Backend {
+  readonly name: string;
+  readonly adapter: Adapter;
+  /** The adapter's own options, checked, defaults applied. */
+  readonly options: Record<string, unknown>;
+  readonly baseURL: URL;
+  readonly apiKey?: Secret;
+  readonly weight: number;
+  readonly timeouts: Timeouts;
+  readonly transport: Transport;
+}

@@ -1,0 +1,14 @@
+import type { JsonObject } from "../operation.ts";
+
+/** The client's body. Immutable: a change makes a new one, and only the changed fields are written anew. */
+export interface RequestBody {
+  readonly kind: "json" | "multipart" | "none";
+  /** JSON bodies: parsed once. Multipart: the text fields by name, as far as they came before the first file. */
+  readonly json: JsonObject;
+  /** The body can be sent again: all of it is at hand, in memory or in a spool file. */
+  readonly replayable: boolean;
+  /** Bytes as they go upstream, when they are at hand. */
+  readonly bytes: Uint8Array | undefined;
+  /** A copy with top-level fields set, or removed by `undefined`. All other bytes stay as they came. */
+  with(fields: JsonObject): RequestBody;
+}

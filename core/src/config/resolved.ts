@@ -1,0 +1,115 @@
+import type { Adapter } from "../adapter.ts";
+import type { Timeouts } from "../backend.ts";
+import type { OperationName } from "../operation.ts";
+import type { Plugin } from "../plugin.ts";
+import type { Secret } from "./secret.ts";
+
+/** A config after loading, merging, environment overrides, defaults and every check: what a gateway is built from. */
+export interface ResolvedConfig {
+  /** The config file; absent when built in code. */
+  readonly file?: string;
+  /** Folder that relative paths of the config mean. */
+  readonly dir: string;
+  readonly server: ServerConfig;
+  readonly state: StateConfig;
+  readonly log: LogConfig;
+  readonly backends: readonly ResolvedBackend[];
+  readonly models: readonly ResolvedModel[];
+  /** Model of requests that name none, by operation. */
+  readonly defaultModels: Readonly<Partial<Record<OperationName, string>>>;
+  /** `totalMs` and `maxStreamMs` of the request as a whole. */
+  readonly timeouts: Timeouts;
+  readonly plugins: readonly ResolvedPlugin[];
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly workers: number;
+  /** Addresses or CIDR ranges of proxies whose forwarding headers are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly limits: ServerLimits;
+  /** After SIGTERM: readiness fails while connections are still accepted. */
+  readonly preStopDelayMs: number;
+  /** After that: how long running requests may take. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface ServerLimits {
+  /** JSON bodies, in bytes. */
+  readonly jsonBytes: number;
+  readonly jsonDepth: number;
+  /** Values, keys included, in one JSON body. */
+  readonly jsonValues: number;
+  /** One part of a multipart body, in bytes. */
+  readonly partBytes: number;
+  readonly parts: number;
+  readonly partHeaderBytes: number;
+  /** Request line and headers together, in bytes. */
+  readonly headerBytes: number;
+  readonly urlBytes: number;
+  /** To the end of the request headers. */
+  readonly headersTimeoutMs: number;
+  /** To the end of a JSON body; uploads need 1 KiB/s instead. */
+  readonly bodyTimeoutMs: number;
+  readonly keepAliveMs: number;
+  /** A client that takes nothing for so long is cut off. */
+  readonly writeTimeoutMs: number;
+  /** 0: unlimited. */
+  readonly maxConnections: number;
+  /** A whole (not streamed) upstream reply held in memory, in bytes. */
+  readonly replyBytes: number;
+}
+
+export type StateConfig =
+  | { readonly driver: "memory"; readonly maxKeys?: number }
+  | { readonly driver: "file"; readonly dir: string; readonly flushMs?: number }
+  | {
+      readonly driver: "redis";
+      readonly url: string | Secret;
+      readonly prefix?: string;
+      readonly timeoutMs?: number;
+      readonly cluster?: boolean;
+    };
+
+export interface LogConfig {
+  readonly level: "debug" | "info" | "warn" | "error" | "silent";
+  /** `auto`: pretty on a terminal, JSON lines otherwise. */
+  readonly format: "auto" | "pretty" | "json";
+  /** One line a request. */
+  readonly requests: boolean;
+}
+
+export interface ResolvedBackend {
+  readonly name: string;
+  readonly adapter: Adapter;
+  readonly options: Record<string, unknown>;
+  readonly baseURL: URL;
+  readonly apiKey?: Secret;
+  readonly weight: number;
+  /** Names at the backend. */
+  readonly models: readonly string[];
+  readonly timeouts: Timeouts;
+  /** Most connections open at once. */
+  readonly connections: number;
+}
+
+export interface ResolvedModel {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly targets: readonly { readonly backend: string; readonly model: string; readonly weight: number }[];
+}
+
+/** When a part of the chain runs. A list means "one of these"; both given means both. */
+export interface Condition {
+  readonly operations?: readonly OperationName[];
+  readonly models?: readonly string[];
+}
+
+export interface ResolvedPlugin {
+  readonly plugin: Plugin;
+  /** Checked, defaults applied. */
+  readonly options: unknown;
+  /** Conditions of every `when()` around it, outermost first. */
+  readonly conditions: readonly Condition[];
+}

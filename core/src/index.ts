@@ -1,0 +1,61 @@
+export type { Attempt, Outcome, Usage } from "./attempt.ts";
+export type { Backend, Timeouts } from "./backend.ts";
+export { defineAdapter, UnsupportedField } from "./adapter.ts";
+export type {
+  Adapter,
+  AdapterRegistry,
+  ListedModel,
+  MappedRequest,
+  MappingInfo,
+  OperationMapping,
+  StreamMapping,
+} from "./adapter.ts";
+export type { RequestBody } from "./body/request-body.ts";
+export type { Middleware, Next } from "./chain.ts";
+export { env, isSecret, revealSecret } from "./config/secret.ts";
+export type { Secret } from "./config/secret.ts";
+export type {
+  AttemptScope,
+  Context,
+  ContextVars,
+  DownstreamRequest,
+  Finished,
+  Principal,
+} from "./context.ts";
+export { ERROR_CODES, GatewayError, isGatewayError, toGatewayError } from "./errors.ts";
+export type { ErrorCode, GatewayErrorOptions, UpstreamFailure } from "./errors.ts";
+export type { Logger } from "./log.ts";
+export { defineOperation } from "./operation.ts";
+export type {
+  Dialect,
+  FieldFault,
+  JsonObject,
+  Operation,
+  OperationName,
+  OperationNames,
+  StreamRules,
+} from "./operation.ts";
+export { defineGatewayPlugin } from "./plugin.ts";
+export type {
+  ChainFact,
+  GatewayHost,
+  GatewayPluginFactory,
+  Plugin,
+  PluginDefinition,
+  PluginInstance,
+} from "./plugin.ts";
+export { discardReply, isBodyStream } from "./reply.ts";
+export type { BodySink, BodyStream, Reply } from "./reply.ts";
+export type { StandardSchemaV1 } from "./standard-schema.ts";
+export { defineAtomicOp, StateUnavailable } from "./state/state.ts";
+export type { AtomicOp, AtomicRecord, AtomicStep, State } from "./state/state.ts";
+export { isEventStream, toStreamEvent } from "./stream/event-stream.ts";
+export type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./stream/event-stream.ts";
+export type { Target } from "./target.ts";
+export type {
+  Transport,
+  TransportCall,
+  TransportFailure,
+  TransportHandler,
+  TransportRequest,
+} from "./transport/transport.ts";

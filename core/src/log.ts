@@ -1,0 +1,7 @@
+/** The part of consola that core and plugins use. Fields go into the JSON line; prompts and secrets never do. */
+export interface Logger {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}

@@ -1,0 +1,87 @@
+import { brand } from "./brand.ts";
+import type { Usage } from "./attempt.ts";
+import type { GatewayError } from "./errors.ts";
+
+/** Names of the operations of core; front doors of plugins add their own by augmenting `OperationNames`. */
+export interface OperationNames {
+  chat: true;
+  completions: true;
+  responses: true;
+  embeddings: true;
+  rerank: true;
+  speech: true;
+  transcription: true;
+  translation: true;
+  imageGeneration: true;
+  imageEdit: true;
+  imageVariation: true;
+  moderation: true;
+  models: true;
+}
+export type OperationName = keyof OperationNames;
+
+/** A JSON object as a client sent it: unknown fields are kept, never required away. */
+export type JsonObject = Record<string, unknown>;
+
+/** Why a body is refused, with the field at fault. */
+export interface FieldFault {
+  param: string;
+  /** `missing_parameter` when absent, else `invalid_request`. */
+  missing?: boolean;
+  message: string;
+}
+
+/** How the stream of an operation is read. All functions are pure and get the parsed `data` of one event. */
+export interface StreamRules {
+  /** True once the event carries something that the user sees: from here on nothing is retried. */
+  isContent(json: JsonObject, type?: string): boolean;
+  /** True when the event says that the answer is whole, e.g. by a finish reason. */
+  isFinish(json: JsonObject, type?: string): boolean;
+  /** The upstream's error, when the event reports one. */
+  error?(json: JsonObject, type?: string): { message: string; code?: string; status?: number } | undefined;
+  usage?(json: JsonObject, type?: string): Usage | undefined;
+  /** The `data` that closes a whole stream, e.g. `[DONE]`; null where the dialect has none. */
+  terminator: string | null;
+}
+
+/** How errors and events look in one client dialect. */
+export interface Dialect {
+  readonly name: string;
+  /** The body of an error reply; core adds status and headers. */
+  errorBody(error: GatewayError, requestId: string): string;
+  /** The event that ends a broken stream, complete with its blank line. */
+  errorEvent(error: GatewayError, requestId: string): string;
+}
+
+/**
+ * What a client can ask for: one small object. Core serves the OpenAI ones; a plugin contributes other front doors
+ * by `operations` of its setup. The chain runs the same for all.
+ */
+export interface Operation {
+  readonly name: OperationName;
+  readonly method: "GET" | "POST";
+  /** First path is the canonical one. `/**` at the end matches the rest. */
+  readonly paths: readonly string[];
+  readonly dialect: Dialect;
+  /** `none`: nothing is read. */
+  readonly body: "json" | "multipart" | "none";
+  /** `json` is read whole and checked; `binary` flows through. Either may also come as an event stream. */
+  readonly reply: "json" | "binary";
+  /** The request may go out again after a failure (RFC 9110, section 9.2.2, and `docs/design.md`). */
+  readonly replaySafe: boolean;
+  /** True when this request asks for an event stream. Absent: the operation has none. */
+  wantsStream?(body: JsonObject): boolean;
+  /** True for operations whose backends may ignore the stream flag and answer JSON. */
+  readonly streamOptional?: boolean;
+  readonly stream?: StreamRules;
+  /** Checks the fields that core and plugins rely on; `model` is checked for all operations. */
+  validate?(body: JsonObject): FieldFault | undefined;
+  /** Usage of a whole JSON reply. */
+  usage?(reply: JsonObject): Usage | undefined;
+  /** Brings every backend's reply into the one shape that the operation promises. */
+  normalizeReply?(reply: JsonObject, request: JsonObject): JsonObject;
+}
+
+export function defineOperation(operation: Operation): Operation {
+  return brand("operation", operation);
+}

@@ -1,0 +1,94 @@
+import type { H3 } from "h3";
+import { brand } from "./brand.ts";
+import type { Middleware } from "./chain.ts";
+import type { Logger } from "./log.ts";
+import type { Operation, OperationName } from "./operation.ts";
+import type { StandardSchemaV1 } from "./standard-schema.ts";
+import type { State } from "./state/state.ts";
+import type { Backend } from "./backend.ts";
+import type { Target } from "./target.ts";
+
+/** What a middleware may need before it and give to those after it. Core itself gives `body`, `model`, `candidates`. */
+export interface ChainFacts {
+  body: true;
+  model: true;
+  candidates: true;
+  principal: true;
+  target: true;
+}
+export type ChainFact = keyof ChainFacts;
+
+/** What a plugin sees of the gateway it is set up in. */
+export interface GatewayHost {
+  /** State prefixed by the plugin's name. */
+  readonly state: State;
+  readonly log: Logger;
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** Every target, by id. */
+  readonly targets: ReadonlyMap<string, Target>;
+  readonly operations: ReadonlyMap<OperationName, Operation>;
+  /** Processes that share the load, this one included. */
+  readonly workers: number;
+  /** Random numbers in [0, 1); tests seed it. */
+  random(): number;
+  /** Monotonic milliseconds; tests drive it. */
+  now(): number;
+}
+
+/** What `setup` returns. */
+export interface PluginInstance {
+  middleware?: Middleware;
+  /** Front doors that the plugin adds. */
+  operations?: readonly Operation[];
+  /** Adds HTTP routes beside the operations. */
+  routes?(app: H3): void;
+  /** Closes what `setup` opened. Runs after the last request of the snapshot, and after a failed start. */
+  close?(): void | Promise<void>;
+}
+
+export interface PluginDefinition<Schema extends StandardSchemaV1> {
+  readonly name: string;
+  /** Checks, types and documents the options. Unknown keys are to be refused (`v.strictObject`). */
+  readonly options: Schema;
+  /** Facts that must be given before this plugin in the list. */
+  readonly needs?: readonly ChainFact[];
+  /** Facts that this plugin gives to those after it. */
+  readonly gives?: readonly ChainFact[];
+  /** Decides on headers alone: listed first, it refuses before a byte of the body is read. */
+  readonly headersOnly?: boolean;
+  /** How the middleware treats streams: bytes untouched, event by event, or whole. Default `observe`. */
+  readonly streams?: "observe" | "transform" | "buffer";
+  /** Promises exact counts, so that with several workers memory and file state are refused. */
+  readonly exact?: boolean | ((options: StandardSchemaV1.InferOutput<Schema>) => boolean);
+  setup(
+    options: StandardSchemaV1.InferOutput<Schema>,
+    gateway: GatewayHost,
+  ): PluginInstance | Promise<PluginInstance>;
+}
+
+/** An entry of `plugins`: a definition with its options, not yet checked. */
+export interface Plugin {
+  readonly name: string;
+  readonly definition: PluginDefinition<StandardSchemaV1>;
+  readonly options: unknown;
+}
+
+/** The options argument may be left out exactly when the schema accepts `undefined` or `{}` alone. */
+export type GatewayPluginFactory<Schema extends StandardSchemaV1> = (
+  ...options: object extends StandardSchemaV1.InferInput<Schema>
+    ? [options?: StandardSchemaV1.InferInput<Schema>]
+    : [options: StandardSchemaV1.InferInput<Schema>]
+) => Plugin;
+
+/** Makes a plugin: a factory that is called in the `plugins` list of a config. */
+export function defineGatewayPlugin<Schema extends StandardSchemaV1>(
+  definition: PluginDefinition<Schema>,
+): GatewayPluginFactory<Schema> {
+  const factory = (options: unknown = {}): Plugin =>
+    brand("plugin", {
+      name: definition.name,
+      definition: definition as unknown as PluginDefinition<StandardSchemaV1>,
+      options,
+    });
+  return Object.assign(factory, { definition }) as unknown as GatewayPluginFactory<Schema>;
+}

@@ -1,0 +1,42 @@
+/** What is sent to a backend. */
+export interface TransportRequest {
+  method: string;
+  /** Path and query, as the backend sees it. */
+  path: string;
+  /** Flat list: name, value, name, value. */
+  headers: string[];
+  body: Uint8Array | string | AsyncIterable<Uint8Array> | null;
+}
+
+/** Why a call failed below HTTP. `sent` is false only when the backend certainly saw nothing of the request. */
+export interface TransportFailure {
+  kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed";
+  sent: boolean;
+  cause: unknown;
+}
+
+/** Callbacks of one call: `onHeaders` once, `onData` any number of times, then one of `onEnd`, `onError`. */
+export interface TransportHandler {
+  onHeaders(status: number, headers: Record<string, string | string[] | undefined>): void;
+  onData(chunk: Uint8Array): void;
+  onEnd(): void;
+  /** Not called after `abort`. */
+  onError(failure: TransportFailure): void;
+}
+
+/** A running call. */
+export interface TransportCall {
+  pause(): void;
+  resume(): void;
+  /** Closes the connection of the call. Idempotent; no callback runs afterwards. */
+  abort(): void;
+}
+
+/** The way to one backend: its connections, credentials kept apart from every other backend's. */
+export interface Transport {
+  send(request: TransportRequest, handler: TransportHandler): TransportCall;
+  /** Lets running calls finish, then closes. */
+  close(): Promise<void>;
+  /** Aborts running calls. */
+  destroy(): Promise<void>;
+}
