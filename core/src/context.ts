@@ -63,6 +63,8 @@ export interface AttemptScope {
   body?: RequestBody;
   /** Another model: its targets become the candidates, after the principal was asked. */
   model?: string;
+  /** Gives this attempt up when it aborts; the request goes on. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -77,8 +79,10 @@ export interface Context {
   readonly request: DownstreamRequest;
   /** Present once the body was read, that is in every plugin that is not `headersOnly`. */
   body: RequestBody;
-  /** The name that the client asked for; a fallback's inner attempts see the other model's. */
+  /** The model of this attempt: the one that the client asked for, or a fallback's. */
   readonly model: string;
+  /** The name that the client asked for, which the reply carries. */
+  readonly requestedModel: string;
   /** The client asked for an event stream. */
   readonly stream: boolean;
   /** Targets still in play. Filters replace the list, never change it in place. */

@@ -22,6 +22,15 @@ export type {
   Finished,
   Principal,
 } from "./context.ts";
+export { resolveConfig } from "./config/resolve.ts";
+export type { ResolvedConfig } from "./config/resolved.ts";
+export { createGateway } from "./gateway.ts";
+export type { Gateway, GatewayOptions } from "./gateway.ts";
+export { startGateway } from "./server/run.ts";
+export type { StartedGateway } from "./server/run.ts";
+export { serve } from "./server/serve.ts";
+export type { RunningServer } from "./server/serve.ts";
+export { createState } from "./state/create-state.ts";
 export { ERROR_CODES, GatewayError, isGatewayError, toGatewayError } from "./errors.ts";
 export type { ErrorCode, GatewayErrorOptions, UpstreamFailure } from "./errors.ts";
 export type { Logger } from "./log.ts";

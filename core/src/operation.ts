@@ -1,6 +1,9 @@
 import { brand } from "./brand.ts";
 import type { Usage } from "./attempt.ts";
+import type { Context } from "./context.ts";
 import type { GatewayError } from "./errors.ts";
+import type { Reply } from "./reply.ts";
+import type { Router } from "./router.ts";
 
 /** Names of the operations of core; front doors of plugins add their own by augmenting `OperationNames`. */
 export interface OperationNames {
@@ -35,8 +38,8 @@ export interface FieldFault {
 export interface StreamRules {
   /** True once the event carries something that the user sees: from here on nothing is retried. */
   isContent(json: JsonObject, type?: string): boolean;
-  /** True when the event says that the answer is whole, e.g. by a finish reason. */
-  isFinish(json: JsonObject, type?: string): boolean;
+  /** How many answers the event ends, e.g. by their finish reasons: a stream is whole when all of them have ended. */
+  finishes(json: JsonObject, type?: string): number;
   /** The upstream's error, when the event reports one. */
   error?(json: JsonObject, type?: string): { message: string; code?: string; status?: number } | undefined;
   usage?(json: JsonObject, type?: string): Usage | undefined;
@@ -65,12 +68,17 @@ export interface Operation {
   readonly dialect: Dialect;
   /** `none`: nothing is read. */
   readonly body: "json" | "multipart" | "none";
-  /** `json` is read whole and checked; `binary` flows through. Either may also come as an event stream. */
-  readonly reply: "json" | "binary";
+  /**
+   * `json` is read whole and checked, `jsonOrText` may also be plain text, `binary` flows through. Each may also come
+   * as an event stream.
+   */
+  readonly reply: "json" | "jsonOrText" | "binary";
   /** The request may go out again after a failure (RFC 9110, section 9.2.2, and `docs/design.md`). */
   readonly replaySafe: boolean;
   /** True when this request asks for an event stream. Absent: the operation has none. */
   wantsStream?(body: JsonObject): boolean;
+  /** How many answers are asked for; 1 when absent. */
+  answers?(body: JsonObject): number;
   /** True for operations whose backends may ignore the stream flag and answer JSON. */
   readonly streamOptional?: boolean;
   readonly stream?: StreamRules;
@@ -80,6 +88,11 @@ export interface Operation {
   usage?(reply: JsonObject): Usage | undefined;
   /** Brings every backend's reply into the one shape that the operation promises. */
   normalizeReply?(reply: JsonObject, request: JsonObject): JsonObject;
+  /**
+   * The gateway answers itself, without a backend. Layers that need a model or candidates are passed by, since there
+   * are none.
+   */
+  answer?(ctx: Context, router: Router): Reply;
 }
 
 export function defineOperation(operation: Operation): Operation {

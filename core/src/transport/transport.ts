@@ -13,6 +13,8 @@ export interface TransportFailure {
   kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed";
   sent: boolean;
   cause: unknown;
+  /** The connection had carried an earlier call: the backend may just have closed it while it was idle. */
+  reusedConnection?: boolean;
 }
 
 /** Callbacks of one call: `onHeaders` once, `onData` any number of times, then one of `onEnd`, `onError`. */

@@ -1,0 +1,143 @@
+import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
+import { isJsonObject } from "../_json.ts";
+import type { OllamaSettings } from "./options.ts";
+import { NO_ANSWER, readLogprobs, toCreated, toErrorMessage, toFinishReason, toUsage } from "./reply.ts";
+
+type Info = MappingInfo<OllamaSettings>;
+
+/** A whole chat reply. The adapter's `errorInReply` has let it through, so that it is an answer. */
+export function fromChatReply(reply: JsonObject, info: Info): JsonObject {
+  const { content, thinking, tool_calls } = reply["message"] as JsonObject;
+  const calls = toToolCalls(tool_calls, 0, info);
+  const logprobs = readLogprobs(reply);
+  const message = {
+    role: "assistant",
+    content: content || (calls.length > 0 ? null : ""),
+    refusal: null,
+    ...(thinking ? { reasoning_content: thinking } : {}),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  };
+  return {
+    id: toId(info),
+    object: "chat.completion",
+    created: toCreated(reply, info),
+    model: info.requestedModel,
+    choices: [
+      {
+        index: 0,
+        message,
+        logprobs: logprobs ? toLogprobs(logprobs) : null,
+        finish_reason: toChatFinish(reply, calls.length),
+      },
+    ],
+    usage: toUsage(reply),
+  };
+}
+
+interface ChatStreamState {
+  /** Time of the first line, which all chunks carry. */
+  created: number | undefined;
+  /** Tool calls so far. */
+  calls: number;
+  /** The last line has come, or an error. */
+  over: boolean;
+}
+
+/** Lines to chunks: one delta with the role, then each line's reasoning, text and calls, the finish, the usage. */
+export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
+  format: "ndjson",
+  start: () => ({ created: undefined, calls: 0, over: false }),
+  event(state, line, info) {
+    if (state.over) return [];
+    if (line["error"]) {
+      state.over = true;
+      return [{ error: { message: toErrorMessage(line["error"]) } }];
+    }
+    const chunks: JsonObject[] = [];
+    const head = (created: number) => ({
+      id: toId(info),
+      object: "chat.completion.chunk",
+      created,
+      model: info.requestedModel,
+    });
+    const opening = state.created === undefined;
+    const created = (state.created ??= toCreated(line, info));
+    const push = (delta: JsonObject, rest: JsonObject = {}) =>
+      chunks.push({ ...head(created), choices: [{ index: 0, delta, finish_reason: null, ...rest }] });
+
+    if (opening) push({ role: "assistant" });
+    for (const [delta, rest] of toDeltas(line, state, info)) push(delta, rest);
+    if (line["done"] !== true) return chunks;
+
+    state.over = true;
+    const reason = toChatFinish(line, state.calls);
+    if (reason === undefined) return [{ error: { message: NO_ANSWER } }];
+    push({}, { finish_reason: reason });
+    chunks.push({ ...head(created), choices: [], usage: toUsage(line) });
+    return chunks;
+  },
+};
+
+/** Deltas of one line. Its log probabilities go with the last of them, as Ollama does not say whose they are. */
+function toDeltas(
+  line: JsonObject,
+  state: ChatStreamState,
+  info: Info,
+): [delta: JsonObject, rest: JsonObject][] {
+  const message = isJsonObject(line["message"]) ? line["message"] : {};
+  const deltas: JsonObject[] = [];
+  if (message["thinking"]) deltas.push({ reasoning_content: message["thinking"] });
+  if (message["content"]) deltas.push({ content: message["content"] });
+  for (const call of toToolCalls(message["tool_calls"], state.calls, info))
+    deltas.push({ tool_calls: [{ index: state.calls++, ...call }] });
+  const logprobs = readLogprobs(line);
+  if (logprobs && deltas.length === 0) deltas.push({ content: "" });
+  return deltas.map((delta, index) => [
+    delta,
+    logprobs && index === deltas.length - 1 ? { logprobs: toLogprobs(logprobs) } : {},
+  ]);
+}
+
+/** `first` is the number of calls that came before these in the same reply. */
+function toToolCalls(calls: unknown, first: number, info: Info): JsonObject[] {
+  if (!Array.isArray(calls)) return [];
+  return calls.filter(isJsonObject).map((call, offset) => {
+    const called = isJsonObject(call["function"]) ? call["function"] : {};
+    const input = called["arguments"] ?? {};
+    return {
+      id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : toCallId(info, first + offset),
+      type: "function",
+      function: {
+        name: called["name"],
+        arguments: typeof input === "string" ? input : JSON.stringify(input),
+      },
+    };
+  });
+}
+
+/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
+function toCallId(info: Info, index: number): string {
+  return `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
+}
+
+function toId(info: Info): string {
+  return `chatcmpl-${info.requestId}`;
+}
+
+function toChatFinish(reply: JsonObject, calls: number): string | undefined {
+  const reason = toFinishReason(reply);
+  return reason === "stop" && calls > 0 ? "tool_calls" : reason;
+}
+
+function toLogprobs(items: JsonObject[]): JsonObject {
+  const toItem = (item: JsonObject): JsonObject => ({ ...item, bytes: item["bytes"] ?? null });
+  return {
+    content: items.map((item) => ({
+      ...toItem(item),
+      top_logprobs: Array.isArray(item["top_logprobs"])
+        ? item["top_logprobs"].filter(isJsonObject).map(toItem)
+        : [],
+    })),
+    refusal: null,
+  };
+}

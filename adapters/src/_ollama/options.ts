@@ -1,0 +1,104 @@
+import { UnsupportedField } from "gatewright";
+import type { JsonObject } from "gatewright";
+import * as v from "valibot";
+import { drop, forward, is, isEmpty, refuse, report, translate } from "../_field-table.ts";
+import type { FieldRule, FieldTable } from "../_field-table.ts";
+import { compact, isJsonObject } from "../_json.ts";
+
+export const OllamaOptions = v.strictObject({
+  /**
+   * How long a model stays loaded after a request: a duration such as `"30m"`, or seconds; 0 unloads it at once, a
+   * negative one keeps it. The request's own `keep_alive` wins. Absent: the server decides.
+   */
+  keepAlive: v.optional(v.union([v.string(), v.number()])),
+  /** Context length in tokens (`num_ctx`), where the request names none. Absent: the server decides. */
+  numCtx: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  /** Whether or how hard a reasoning model thinks, where the request does not say. Absent: the model decides. */
+  think: v.optional(v.union([v.boolean(), v.picklist(["low", "medium", "high", "max"])])),
+});
+export type OllamaSettings = v.InferOutput<typeof OllamaOptions>;
+
+/** The engine's parameters under their own names, which clients may also give at the top level. */
+const ENGINE_PARAMETERS = [
+  "num_ctx",
+  "num_predict",
+  "num_keep",
+  "num_batch",
+  "num_gpu",
+  "main_gpu",
+  "num_thread",
+  "use_mmap",
+  "top_k",
+  "min_p",
+  "typical_p",
+  "repeat_last_n",
+  "repeat_penalty",
+] as const;
+
+/** Request fields that become members of `options`, in order of precedence. */
+const PARAMETERS: readonly (readonly [field: string, parameter: string])[] = [
+  ["max_completion_tokens", "num_predict"],
+  ["max_tokens", "num_predict"],
+  ["temperature", "temperature"],
+  ["top_p", "top_p"],
+  ["seed", "seed"],
+  ["stop", "stop"],
+  ["presence_penalty", "presence_penalty"],
+  ["frequency_penalty", "frequency_penalty"],
+  ...ENGINE_PARAMETERS.map((name) => [name, name] as const),
+];
+
+/** Fates that chat and completions share. */
+export const generationFields: FieldTable = {
+  model: translate("the model's name at the backend"),
+  stream: translate("always sent, since Ollama streams unless told not to"),
+  stream_options: translate(
+    "usage always comes with the last line; obfuscation is left out and reported",
+    isEmpty,
+  ),
+  options: translate(
+    "merged into `options`; wins over the field of the same meaning, which is then reported",
+  ),
+  ...Object.fromEntries(
+    // A stop list of the request replaces the model's own, so that an empty one must not be sent.
+    PARAMETERS.map(([field, parameter]): [string, FieldRule] => [
+      field,
+      translate(`\`options.${parameter}\``, field === "stop" ? isEmpty : undefined),
+    ]),
+  ),
+  keep_alive: forward("a field of Ollama's own"),
+  n: refuse("Ollama gives one choice a request", is(1)),
+  logit_bias: refuse("Ollama has no bias by token", isEmpty),
+  user: drop("Ollama knows no end users", isEmpty),
+};
+
+/** The `options` of Ollama: the backend's defaults, then the fields, then the client's own `options`. */
+export function toParameters(
+  fields: JsonObject,
+  settings: OllamaSettings,
+  dropped: Set<string>,
+): JsonObject | undefined {
+  const given = fields["options"] ?? {};
+  if (!isJsonObject(given)) throw new UnsupportedField("options", "`options` must be an object");
+  const parameters = compact(given);
+  for (const [field, parameter] of PARAMETERS) {
+    if (!Object.hasOwn(fields, field)) continue;
+    const value = field === "stop" && typeof fields[field] === "string" ? [fields[field]] : fields[field];
+    if (!Object.hasOwn(parameters, parameter)) parameters[parameter] = value;
+    else if (parameters[parameter] !== value) report(dropped, field);
+  }
+  if (settings.numCtx !== undefined) parameters["num_ctx"] ??= settings.numCtx;
+  return isEmpty(parameters) ? undefined : parameters;
+}
+
+/** Reports members of `stream_options` that ask for something else than usage. */
+export function reportStreamOptions(fields: JsonObject, dropped: Set<string>): void {
+  const asked = fields["stream_options"];
+  if (asked === undefined) return;
+  if (!isJsonObject(asked))
+    throw new UnsupportedField("stream_options", "`stream_options` must be an object");
+  for (const [name, value] of Object.entries(asked)) {
+    if (name !== "include_usage" && value !== false && value !== null)
+      report(dropped, `stream_options.${name}`);
+  }
+}

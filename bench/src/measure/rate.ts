@@ -1,0 +1,79 @@
+import { chatRequest, runLoad } from "../load.ts";
+import type { Load } from "../load.ts";
+import type { Timing } from "../plan.ts";
+import { interleave } from "../rounds.ts";
+import type { Bench, BySubject } from "../rounds.ts";
+import { median, medianRatio } from "../statistics.ts";
+import type { Behaviour } from "../upstream.ts";
+
+/** What a subject does in a second when it is never left idle. Medians of the rounds. */
+export interface Rate {
+  readonly perSecond: number;
+  /** Of the bare proxy's in the same round; NaN without it. */
+  readonly ratioToBare: number;
+  /** Shares of the time in which the two sides computed: near 1, the load is what was measured. */
+  readonly loadBusy: number;
+  readonly subjectBusy: number;
+  readonly errors: number;
+  /** The rate in each round. */
+  readonly rounds: readonly number[];
+}
+
+/** Chat replies, with 64 requests always under way. */
+export function measureThroughput(bench: Bench): Promise<BySubject<Rate>> {
+  return measureRate(bench, {
+    measure: "throughput",
+    timing: bench.plan.throughput,
+    behaviour: { kind: "reply" },
+    connections: 64,
+    rate: (load) => load.requestsPerSecond,
+  });
+}
+
+/** Frames of 32 streams at once; each is long, so that its head weighs nothing beside its frames. */
+export function measureStreamRate(bench: Bench): Promise<BySubject<Rate>> {
+  return measureRate(bench, {
+    measure: "stream-rate",
+    timing: bench.plan.streamRate,
+    behaviour: { kind: "burst", frames: 500 },
+    connections: 32,
+    rate: (load) => load.framesPerSecond,
+  });
+}
+
+interface RateOptions {
+  readonly measure: string;
+  readonly timing: Timing;
+  readonly behaviour: Behaviour;
+  readonly connections: number;
+  rate(load: Load): number;
+}
+
+async function measureRate(bench: Bench, options: RateOptions): Promise<BySubject<Rate>> {
+  const { rounds, warmupMs, durationMs } = options.timing;
+  bench.upstream.behave(options.behaviour);
+  const loads = await interleave(bench, options.measure, rounds, (running) =>
+    runLoad({
+      endpoint: running,
+      request: chatRequest(running, { stream: options.behaviour.kind === "burst" }),
+      connections: options.connections,
+      pid: running.pid,
+      warmupMs,
+      durationMs,
+    }),
+  );
+  const rates = (name: string) => (loads.get(name) ?? []).map((load) => options.rate(load));
+  return Object.fromEntries(
+    [...loads].map(([name, of]) => [
+      name,
+      {
+        perSecond: median(rates(name)),
+        ratioToBare: medianRatio(rates(name), rates("bare")),
+        loadBusy: median(of.map((load) => load.loadBusy)),
+        subjectBusy: median(of.map((load) => load.subjectBusy)),
+        errors: of.reduce((sum, load) => sum + load.errors, 0),
+        rounds: rates(name),
+      },
+    ]),
+  );
+}

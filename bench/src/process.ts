@@ -1,0 +1,77 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import type { Cores } from "./machine.ts";
+
+const running = new Set<ChildProcess>();
+
+/** A program that the benchmark runs: a process of ours until `stop`. */
+export interface Program {
+  readonly pid: number;
+  /** Why it ended, with the last it wrote; null while it runs. */
+  ended(): string | null;
+  stop(): Promise<void>;
+}
+
+export interface ProgramOptions {
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Held to `cores.gateway`, if given. */
+  readonly cores: Cores | null;
+}
+
+/** Starts Node with `args`. It is killed with us, however we end. */
+export function startNode({ args, env = {}, cores }: ProgramOptions): Program {
+  // taskset replaces itself by Node, so that the process id is Node's.
+  const [command, ...rest] =
+    cores === null
+      ? [process.execPath, ...args]
+      : ["taskset", "-c", String(cores.gateway), process.execPath, ...args];
+  const child = spawn(command, rest, {
+    env: { ...process.env, NODE_ENV: "production", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  let said = "";
+  const listen = (text: string) => (said = (said + text).slice(-2_000));
+  // Read to the end: a full pipe would block the program.
+  child.stdout.setEncoding("utf8").on("data", listen);
+  child.stderr.setEncoding("utf8").on("data", listen);
+  let failure: string | null = null;
+  const closed = new Promise<void>((resolve) => {
+    child.once("error", (error) => {
+      failure = error.message;
+      running.delete(child);
+      resolve();
+    });
+    child.once("close", (code, signal) => {
+      failure ??= `ended with ${signal ?? `code ${code}`}: ${said.trim()}`;
+      running.delete(child);
+      resolve();
+    });
+  });
+  return {
+    pid: child.pid ?? -1,
+    ended: () => failure,
+    // Nothing here is worth a graceful end, and a drain would cost seconds at every start.
+    async stop() {
+      child.kill("SIGKILL");
+      await closed;
+    },
+  };
+}
+
+/** Ends every program at once, by its process id. */
+export function killPrograms(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
+/** A loopback port that was free just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,202 @@
+import { GatewayError } from "../errors.ts";
+import type { JsonObject } from "../operation.ts";
+import { boundaryOf, MultipartScanner, type MultipartBounds } from "./multipart-scanner.ts";
+import type { RequestBody } from "./request-body.ts";
+import { Spool } from "./spool.ts";
+
+/** A multipart body on its way to a backend. */
+export interface SentMultipart {
+  chunks: AsyncIterable<Uint8Array>;
+  contentType: string;
+  /** Known when the client stated its own. */
+  contentLength: number | undefined;
+}
+
+interface Source {
+  contentType: string;
+  contentLength: number | undefined;
+  /** The whole body, when it was spooled. */
+  spool: Spool | undefined;
+  /** What was read to find the fields, and the rest that still comes. */
+  head: Uint8Array[];
+  rest: AsyncIterator<Uint8Array> | undefined;
+  scanner: MultipartScanner;
+  /** Where the value of `model` stands. */
+  model: { start: number; end: number } | undefined;
+}
+
+/**
+ * A multipart body: text fields are known, files pass through. Where `model` stands before the first file the rest
+ * flows straight from the client to the backend, and can be sent once; otherwise the whole is spooled first.
+ */
+export class MultipartBody implements RequestBody {
+  readonly kind = "multipart";
+  readonly bytes = undefined;
+  readonly json: JsonObject;
+  readonly #source: Source;
+  readonly #model: string | undefined;
+  #opened = false;
+
+  constructor(source: Source, json: JsonObject, model?: string) {
+    this.#source = source;
+    this.json = json;
+    this.#model = model;
+  }
+
+  get replayable(): boolean {
+    return this.#source.spool !== undefined;
+  }
+
+  /** Only `model` can be changed: other fields would need the parts written anew. */
+  with(fields: JsonObject): MultipartBody {
+    const other = Object.keys(fields).find((name) => name !== "model");
+    if (other !== undefined)
+      throw new GatewayError("internal_error", {
+        cause: new Error(`a plugin changed \`${other}\` of a multipart body`),
+      });
+    return new MultipartBody(this.#source, { ...this.json, ...fields }, fields["model"] as string);
+  }
+
+  /** The body as it goes to a backend, with the backend's name of the model. */
+  open({ model }: { model: string }): SentMultipart {
+    const source = this.#source;
+    if (!source.spool) {
+      if (this.#opened)
+        throw new GatewayError("provider_error", {
+          message: "The upload was sent once and cannot be sent again",
+        });
+      this.#opened = true;
+    }
+    const value = Buffer.from(this.#model ?? model);
+    const span = source.model;
+    const unchanged = span === undefined || this.json["model"] === model;
+    const chunks = source.spool ? source.spool.read() : flow(source);
+    const length = source.spool?.length ?? source.contentLength;
+    return {
+      chunks: unchanged ? chunks : replaceSpan(chunks, span, value),
+      contentType: source.contentType,
+      contentLength:
+        length === undefined || unchanged ? length : length + value.length - (span.end - span.start),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#source.spool?.close();
+    await this.#source.rest?.return?.();
+  }
+}
+
+export function isMultipartBody(body: RequestBody): body is MultipartBody {
+  return body.kind === "multipart";
+}
+
+export interface MultipartInput {
+  contentType: string;
+  contentLength: number | undefined;
+  chunks: AsyncIterable<Uint8Array>;
+  bounds: MultipartBounds;
+}
+
+/** Reads up to the first file when `model` came before it, else all. Throws 400 and 413 as the bounds say. */
+export async function readMultipartBody(input: MultipartInput): Promise<MultipartBody> {
+  const fields: JsonObject = Object.create(null) as JsonObject;
+  let model: Source["model"];
+  let fileSeen = false;
+  const scanner = new MultipartScanner(boundaryOf(input.contentType), input.bounds, {
+    onPart: (part) => {
+      fileSeen ||= part.filename !== undefined;
+    },
+    onField: (name, value, start, end) => {
+      if (name === "model") {
+        if (model)
+          throw new GatewayError("duplicate_field", { param: "model", message: "`model` is given twice" });
+        model = { start, end };
+      }
+      addField(fields, name, value);
+    },
+  });
+
+  const iterator = input.chunks[Symbol.asyncIterator]();
+  const source = (rest: Partial<Source>): Source => ({
+    contentType: input.contentType,
+    contentLength: input.contentLength,
+    spool: undefined,
+    head: [],
+    rest: undefined,
+    scanner,
+    model,
+    ...rest,
+  });
+  const head: Uint8Array[] = [];
+  while (!(fileSeen && model)) {
+    const next = await iterator.next();
+    if (next.done) {
+      scanner.end();
+      return new MultipartBody(source({ spool: await spoolAll(head) }), fields);
+    }
+    scanner.push(next.value);
+    head.push(next.value);
+    if (fileSeen && !model) return spoolRest();
+  }
+  return new MultipartBody(source({ head, rest: iterator }), fields);
+
+  async function spoolRest(): Promise<MultipartBody> {
+    const spool = await spoolAll(head);
+    try {
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+        scanner.push(next.value);
+        await spool.write(next.value);
+      }
+      scanner.end();
+    } catch (error) {
+      await spool.close();
+      throw error;
+    }
+    return new MultipartBody(source({ spool }), fields);
+  }
+}
+
+async function spoolAll(chunks: readonly Uint8Array[]): Promise<Spool> {
+  const spool = new Spool();
+  for (const chunk of chunks) await spool.write(chunk);
+  return spool;
+}
+
+/** Repeated fields, also those written `name[]`, become lists. */
+function addField(fields: JsonObject, name: string, value: string): void {
+  const present = fields[name];
+  if (present === undefined) fields[name] = value;
+  else if (Array.isArray(present)) present.push(value);
+  else fields[name] = [present, value];
+}
+
+/** What was read already, then the rest as it comes, still checked. */
+async function* flow({ head, rest, scanner }: Source): AsyncGenerator<Uint8Array> {
+  yield* head.splice(0);
+  for (let next = await rest!.next(); !next.done; next = await rest!.next()) {
+    scanner.push(next.value);
+    yield next.value;
+  }
+  scanner.end();
+}
+
+async function* replaceSpan(
+  chunks: AsyncIterable<Uint8Array>,
+  { start, end }: { start: number; end: number },
+  value: Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  let offset = 0;
+  for await (const chunk of chunks) {
+    const from = offset;
+    offset += chunk.length;
+    if (offset <= start || from >= end) {
+      yield chunk;
+      continue;
+    }
+    if (from <= start) {
+      if (start > from) yield chunk.subarray(0, start - from);
+      yield value;
+    }
+    if (offset > end) yield chunk.subarray(end - from);
+  }
+}

@@ -1,0 +1,202 @@
+import type { StandardSchemaV1 } from "../standard-schema.ts";
+import { describeValue, pathText, type ConfigFault, type Path } from "./fault.ts";
+import { nearest } from "./nearest.ts";
+import { childNodes, knownKeys, toSchemaNode, unwrap, type SchemaNode } from "./schema-walk.ts";
+
+/** Collects the faults of one config, so that all are told at once. */
+export interface FaultList {
+  readonly faults: ConfigFault[];
+  add(path: Path, fault: FaultText): void;
+}
+
+export interface FaultText {
+  expected: string;
+  received: string;
+  /** Default: `<path> must be <expected>, got <received>`. */
+  message?: string;
+  hint?: string | undefined;
+}
+
+/** `origins` names the environment variable that set a path, for the hint. */
+export function createFaultList(file: string, origins: ReadonlyMap<string, string>): FaultList {
+  const faults: ConfigFault[] = [];
+  return {
+    faults,
+    add(path, { expected, received, message, hint }) {
+      const text = pathText(path);
+      const origin = origins.get(text);
+      const hints = [hint, origin && `It is set by the environment variable ${origin}.`].filter(Boolean);
+      faults.push({
+        file,
+        path: text,
+        expected,
+        received,
+        message: message ?? `${text || "the config"} must be ${expected}, got ${received}`,
+        ...(hints.length > 0 && { hint: hints.join(" ") }),
+      });
+    },
+  };
+}
+
+interface Issue extends StandardSchemaV1.Issue {
+  readonly kind?: string;
+  readonly type?: string;
+  readonly input?: unknown;
+  readonly expected?: string | null;
+  readonly requirement?: unknown;
+}
+
+/** Checks a value; its faults go to the list, and then the answer is undefined. */
+export async function checkValue<Schema extends StandardSchemaV1>(
+  schema: Schema,
+  value: unknown,
+  path: Path,
+  list: FaultList,
+): Promise<StandardSchemaV1.InferOutput<Schema> | undefined> {
+  const result = await schema["~standard"].validate(value);
+  if (!result.issues) return result.value as StandardSchemaV1.InferOutput<Schema>;
+  const node = toSchemaNode(schema);
+  const byPath = new Map<string, { at: Path; issues: Issue[] }>();
+  for (const issue of result.issues) {
+    const at = (issue.path ?? []).map(toKey);
+    const known = byPath.get(JSON.stringify(at));
+    if (known) known.issues.push(issue);
+    else byPath.set(JSON.stringify(at), { at, issues: [issue] });
+  }
+  for (const { at, issues } of byPath.values()) {
+    if (isUnknownKey(issues[0]!)) addUnknownKeys(node, value, at.slice(0, -1), path, list);
+    else addIssues(node, value, at, issues, path, list);
+  }
+  return undefined;
+}
+
+function toKey(item: PropertyKey | { readonly key: PropertyKey }): string | number {
+  const key = typeof item === "object" ? item.key : item;
+  return typeof key === "number" ? key : String(key);
+}
+
+function isUnknownKey(issue: Issue): boolean {
+  return issue.type === "strict_object" && issue.expected === "never";
+}
+
+/** Valibot stops at the first unknown key of an object; here all of them are told. */
+function addUnknownKeys(root: SchemaNode, value: unknown, at: Path, base: Path, list: FaultList): void {
+  const object = valueAt(value, at) as Record<string, unknown>;
+  const known = nodesAt(root, value, at).flatMap((node) => knownKeys(node, object));
+  for (const key of Object.keys(object)) {
+    if (!known.includes(key)) addUnknownKey([...base, ...at, key], object[key], known, list);
+  }
+}
+
+export function addUnknownKey(path: Path, value: unknown, known: readonly string[], list: FaultList): void {
+  list.add(path, {
+    expected: known.length === 0 ? "no options" : `one of ${[...new Set(known)].join(", ")}`,
+    received: describeValue(value),
+    message: `${pathText(path)} is not an option`,
+    hint: didYouMean(String(path.at(-1)), known),
+  });
+}
+
+/** A hint with the nearest spelling, or else the known names when they are few. */
+export function didYouMean(word: string, known: Iterable<string>): string | undefined {
+  const names = [...new Set(known)];
+  const near = nearest(word, names);
+  if (near !== undefined) return `Did you mean \`${near}\`?`;
+  if (names.length === 0 || names.length > 24) return undefined;
+  return `Known here: ${names.map((name) => `\`${name}\``).join(", ")}.`;
+}
+
+function addIssues(
+  root: SchemaNode,
+  value: unknown,
+  at: Path,
+  issues: readonly Issue[],
+  base: Path,
+  list: FaultList,
+): void {
+  const path = [...base, ...at];
+  const input = valueAt(value, at);
+  const node = unwrap(nodesAt(root, value, at)[0] ?? {});
+  const first = issues[0]!;
+  const names = namesOf(first);
+  const expected = [...new Set(issues.map((issue) => expectedText(issue, node, input)))].join(" and ");
+  const received = describeValue(input, names.length > 0);
+  const hint = typeof input === "string" && names.length > 0 ? didYouMean(input, names) : undefined;
+  if (input === undefined) {
+    list.add(path, { expected, received, message: `${pathText(path)} is required: ${expected}`, hint });
+    return;
+  }
+  list.add(path, { expected, received, hint });
+}
+
+/** The names that a picklist, literal or variant takes. */
+function namesOf(issue: Issue): readonly string[] {
+  if (!issue.expected || isOwnText(issue)) return [];
+  return [...issue.expected.matchAll(/"([^"]*)"/g)].map((match) => match[1]!);
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  strict_object: "an object",
+  loose_object: "an object",
+  record: "an object",
+  variant: "an object",
+  function: "a function",
+};
+
+const RULES: Readonly<Record<string, (requirement: string) => string>> = {
+  integer: () => "a whole number",
+  safe_integer: () => "a whole number",
+  finite: () => "a finite number",
+  min_value: (bound) => `at least ${bound}`,
+  max_value: (bound) => `at most ${bound}`,
+  gt_value: (bound) => `above ${bound}`,
+  lt_value: (bound) => `below ${bound}`,
+  non_empty: () => "not empty",
+  min_length: (bound) => `at least ${bound} long`,
+  max_length: (bound) => `at most ${bound} long`,
+  url: () => "a URL",
+  regex: (pattern) => `text that matches ${pattern}`,
+};
+
+function expectedText(issue: Issue, node: SchemaNode, input: unknown): string {
+  if (isOwnText(issue)) return withoutValue(issue.message, input);
+  const rule = RULES[issue.type ?? ""];
+  if (rule) return rule(String(issue.requirement));
+  const names = namesOf(issue);
+  const missing = input === undefined && issue.type?.endsWith("object");
+  if (missing) return KINDS[node.type ?? ""] ?? "a value";
+  if (names.length > 0) return names.map((name) => `"${name}"`).join(" or ");
+  return KINDS[issue.type ?? ""] ?? issue.expected ?? withoutValue(issue.message, input);
+}
+
+/** True for a message that the schema's author wrote; valibot's own repeat the value, which may be a secret. */
+function isOwnText(issue: Issue): boolean {
+  return issue.kind === undefined || !/^Invalid [\w ]+: (?:Expected|Received) /.test(issue.message);
+}
+
+function withoutValue(message: string, input: unknown): string {
+  if (typeof input !== "string" || input.length < 4) return message;
+  return message.replaceAll(input, describeValue(input));
+}
+
+export function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const key of path) at = (at as Record<string | number, unknown> | undefined | null)?.[key];
+  return at;
+}
+
+function nodesAt(root: SchemaNode, value: unknown, path: Path): readonly SchemaNode[] {
+  let nodes: readonly SchemaNode[] = [root];
+  let at = value;
+  for (const key of path) {
+    const here = at;
+    nodes = nodes.flatMap((node) => childNodes(node, here, key));
+    at = valueAt(at, [key]);
+  }
+  return nodes;
+}

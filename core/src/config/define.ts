@@ -1,0 +1,116 @@
+import type { InferInput } from "valibot";
+import type { Adapter, AdapterRegistry } from "../adapter.ts";
+import type { OperationName } from "../operation.ts";
+import type { Plugin } from "../plugin.ts";
+import type { StandardSchemaV1 } from "../standard-schema.ts";
+import type {
+  BackendSchema,
+  LogSchema,
+  ModelSchema,
+  ServerSchema,
+  StateSchema,
+  TimeoutsSchema,
+} from "./schema.ts";
+import type { PluginCondition } from "./when.ts";
+
+export type ServerInput = InferInput<typeof ServerSchema>;
+export type StateInput = InferInput<typeof StateSchema>;
+export type LogInput = InferInput<typeof LogSchema>;
+export type TimeoutsInput = InferInput<typeof TimeoutsSchema>;
+
+/** What every backend has, whatever its adapter. */
+type CommonBackend = Omit<Declared<InferInput<typeof BackendSchema>>, "adapter">;
+
+/** Without the index signature that lets an adapter's options through. */
+type Declared<T> = { [Key in keyof T as string extends Key ? never : Key]: T[Key] };
+
+type AdapterOptions<A> =
+  A extends Adapter<infer Schema>
+    ? unknown extends StandardSchemaV1.InferInput<Schema>
+      ? unknown
+      : StandardSchemaV1.InferInput<Schema>
+    : unknown;
+
+type Flat<T> = { [Key in keyof T]: T[Key] };
+
+/** One shape for each adapter that types know; while they know none, any name and any option. */
+export type BackendInput = [keyof AdapterRegistry] extends [never]
+  ? CommonBackend & { adapter: string; [option: string]: unknown }
+  : {
+      [Name in keyof AdapterRegistry]: Flat<
+        {
+          /** The dialect that the backend speaks. */
+          adapter: Name;
+        } & CommonBackend &
+          AdapterOptions<AdapterRegistry[Name]>
+      >;
+    }[keyof AdapterRegistry];
+
+type TargetOf<BackendName extends string> = Omit<
+  InferInput<typeof ModelSchema>["targets"][number],
+  "backend"
+> & {
+  /** Name of an entry of `backends`. */
+  backend: BackendName;
+};
+
+export type ModelInput<BackendName extends string = string> = Omit<
+  InferInput<typeof ModelSchema>,
+  "targets"
+> & {
+  /** Where requests for the model may go. */
+  targets: TargetOf<BackendName>[];
+};
+
+interface Sections {
+  /** Listening, limits of clients, shutdown. */
+  server?: ServerInput;
+  /** Where plugins keep state. @default { driver: "memory" } */
+  state?: StateInput;
+  /** What is logged, and how. */
+  log?: LogInput;
+  /** Time limits of upstream calls, in milliseconds, at most 600_000; 0 switches one off. */
+  timeouts?: TimeoutsInput;
+  /** Model of requests that name none, by operation. */
+  defaultModels?: { [Name in OperationName]?: string };
+  /** The chain, in this order. */
+  plugins?: readonly (Plugin | PluginCondition)[];
+}
+
+/** Part of a config that is laid over the rest: objects merge, lists replace, plugins merge by name. */
+export interface ConfigLayer extends Sections {
+  backends?: Record<string, Partial<CommonBackend> & { adapter?: string; [option: string]: unknown }>;
+  models?: Record<string, Partial<ModelInput>>;
+}
+
+/** `Base` is what `extends` names: with a base, backends may be defined there. */
+export interface GatewayConfig<
+  BackendName extends string = string,
+  Base extends string | readonly string[] | undefined = string | readonly string[] | undefined,
+> extends Sections {
+  /** Config files that this one is laid over, by relative path; the first is the strongest. */
+  extends?: Base;
+  /** Upstream servers and provider accounts, by name. */
+  backends: { [Name in BackendName]: BackendInput };
+  /** Names that clients may ask for, beside the models that the backends list. */
+  models?: Record<string, ModelInput<Base extends undefined ? NoInfer<BackendName> : string>>;
+  /** Laid over in production: `gatewright start`. */
+  $production?: ConfigLayer;
+  /** Laid over in development: `gatewright dev`. */
+  $development?: ConfigLayer;
+  /** Laid over in tests. */
+  $test?: ConfigLayer;
+  /** Layers by name of the mode. */
+  $env?: Record<string, ConfigLayer>;
+}
+
+/**
+ * Types a config; nothing is changed. Names of adapters, their options, the backends that models refer to and the
+ * options of plugins are checked as you type, the rest when the config is loaded (`gatewright check`).
+ */
+export function defineGatewayConfig<
+  const BackendName extends string,
+  const Base extends string | readonly string[] | undefined = undefined,
+>(config: GatewayConfig<BackendName, Base>): GatewayConfig<BackendName, Base> {
+  return config;
+}

@@ -1,0 +1,100 @@
+import { readFile } from "node:fs/promises";
+import { dirname, extname, isAbsolute, relative, resolve } from "node:path";
+import { createFaultList } from "./check.ts";
+import { describeValue, type ConfigFault } from "./fault.ts";
+import { findConfigFile, isFile } from "./find-file.ts";
+import { isPlainObject, type RawConfig } from "./merge.ts";
+import type { ModuleLoader } from "./module-loader.ts";
+import { readConfigFile } from "./read-file.ts";
+import { toReadFault } from "./read-error.ts";
+import type { ConfigMode } from "./resolve.ts";
+
+export interface LayerScope {
+  readonly mode: ConfigMode;
+  readonly loader: ModuleLoader;
+  /** The files that led here by `extends`. */
+  readonly chain: readonly string[];
+}
+
+export type Layers = { ok: true; configs: RawConfig[] } | { ok: false; faults: ConfigFault[] };
+
+/** A file with its layers, the strongest first: `$production` and the like, the file, what it extends. */
+export async function readLayers(file: string, scope: LayerScope): Promise<Layers> {
+  scope.loader.files.add(file);
+  let config: unknown;
+  try {
+    config = await readConfigFile(file, scope.loader);
+  } catch (error) {
+    const text = extname(file) === ".json" ? await readFile(file, "utf8") : undefined;
+    return { ok: false, faults: [toReadFault(error, { file, files: scope.loader.files, text })] };
+  }
+  if (!isPlainObject(config)) return { ok: false, faults: [noObject(file, config)] };
+  const { extends: bases, $env, $production, $development, $test, ...own } = config;
+  const layered: Record<ConfigMode, unknown> = {
+    production: $production,
+    development: $development,
+    test: $test,
+  };
+  const named = isPlainObject($env) ? $env[scope.mode] : undefined;
+  const configs = [named, layered[scope.mode], own].filter(isPlainObject);
+
+  const list = createFaultList(file, new Map());
+  const faults: ConfigFault[] = [];
+  for (const [key, layer] of Object.entries({ $env, $production, $development, $test })) {
+    if (layer !== undefined && !isPlainObject(layer)) {
+      list.add([key], { expected: "an object", received: describeValue(layer) });
+    }
+  }
+  const names = bases === undefined ? [] : Array.isArray(bases) ? bases : [bases];
+  for (const [index, base] of names.entries()) {
+    const path = Array.isArray(bases) ? ["extends", index] : ["extends"];
+    const found = locateBase(base, file, scope.chain);
+    if ("file" in found) {
+      const inner = await readLayers(found.file, { ...scope, chain: [...scope.chain, file] });
+      if (inner.ok) configs.push(...inner.configs);
+      else faults.push(...inner.faults);
+    } else list.add(path, { expected: "a config file of this machine", ...found });
+  }
+  faults.unshift(...list.faults);
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, configs };
+}
+
+/** A relative or absolute path with its extension. Nothing is downloaded: a config is code that runs. */
+function locateBase(
+  base: unknown,
+  from: string,
+  chain: readonly string[],
+): { file: string } | { received: string; hint?: string } {
+  if (typeof base !== "string") return { received: describeValue(base) };
+  if (!base.startsWith(".") && !isAbsolute(base)) {
+    return {
+      received: "another source",
+      hint: 'Name a file, such as "./base.config.ts"; remote sources are not read.',
+    };
+  }
+  const file = resolve(dirname(from), base);
+  if (file === from || chain.includes(file)) return { received: "a file that extends this one" };
+  if (isFile(file)) return { file };
+  const near = findConfigFile(file).file ?? [".ts", ".js", ".mjs"].map((end) => file + end).find(isFile);
+  return {
+    received: "no such file",
+    hint: near ? `Did you mean "${relativeTo(dirname(from), near)}"?` : `Looked for ${file}.`,
+  };
+}
+
+function relativeTo(dir: string, file: string): string {
+  const path = relative(dir, file);
+  return path.startsWith(".") ? path : `./${path}`;
+}
+
+function noObject(file: string, config: unknown): ConfigFault {
+  const received = describeValue(config);
+  return {
+    file,
+    path: "",
+    expected: "an object",
+    received,
+    message: `the config must be an object, got ${received}`,
+    ...(config === undefined && { hint: "Write `export default defineGatewayConfig({ … })`." }),
+  };
+}

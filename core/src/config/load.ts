@@ -1,0 +1,82 @@
+import { basename, dirname, relative, resolve } from "node:path";
+import { createFaultList } from "./check.ts";
+import { adaptersFolder } from "./discover-adapters.ts";
+import { applyDotenv } from "./dotenv.ts";
+import type { ConfigFault } from "./fault.ts";
+import { findConfigFile, isFile } from "./find-file.ts";
+import { readLayers } from "./layers.ts";
+import { mergeConfigs } from "./merge.ts";
+import { createModuleLoader } from "./module-loader.ts";
+import { loadNamedPlugins } from "./named-plugins.ts";
+import { resolveConfig, type ConfigMode, type ConfigOverrides } from "./resolve.ts";
+import type { ResolvedConfig } from "./resolved.ts";
+
+export interface LoadOptions {
+  /** Where the config and the `.env` files are looked for. Default: the working folder. */
+  cwd?: string | undefined;
+  /** The config; default: `gateway.config.*`, `.config/gateway.*` or `config/gateway.*` in `cwd`. */
+  file?: string | undefined;
+  /** Which layer applies: `$production` (default), `$development` or `$test`, or `$env` with that name. */
+  mode?: ConfigMode | undefined;
+  overrides?: ConfigOverrides | undefined;
+}
+
+/** `sources` are the files and folders whose change may change the outcome, whether they exist or not. */
+export type LoadResult =
+  | { ok: true; config: ResolvedConfig; sources: readonly string[]; warnings: readonly string[] }
+  | { ok: false; faults: readonly ConfigFault[]; sources: readonly string[]; warnings: readonly string[] };
+
+/**
+ * Loads a config from its file: `.env` files, the file, its layers, the environment, every check. Never throws for
+ * what is wrong with the config. Each call evaluates the project's own files anew.
+ */
+export async function loadGatewayConfig(options: LoadOptions = {}): Promise<LoadResult> {
+  const { mode = "production", overrides } = options;
+  const cwd = resolve(options.cwd ?? ".");
+  const loader = createModuleLoader();
+  const dotenvFiles = await applyDotenv(cwd);
+  const { file, tried } = locateConfig(cwd, options.file);
+  const sources = (): string[] => [...new Set([...tried, ...loader.files, ...dotenvFiles])];
+  if (file === undefined)
+    return { ok: false, faults: [missingFile(cwd, tried)], sources: sources(), warnings: [] };
+
+  const dir = configFolder(file);
+  const layers = await readLayers(file, { mode, loader, chain: [] });
+  const read = (): string[] => [...sources(), adaptersFolder(dir)];
+  if (!layers.ok) return { ok: false, faults: layers.faults, sources: read(), warnings: [] };
+
+  const raw = mergeConfigs(...layers.configs);
+  const list = createFaultList(file, new Map());
+  if (Array.isArray(raw["plugins"]))
+    raw["plugins"] = await loadNamedPlugins(raw["plugins"], loader, dir, list);
+  const result = await resolveConfig(raw, { dir, file, mode, overrides, env: process.env, loader });
+  const { warnings } = result;
+  if (result.ok && list.faults.length === 0)
+    return { ok: true, config: result.config, sources: read(), warnings };
+  const faults = [...list.faults, ...(result.ok ? [] : result.faults)];
+  return { ok: false, faults, sources: read(), warnings };
+}
+
+function locateConfig(cwd: string, wanted: string | undefined): { file?: string; tried: readonly string[] } {
+  if (wanted === undefined) return findConfigFile(cwd);
+  const file = resolve(cwd, wanted);
+  return isFile(file) ? { file, tried: [file] } : { tried: [file] };
+}
+
+function missingFile(cwd: string, tried: readonly string[]): ConfigFault {
+  const places = tried.map((path) => relative(cwd, path)).join(", ");
+  return {
+    file: cwd,
+    path: "",
+    expected: "a config file",
+    received: "none",
+    message: `no config was found in ${cwd}; looked for ${places}`,
+    hint: "Make one with `npm create gateway@latest`, or name it: --config <file>.",
+  };
+}
+
+/** A file in `.config/` or `config/` speaks of the project's folder. */
+function configFolder(file: string): string {
+  const dir = dirname(file);
+  return /^\.?config$/.test(basename(dir)) && basename(file).startsWith("gateway.") ? dirname(dir) : dir;
+}

@@ -1,0 +1,90 @@
+import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import type { EvalModuleOptions, Jiti } from "jiti";
+import { localModules, type LocalModule } from "./local-imports.ts";
+
+/** Imports the files of one load: fresh code of the project, packages as the process has them. */
+export interface ModuleLoader {
+  /** A file of the project, as its namespace. TypeScript needs no build. */
+  importFile(file: string): Promise<Record<string, unknown>>;
+  /** A package, as seen from a folder of the project. */
+  importPackage(name: string, dir: string): Promise<Record<string, unknown>>;
+  /** Every file read so far, with what it imports. */
+  readonly files: Set<string>;
+}
+
+/**
+ * jiti takes a plain ESM file of a `"type": "module"` project to Node, which keeps it for good: a reload would see
+ * old code. So the project's own files go through jiti one by one, imports first, and meet in one cache that lives as
+ * long as the loader. Built packages do go to Node and stay one instance; `gatewright` is always this very copy.
+ */
+export function createModuleLoader(): ModuleLoader {
+  const files = new Set<string>();
+  const cache: NonNullable<EvalModuleOptions["cache"]> = Object.create(null);
+  let packageJiti: Promise<Jiti> | undefined;
+
+  async function importFile(file: string): Promise<Record<string, unknown>> {
+    const order = await localModules(file, files);
+    const aliases = conditionalAliases(order);
+    for (const { file: filename, source } of order) {
+      const ext = extname(filename);
+      if (ext === ".json") delete require.cache[filename];
+      else {
+        const jiti = await createJitiFor(filename, aliases);
+        await jiti.evalModule(source, {
+          id: filename,
+          filename,
+          ext,
+          async: true,
+          forceTranspile: true,
+          cache,
+        });
+      }
+    }
+    return cache[file]!.exports as Record<string, unknown>;
+  }
+
+  return {
+    files,
+    importFile,
+    async importPackage(name, dir) {
+      packageJiti ??= createJitiFor(join(dir, "_.ts"), {});
+      return (await packageJiti).import(name);
+    },
+  };
+}
+
+const require = createRequire(import.meta.url);
+
+async function createJitiFor(file: string, alias: Record<string, string>): Promise<Jiti> {
+  const [{ createJiti }, gatewright] = await Promise.all([import("jiti"), import("../index.ts")]);
+  return createJiti(file, {
+    alias,
+    fsCache: cacheFolder(dirname(file)),
+    moduleCache: false,
+    tryNative: false,
+    virtualModules: { gatewright },
+  });
+}
+
+/** Compiled files are kept in the project's `node_modules`, never in a folder that others can write to. */
+function cacheFolder(dir: string): string | false {
+  const modules = join(dir, "node_modules");
+  if (existsSync(modules)) return join(modules, ".cache", "gatewright");
+  const parent = dirname(dir);
+  return parent === dir ? false : cacheFolder(parent);
+}
+
+/** jiti does not know `--conditions`: where the process has some, packages are resolved for it. */
+function conditionalAliases(modules: readonly LocalModule[]): Record<string, string> {
+  const flags = `${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`;
+  if (!/(?:^|\s)(?:-C|--conditions)[\s=]/.test(flags)) return {};
+  const aliases: Record<string, string> = {};
+  for (const { file, packages } of modules) {
+    for (const name of packages) {
+      if (name !== "gatewright") aliases[name] = createRequire(file).resolve(name);
+    }
+  }
+  return aliases;
+}

@@ -1,0 +1,94 @@
+import type { Plugin } from "../plugin.ts";
+import { pathText, type Path } from "./fault.ts";
+import type { FaultList } from "./check.ts";
+import { isPlainObject } from "./merge.ts";
+import type { ModuleLoader } from "./module-loader.ts";
+import { when, type PluginCondition } from "./when.ts";
+import type { Condition } from "./resolved.ts";
+
+/** A plugin as JSON, YAML and TOML name it. */
+interface NamedPlugin {
+  name: string;
+  options?: unknown;
+  /** Where it comes from. Default `@gatewright/<name>`. */
+  package?: string;
+  when?: Condition;
+}
+
+type Factory = ((options?: unknown) => Plugin) & { definition: { name: string } };
+
+const KEYS = ["name", "options", "package", "when"];
+
+/** Turns entries that name a plugin into the plugin; others stay. */
+export async function loadNamedPlugins(
+  entries: readonly unknown[],
+  loader: ModuleLoader,
+  dir: string,
+  list: FaultList,
+): Promise<unknown[]> {
+  const loaded: unknown[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const named = toNamedPlugin(entry);
+    if (named === undefined) loaded.push(entry);
+    else {
+      const plugin = await loadNamedPlugin(named, ["plugins", index], loader, dir, list);
+      if (plugin) loaded.push(plugin);
+    }
+  }
+  return loaded;
+}
+
+function toNamedPlugin(entry: unknown): NamedPlugin | undefined {
+  if (typeof entry === "string") return { name: entry };
+  const fits =
+    isPlainObject(entry) &&
+    typeof entry["name"] === "string" &&
+    Object.keys(entry).every((key) => KEYS.includes(key));
+  return fits ? (entry as unknown as NamedPlugin) : undefined;
+}
+
+async function loadNamedPlugin(
+  named: NamedPlugin,
+  path: Path,
+  loader: ModuleLoader,
+  dir: string,
+  list: FaultList,
+): Promise<Plugin | PluginCondition | undefined> {
+  const from = named.package ?? `@gatewright/${named.name}`;
+  let exports: Record<string, unknown>;
+  try {
+    exports = await loader.importPackage(from, dir);
+  } catch (error) {
+    const absent = /^Cannot find (?:module|package)/.test((error as Error).message);
+    list.add(path, {
+      expected: `the package ${from}`,
+      received: absent ? "nothing" : "an error",
+      message: `${pathText(path)}: the package ${from} ${absent ? "is not installed" : "cannot be loaded"}`,
+      hint: absent ? `Install it: npm install ${from}` : (error as Error).message.split("\n")[0],
+    });
+    return undefined;
+  }
+  const factory = Object.values(exports).find(
+    (value) => isFactory(value) && value.definition.name === named.name,
+  );
+  if (!factory) {
+    const names = Object.values(exports)
+      .filter(isFactory)
+      .map((other) => other.definition.name);
+    list.add(path, {
+      expected: `a plugin named ${named.name}`,
+      received: names.length > 0 ? names.join(", ") : "no plugin",
+      message: `${pathText(path)}: the package ${from} has no plugin named ${named.name}`,
+    });
+    return undefined;
+  }
+  const plugin = (factory as Factory)(named.options ?? {});
+  return named.when === undefined ? plugin : when(named.when, plugin);
+}
+
+function isFactory(value: unknown): value is Factory {
+  return (
+    typeof value === "function" &&
+    typeof (value as { definition?: { name?: unknown } }).definition?.name === "string"
+  );
+}

@@ -1,0 +1,118 @@
+import { isAbsolute } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ConfigFault } from "./fault.ts";
+import { jsonFaultOffset } from "./json-offset.ts";
+
+interface Place {
+  file?: string;
+  line?: number;
+  column?: number;
+}
+
+export interface ReadScope {
+  readonly file: string;
+  /** Files of the project: a frame of the stack in one of them is the place. */
+  readonly files: ReadonlySet<string>;
+  /** Of a JSON file. */
+  readonly text?: string | undefined;
+}
+
+/**
+ * What went wrong while a file was read or evaluated, with its place and without a stack. Parsers like to quote the
+ * text around the fault, and that may be a key: only their reason is kept.
+ */
+export function toReadFault(thrown: unknown, { file, files, text }: ReadScope): ConfigFault {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const { reason, place, expected } = readError(error, files, text);
+  const at = place.file ?? file;
+  const position = place.line === undefined ? "" : `:${place.line}:${place.column ?? 1}`;
+  return {
+    file: at,
+    path: "",
+    ...(place.line !== undefined && { line: place.line, column: place.column ?? 1 }),
+    expected,
+    received: reason,
+    message: `${at}${position}: ${reason}`,
+  };
+}
+
+interface ReadError {
+  reason: string;
+  place: Place;
+  expected: string;
+}
+
+const SYNTAX = "valid syntax";
+
+function readError(error: Error, files: ReadonlySet<string>, text?: string): ReadError {
+  const yaml = (error as { mark?: { line: number; column: number }; reason?: string }).mark;
+  if (yaml) {
+    const { reason } = error as { reason?: string };
+    return {
+      reason: reason ?? "invalid YAML",
+      place: { line: yaml.line + 1, column: yaml.column + 1 },
+      expected: SYNTAX,
+    };
+  }
+  if ("codeblock" in error) {
+    const { line, column } = error as Place;
+    return { reason: firstLine(error.message), place: { line, column }, expected: SYNTAX };
+  }
+  if (text !== undefined && error instanceof SyntaxError) {
+    return { reason: "invalid JSON", place: placeAt(text, jsonFaultOffset(text)), expected: SYNTAX };
+  }
+  const parse = /^(?:\w*Error: )?([^\n]*?)\s*\n\s*(\/[^\n]*|[A-Za-z]:[^\n]*):(\d+):(\d+)\s*$/.exec(
+    error.message,
+  );
+  if (parse) {
+    const [, reason, at, line, column] = parse;
+    return {
+      reason: reason!,
+      place: { file: at!, line: Number(line), column: Number(column) },
+      expected: SYNTAX,
+    };
+  }
+  const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(error.message);
+  if (missing) {
+    const importer = /Require stack:\n- (.+)/.exec(error.message)?.[1];
+    const name = missing[1]!;
+    const reason = `cannot find ${name.startsWith(".") || isAbsolute(name) ? "file" : "package"} ${name}`;
+    return { reason, place: importer ? { file: importer } : {}, expected: "imports that exist" };
+  }
+  return {
+    reason: firstLine(withoutSecrets(error.message)) || error.name,
+    place: firstOwnFrame(error, files),
+    expected: "code that does not throw",
+  };
+}
+
+/** The first frame of the stack in a file of the project. */
+function firstOwnFrame(error: Error, files: ReadonlySet<string>): Place {
+  for (const frame of (error.stack ?? "").split("\n")) {
+    const match = /^\s+at (?:.*\()?((?:file:\/\/)?[^()\s][^()]*):(\d+):(\d+)\)?$/.exec(frame);
+    if (!match) continue;
+    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
+    if (files.has(file)) return { file, line: Number(match[2]), column: Number(match[3]) };
+  }
+  return {};
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0]!.trim();
+}
+
+/** Code that throws may quote a key that it has from the environment. */
+function withoutSecrets(message: string): string {
+  let masked = message;
+  for (const [name, value] of Object.entries(process.env)) {
+    const secret =
+      /key|secret|token|passw|credential/i.test(name) && value !== undefined && value.length >= 6;
+    if (secret) masked = masked.replaceAll(value, "[secret]");
+  }
+  return masked;
+}
+
+function placeAt(text: string, offset: number): Place {
+  const before = text.slice(0, offset).split("\n");
+  return { line: before.length, column: before.at(-1)!.length + 1 };
+}

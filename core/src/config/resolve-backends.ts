@@ -1,0 +1,192 @@
+import type { Adapter } from "../adapter.ts";
+import { addUnknownKey, checkValue, didYouMean, type FaultList } from "./check.ts";
+import type { EnvironmentOverrides } from "./environment.ts";
+import { describeValue, pathText, type Path } from "./fault.ts";
+import { isPlainObject } from "./merge.ts";
+import { placeholderName } from "./placeholders.ts";
+import type { ResolvedBackend } from "./resolved.ts";
+import { BackendSchema } from "./schema.ts";
+import { knownKeys, toSchemaNode } from "./schema-walk.ts";
+import { createSecret, isSecret, type Secret } from "./secret.ts";
+import type { Timeouts } from "../backend.ts";
+
+const COMMON_KEYS: readonly string[] = Object.keys(BackendSchema.entries);
+
+export interface BackendScope {
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  /** All adapters there are, for spelling. */
+  readonly adapterNames: readonly string[];
+  readonly timeouts: Timeouts;
+  readonly environment: EnvironmentOverrides;
+}
+
+/** Names of the adapters that the backends of a raw config ask for. */
+export function usedAdapters(backends: unknown): Set<string> {
+  const values = isPlainObject(backends) ? Object.values(backends) : [];
+  const names = values.map((backend) => (isPlainObject(backend) ? backend["adapter"] : undefined));
+  return new Set(names.filter((name) => typeof name === "string"));
+}
+
+export async function resolveBackends(
+  raw: unknown,
+  scope: BackendScope,
+  list: FaultList,
+): Promise<ResolvedBackend[]> {
+  if (!isPlainObject(raw)) {
+    const required = raw === undefined;
+    list.add(["backends"], {
+      expected: "an object of backends by name",
+      received: describeValue(raw),
+      ...(required && { message: "backends is required: an object of backends by name" }),
+    });
+    return [];
+  }
+  const resolved: ResolvedBackend[] = [];
+  for (const [name, value] of Object.entries(raw)) {
+    const backend = await resolveBackend(name, value, scope, list);
+    if (backend) resolved.push(backend);
+  }
+  return resolved;
+}
+
+async function resolveBackend(
+  name: string,
+  value: unknown,
+  scope: BackendScope,
+  list: FaultList,
+): Promise<ResolvedBackend | undefined> {
+  const path = ["backends", name];
+  const before = list.faults.length;
+  if (!/^[\w.-]+$/.test(name)) {
+    list.add(path, {
+      expected: "a name of letters, digits, `.`, `_` and `-`",
+      received: `${name.length} characters`,
+    });
+  }
+  const common = await checkValue(BackendSchema, value, path, list);
+  if (!isPlainObject(value)) return undefined;
+  const adapter = findAdapter(value["adapter"], path, scope, list);
+  const options = adapter && (await resolveOptions(value, adapter, path, scope.environment, list));
+  const baseURL = resolveBaseURL(value["baseURL"], adapter, path, list);
+  const apiKey = resolveSecret(value["apiKey"], [...path, "apiKey"], list);
+  if (common) checkModelList(common.models, path, list);
+  if (!common || !adapter || !options || !baseURL || list.faults.length > before) return undefined;
+  return {
+    name,
+    adapter,
+    options,
+    baseURL,
+    ...(apiKey && { apiKey }),
+    weight: common.weight,
+    models: common.models,
+    timeouts: { ...scope.timeouts, ...withoutUndefined(common.timeouts) },
+    connections: common.connections,
+  };
+}
+
+function findAdapter(name: unknown, path: Path, scope: BackendScope, list: FaultList): Adapter | undefined {
+  if (typeof name !== "string" || name === "") return undefined;
+  const adapter = scope.adapters.get(name);
+  if (adapter) return adapter;
+  const at = [...path, "adapter"];
+  list.add(at, {
+    expected: "the name of an adapter",
+    received: describeValue(name, true),
+    message: `${pathText(at)}: there is no adapter ${describeValue(name, true)}`,
+    hint:
+      scope.adapterNames.length === 0
+        ? "No adapters are installed: npm install @gatewright/adapters, or add a file to adapters/ beside the config."
+        : (didYouMean(name, scope.adapterNames) ?? `Known are ${scope.adapterNames.join(", ")}.`),
+  });
+  return undefined;
+}
+
+/** What stands beside the common fields belongs to the adapter. */
+async function resolveOptions(
+  value: Record<string, unknown>,
+  adapter: Adapter,
+  path: Path,
+  environment: EnvironmentOverrides,
+  list: FaultList,
+): Promise<Record<string, unknown> | undefined> {
+  const own = Object.fromEntries(Object.entries(value).filter(([key]) => !COMMON_KEYS.includes(key)));
+  const node = toSchemaNode(adapter.options);
+  const known = knownKeys(node, own);
+  if (adapter.options === undefined || known.length > 0) {
+    for (const key of Object.keys(own).filter((key) => !known.includes(key))) {
+      addUnknownKey([...path, key], own[key], [...COMMON_KEYS, ...known], list);
+      delete own[key];
+    }
+  }
+  if (adapter.options === undefined) return {};
+  const given = environment.apply(own, node, path);
+  return (await checkValue(adapter.options, given, path, list)) as Record<string, unknown> | undefined;
+}
+
+function resolveBaseURL(
+  value: unknown,
+  adapter: Adapter | undefined,
+  path: Path,
+  list: FaultList,
+): URL | undefined {
+  const at = [...path, "baseURL"];
+  const text = value ?? adapter?.baseURL;
+  const expected = "an http:// or https:// URL";
+  if (text === undefined && adapter) {
+    list.add(at, {
+      expected,
+      received: "nothing",
+      message: `${pathText(at)} is required: the adapter \`${adapter.name}\` has no URL of its own`,
+    });
+  }
+  if (typeof text !== "string") return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    const bare = /^[\w.-]+(?::\d+)?(?:\/|$)/.test(text) && !/^[a-z]+:\D/i.test(text);
+    list.add(at, {
+      expected,
+      received: describeValue(text, true),
+      hint: bare ? "Put `http://` before it." : undefined,
+    });
+    return undefined;
+  }
+  if (url.username === "" && url.password === "") return url;
+  list.add(at, {
+    expected: "a URL without user name and password",
+    received: "one with them",
+    hint: "Use `apiKey`.",
+  });
+  return undefined;
+}
+
+/** A credential, kept from sight; placeholders that nobody filled are no keys. */
+export function resolveSecret(value: unknown, path: Path, list: FaultList): Secret | undefined {
+  if (isSecret(value)) return value;
+  if (typeof value !== "string" || value === "") return undefined;
+  const name = placeholderName(value);
+  if (name === undefined && !/^(?:undefined|null)$/.test(value)) return createSecret(value);
+  list.add(path, {
+    expected: "a secret from env(), or a string",
+    received: name === undefined ? `the word "${value}"` : "a placeholder that nothing fills",
+    hint: `Write \`env("${name ?? "NAME"}")\`.`,
+  });
+  return undefined;
+}
+
+function checkModelList(models: readonly string[], path: Path, list: FaultList): void {
+  models.forEach((model, index) => {
+    if (models.indexOf(model) === index) return;
+    const received = describeValue(model, true);
+    const at = [...path, "models", index];
+    list.add(at, {
+      expected: "each model once",
+      received,
+      message: `${pathText(at)}: ${received} is listed twice`,
+    });
+  });
+}
+
+function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const set = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(set) as { [K in keyof T]: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,157 @@
+import { hasBrand } from "../brand.ts";
+import type { ChainFact, Plugin } from "../plugin.ts";
+import { checkValue, didYouMean, type FaultList } from "./check.ts";
+import type { EnvironmentOverrides } from "./environment.ts";
+import { describeValue, pathText, type Path } from "./fault.ts";
+import { isPlainObject } from "./merge.ts";
+import type { Condition, ResolvedPlugin } from "./resolved.ts";
+import { toSchemaNode } from "./schema-walk.ts";
+import { isCondition } from "./when.ts";
+
+/** What core gives to the whole chain. */
+const CORE_FACTS: readonly ChainFact[] = ["body", "model", "candidates"];
+
+const CONDITION_KEYS = ["operations", "models"];
+
+/** A plugin of the flattened list, with the place it was written at. */
+export interface PlacedPlugin {
+  readonly plugin: Plugin;
+  readonly conditions: readonly Condition[];
+  readonly path: Path;
+}
+
+/** Unfolds `when()` and refuses what is no plugin. */
+export function flattenPlugins(entries: unknown, list: FaultList): PlacedPlugin[] {
+  if (entries === undefined) return [];
+  if (!Array.isArray(entries)) {
+    list.add(["plugins"], { expected: "a list", received: describeValue(entries) });
+    return [];
+  }
+  return entries.flatMap((entry, index) => flatten(entry, ["plugins", index], [], list));
+}
+
+function flatten(
+  entry: unknown,
+  path: Path,
+  conditions: readonly Condition[],
+  list: FaultList,
+): PlacedPlugin[] {
+  if (hasBrand("plugin", entry)) {
+    const plugin = entry as Plugin;
+    return [{ plugin, conditions, path: [...path, plugin.name] }];
+  }
+  if (isCondition(entry)) {
+    checkCondition(entry.condition, [...path, "when"], list);
+    const inner = [...conditions, entry.condition];
+    return entry.plugins.flatMap((one, index) => flatten(one, [...path, "when", index], inner, list));
+  }
+  list.add(path, { expected: "a plugin", received: describeValue(entry), hint: notAPlugin(entry) });
+  return [];
+}
+
+function notAPlugin(entry: unknown): string {
+  if (typeof entry === "function") {
+    const { definition } = entry as { definition?: { name?: unknown } };
+    const name = String(definition?.name ?? (entry.name || "the function"));
+    return definition
+      ? `This is the factory of \`${name}\`: call it, with its options or with none.`
+      : `\`${name}\` is a function; plugins are made by calling a factory of defineGatewayPlugin().`;
+  }
+  if (Array.isArray(entry)) return "Spread a list into its place: `...list`.";
+  if (entry instanceof Promise) return "It is a promise: await it.";
+  if (entry === false || entry === undefined || entry === null) {
+    return "To leave a plugin out, spread a list: `...(on ? [plugin()] : [])`.";
+  }
+  return "Plugins are made by calling a factory of defineGatewayPlugin().";
+}
+
+function checkCondition(condition: unknown, path: Path, list: FaultList): void {
+  if (!isPlainObject(condition)) {
+    list.add(path, { expected: "an object with operations or models", received: describeValue(condition) });
+    return;
+  }
+  for (const [key, value] of Object.entries(condition)) {
+    const names = Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string");
+    if (!CONDITION_KEYS.includes(key)) {
+      list.add([...path, key], {
+        expected: "operations or models",
+        received: describeValue(value),
+        message: `${pathText([...path, key])} is no condition`,
+        hint: didYouMean(key, CONDITION_KEYS),
+      });
+    } else if (value !== undefined && !names) {
+      list.add([...path, key], { expected: "a list of names, not empty", received: describeValue(value) });
+    }
+  }
+}
+
+/** Checks the options of each plugin, the environment's word included. */
+export async function resolvePlugins(
+  placed: readonly PlacedPlugin[],
+  environment: EnvironmentOverrides,
+  list: FaultList,
+): Promise<ResolvedPlugin[]> {
+  const resolved: ResolvedPlugin[] = [];
+  for (const { plugin, conditions, path } of placed) {
+    const schema = plugin.definition.options;
+    const alone = placed.filter((other) => other.plugin.name === plugin.name).length === 1;
+    const node = toSchemaNode(schema);
+    const named = alone ? environment.apply(plugin.options, node, ["plugins", plugin.name]) : plugin.options;
+    const given = environment.apply(named, node, path.slice(0, -1));
+    const before = list.faults.length;
+    const options = await checkValue(schema, given, path, list);
+    if (list.faults.length === before) resolved.push({ plugin, options, conditions });
+  }
+  return resolved;
+}
+
+/** Refuses an order in which a plugin comes before what it needs. */
+export function checkOrder(placed: readonly PlacedPlugin[], list: FaultList): void {
+  placed.forEach(({ plugin, conditions, path }, index) => {
+    for (const need of plugin.definition.needs ?? []) {
+      if (CORE_FACTS.includes(need)) continue;
+      const givers = placed.filter((other) => other.plugin.definition.gives?.includes(need));
+      const covers = (giver: PlacedPlugin): boolean => isWithin(conditions, giver.conditions);
+      if (placed.slice(0, index).some((other) => givers.includes(other) && covers(other))) continue;
+      const later = givers.find((giver) => placed.indexOf(giver) > index && covers(giver));
+      const partial = givers.find((giver) => !covers(giver));
+      const own = pathText(path.slice(0, -1));
+      list.add(path, {
+        expected: `a plugin before it that gives \`${need}\``,
+        received: later ? "one after it" : partial ? "one that runs only under a condition" : "none",
+        message: `\`${plugin.name}\` (${own}) needs \`${need}\`, which nothing before it gives`,
+        hint: later
+          ? `Move \`${later.plugin.name}\` (${pathText(later.path.slice(0, -1))}) before ${own}.`
+          : partial
+            ? `\`${partial.plugin.name}\` gives it, but only under a condition that \`${plugin.name}\` does not have: take it out of its when(), or put both into one.`
+            : `List a plugin that gives \`${need}\` before it.`,
+      });
+    }
+  });
+}
+
+/** True when every outer condition holds wherever the inner ones do. */
+function isWithin(inner: readonly Condition[], outer: readonly Condition[]): boolean {
+  const texts = new Set(inner.map((condition) => JSON.stringify(condition)));
+  return outer.every((condition) => texts.has(JSON.stringify(condition)));
+}
+
+/** Refuses exact counts that several processes could not keep. */
+export function checkExactness(
+  resolved: readonly ResolvedPlugin[],
+  placed: readonly PlacedPlugin[],
+  { workers, driver }: { workers: number; driver: string },
+  list: FaultList,
+): void {
+  if (workers === 1 || driver === "redis") return;
+  for (const { plugin, options } of resolved) {
+    const { exact } = plugin.definition;
+    if (!(typeof exact === "function" ? exact(options) : exact)) continue;
+    list.add(placed.find((one) => one.plugin === plugin)!.path, {
+      expected: `state that ${workers} workers share`,
+      received: `${driver} state, which each worker has for itself`,
+      message: `\`${plugin.name}\` promises exact counts, which ${workers} workers cannot keep in ${driver} state`,
+      hint: 'Set `state: { driver: "redis", url }`, or `server.workers: 1`.',
+    });
+  }
+}

@@ -1,0 +1,177 @@
+import { resolve as resolvePath } from "node:path";
+import * as v from "valibot";
+import type { Adapter } from "../adapter.ts";
+import { checkValue, createFaultList, didYouMean, type FaultList } from "./check.ts";
+import { discoverAdapters } from "./discover-adapters.ts";
+import { createEnvironmentOverrides, secretsIn, type EnvironmentVariables } from "./environment.ts";
+import { describeValue, pathText, type ConfigFault } from "./fault.ts";
+import { isPlainObject, type RawConfig } from "./merge.ts";
+import type { ModuleLoader } from "./module-loader.ts";
+import { checkDefaultModels, resolveModels } from "./resolve-models.ts";
+import {
+  checkExactness,
+  checkOrder,
+  flattenPlugins,
+  resolvePlugins,
+  type PlacedPlugin,
+} from "./resolve-plugins.ts";
+import { resolveBackends, resolveSecret, usedAdapters } from "./resolve-backends.ts";
+import type { ResolvedConfig, ServerConfig, StateConfig } from "./resolved.ts";
+import { ConfigSchema, SectionSchemas } from "./schema.ts";
+import { toSchemaNode } from "./schema-walk.ts";
+import { isMissingSecret, revealSecret } from "./secret.ts";
+
+export type ConfigMode = "production" | "development" | "test";
+
+/** Flags of the command line: they win over everything. */
+export interface ConfigOverrides {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly workers?: number | undefined;
+}
+
+export interface ResolveOptions {
+  /** What relative paths mean, and where `adapters/` is looked for. */
+  readonly dir: string;
+  /** Named in faults. */
+  readonly file?: string | undefined;
+  /** Used instead of discovery. */
+  readonly adapters?: ReadonlyMap<string, Adapter> | undefined;
+  readonly mode?: ConfigMode | undefined;
+  /** Where `GATEWRIGHT_…` variables are read. Default: nowhere. */
+  readonly env?: EnvironmentVariables | undefined;
+  readonly overrides?: ConfigOverrides | undefined;
+  /** Reads the user's adapters; default: a fresh one. */
+  readonly loader?: ModuleLoader | undefined;
+}
+
+export type ResolveResult =
+  | { readonly ok: true; readonly config: ResolvedConfig; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly faults: readonly ConfigFault[]; readonly warnings: readonly string[] };
+
+/** Checks a config and fills its defaults. All faults are told at once; nothing is changed in `raw`. */
+export async function resolveConfig(raw: unknown, options: ResolveOptions): Promise<ResolveResult> {
+  const { dir, file } = options;
+  const environment = createEnvironmentOverrides(options.env ?? {});
+  const list = createFaultList(file ?? "config", environment.origins);
+  if (!isPlainObject(raw)) {
+    list.add([], { expected: "an object", received: describeValue(raw) });
+    return { ok: false, faults: list.faults, warnings: [] };
+  }
+  const warnings: string[] = [];
+  const set = environment.apply(raw as RawConfig, toSchemaNode(ConfigSchema), []);
+
+  checkTopKeys(set, list);
+  const placed = flattenPlugins(set["plugins"], list);
+  const missing = checkSecrets(set, placed, list);
+  const sections = await checkSections(set, list);
+  const rawBackends = isPlainObject(set["backends"]) ? set["backends"] : {};
+  const found = options.adapters
+    ? { adapters: options.adapters, names: [...options.adapters.keys()], faults: [] }
+    : await discoverAdapters(dir, usedAdapters(rawBackends), options.loader);
+  list.faults.push(...found.faults);
+  const backends = await resolveBackends(
+    set["backends"],
+    { adapters: found.adapters, adapterNames: found.names, timeouts: sections.timeouts, environment },
+    list,
+  );
+  const models = await resolveModels(set["models"], rawBackends, list, (warning) => warnings.push(warning));
+  checkDefaultModels(sections.defaultModels, models, rawBackends, list);
+
+  const plugins = await resolvePlugins(placed, environment, list);
+  checkOrder(placed, list);
+  const server = resolveServer(sections, options);
+  checkExactness(plugins, placed, { workers: server.workers, driver: sections.state.driver }, list);
+  const state = resolveState(sections.state, dir, list);
+
+  warnings.push(...environment.warnings([raw, placed.map(({ plugin }) => plugin.options)]));
+  const faults = list.faults.filter((fault) => !missing.has(fault.path) || fault.received === "nothing");
+  if (faults.length > 0) return { ok: false, faults, warnings };
+  return {
+    ok: true,
+    warnings,
+    config: {
+      ...(file !== undefined && { file }),
+      dir,
+      server,
+      state,
+      log: sections.log,
+      backends,
+      models,
+      defaultModels: sections.defaultModels,
+      timeouts: sections.timeouts,
+      plugins,
+    },
+  };
+}
+
+const TOP_KEYS: readonly string[] = Object.keys(ConfigSchema.entries);
+
+function checkTopKeys(raw: RawConfig, list: FaultList): void {
+  for (const [key, value] of Object.entries(raw)) {
+    if (TOP_KEYS.includes(key) || key.startsWith("$")) continue;
+    list.add([key], {
+      expected: `one of ${TOP_KEYS.join(", ")}`,
+      received: describeValue(value),
+      message: `${pathText([key])} is not a part of the config`,
+      hint: didYouMean(key, TOP_KEYS),
+    });
+  }
+}
+
+/** A variable that is not set is one fault, told at its path; returns the paths. */
+function checkSecrets(raw: RawConfig, placed: readonly PlacedPlugin[], list: FaultList): Set<string> {
+  const missing = new Set<string>();
+  const secrets = [
+    ...secretsIn(raw),
+    ...placed.flatMap(({ plugin, path }) => [...secretsIn(plugin.options, path)]),
+  ];
+  for (const { path, name } of secrets.filter((secret) => secret.missing)) {
+    missing.add(pathText(path));
+    list.add(path, {
+      expected: `the environment variable ${name}`,
+      received: "nothing",
+      message: `${pathText(path)}: the environment variable ${name} is not set`,
+      hint: `Set it, or write ${name}=… into .env.`,
+    });
+  }
+  return missing;
+}
+
+type Sections = { [Key in keyof typeof SectionSchemas]: v.InferOutput<(typeof SectionSchemas)[Key]> };
+
+/** A section with faults is taken with its defaults, so that the rest can still be checked. */
+async function checkSections(raw: RawConfig, list: FaultList): Promise<Sections> {
+  const sections: Record<string, unknown> = {};
+  for (const [key, schema] of Object.entries(SectionSchemas)) {
+    sections[key] = (await checkValue(schema, raw[key], [key], list)) ?? v.parse(schema, undefined);
+  }
+  return sections as Sections;
+}
+
+/** In-flight requests get as long as a stream may last, and never less than this, unless the config says so. */
+const LEAST_DRAIN_MS = 60_000;
+
+function resolveServer(
+  { server, timeouts }: Sections,
+  { mode, overrides = {} }: ResolveOptions,
+): ServerConfig {
+  const host = mode === "development" ? "127.0.0.1" : "0.0.0.0";
+  return {
+    ...server,
+    host: overrides.host ?? server.host ?? host,
+    port: overrides.port ?? server.port,
+    workers: overrides.workers ?? server.workers,
+    drainTimeoutMs: server.drainTimeoutMs ?? Math.max(LEAST_DRAIN_MS, timeouts.maxStreamMs),
+  };
+}
+
+function resolveState(state: Sections["state"], dir: string, list: FaultList): StateConfig {
+  if (state.driver === "memory") return state;
+  if (state.driver === "file") return { ...state, dir: resolvePath(dir, state.dir) };
+  const url = resolveSecret(state.url, ["state", "url"], list);
+  if (url !== undefined && !isMissingSecret(url) && !/^rediss?:\/\//.test(revealSecret(url))) {
+    list.add(["state", "url"], { expected: "a redis:// or rediss:// URL", received: "another text" });
+  }
+  return { ...state, url: url ?? state.url };
+}

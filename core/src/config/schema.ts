@@ -1,0 +1,185 @@
+import * as v from "valibot";
+import { isSecret } from "./secret.ts";
+
+/**
+ * What a config may hold: the run-time check, the types that editors complete, the defaults and the reference in
+ * one. A message given to a schema here is the text of "expected" in a fault.
+ */
+
+const MIB = 1024 * 1024;
+
+/** No time limit of the gateway is longer. */
+export const MAX_TIMEOUT_MS = 600_000;
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const timeout = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_TIMEOUT_MS));
+const weight = v.pipe(v.number(), v.finite(), v.minValue(0));
+const name = v.pipe(v.string(), v.nonEmpty());
+
+/** A secret made by `env()`, or plain text; either way nothing prints it. */
+const secret = v.pipe(
+  v.union([v.custom<Secret>(isSecret), v.pipe(v.string(), v.nonEmpty())], "a secret from env(), or a string"),
+  v.metadata({ secret: true }),
+);
+type Secret = import("./secret.ts").Secret;
+
+export const LimitsSchema = v.strictObject({
+  /** Largest JSON body, in bytes. @default 20 MiB */
+  jsonBytes: v.optional(positive, 20 * MIB),
+  /** Deepest nesting of a JSON body. @default 128 */
+  jsonDepth: v.optional(positive, 128),
+  /** Most values, keys included, in one JSON body. @default 500_000 */
+  jsonValues: v.optional(positive, 500_000),
+  /** Largest part of a multipart body, in bytes. @default 100 MiB */
+  partBytes: v.optional(positive, 100 * MIB),
+  /** Most parts of a multipart body. @default 50 */
+  parts: v.optional(positive, 50),
+  /** Headers of one part, in bytes. @default 8 KiB */
+  partHeaderBytes: v.optional(positive, 8 * 1024),
+  /** Request line and headers together, in bytes. @default 16 KiB */
+  headerBytes: v.optional(positive, 16 * 1024),
+  /** Longest URL, in bytes. @default 8 KiB */
+  urlBytes: v.optional(positive, 8 * 1024),
+  /** Time to the end of the request headers. @default 10_000 */
+  headersTimeoutMs: v.optional(positive, 10_000),
+  /** Time to the end of a JSON body; uploads need 1 KiB/s instead. @default 60_000 */
+  bodyTimeoutMs: v.optional(positive, 60_000),
+  /** How long an idle connection is kept: longer than any balancer in front does. @default 65_000 */
+  keepAliveMs: v.optional(positive, 65_000),
+  /** A client that takes nothing for so long is cut off. @default 60_000 */
+  writeTimeoutMs: v.optional(positive, 60_000),
+  /** Most connections open at once; 0 is no limit. @default 0 */
+  maxConnections: v.optional(count, 0),
+  /** Largest whole (not streamed) upstream reply held in memory, in bytes. @default 64 MiB */
+  replyBytes: v.optional(positive, 64 * MIB),
+});
+
+export const ServerSchema = v.strictObject({
+  /** Address to listen on. @default "0.0.0.0", and "127.0.0.1" for `gatewright dev` */
+  host: v.optional(name),
+  /** Port to listen on; 0 takes a free one. @default 8080 */
+  port: v.optional(v.pipe(count, v.maxValue(65_535)), 8080),
+  /** Processes that share the port. @default 1 */
+  workers: v.optional(v.pipe(positive, v.maxValue(1024)), 1),
+  /** Addresses or CIDR ranges of proxies whose forwarding headers are believed. @default none */
+  trustedProxies: v.optional(v.array(name), []),
+  /** Sizes and times that a client is held to. */
+  limits: v.optional(LimitsSchema, {}),
+  /** After SIGTERM: how long readiness fails while connections are still accepted. @default 5_000 */
+  preStopDelayMs: v.optional(count, 5_000),
+  /** After that: how long running requests may take. @default `timeouts.maxStreamMs`, at least 60_000 */
+  drainTimeoutMs: v.optional(count),
+});
+
+export const StateSchema = v.variant("driver", [
+  v.strictObject({
+    /** Kept in this process, gone with it. */
+    driver: v.literal("memory"),
+    /** Most keys held; the oldest go first. */
+    maxKeys: v.optional(positive),
+  }),
+  v.strictObject({
+    /** Kept in files, safe over a crash; for one process. */
+    driver: v.literal("file"),
+    /** Folder of the files, relative to the config. @default ".gatewright" */
+    dir: v.optional(name, ".gatewright"),
+    /** Longest time between a change and its write. */
+    flushMs: v.optional(positive),
+  }),
+  v.strictObject({
+    /** Kept in Redis or Valkey, shared by all processes. */
+    driver: v.literal("redis"),
+    /** `redis://` or `rediss://` URL; a password in it is kept secret. */
+    url: secret,
+    /** Put before every key. */
+    prefix: v.optional(v.string()),
+    /** Longest wait for an answer of the store. */
+    timeoutMs: v.optional(positive),
+    /** The URL names a node of a Redis Cluster. */
+    cluster: v.optional(v.boolean()),
+  }),
+]);
+
+export const LogSchema = v.strictObject({
+  /** Least level that is written. @default "info" */
+  level: v.optional(v.picklist(["debug", "info", "warn", "error", "silent"]), "info"),
+  /** `auto`: pretty on a terminal, JSON lines otherwise. @default "auto" */
+  format: v.optional(v.picklist(["auto", "pretty", "json"]), "auto"),
+  /** One line a request. @default true */
+  requests: v.optional(v.boolean(), true),
+});
+
+/** Milliseconds, at most 600_000; 0 switches a limit off. */
+export const TimeoutsSchema = v.strictObject({
+  /** DNS, TCP and TLS. @default 5_000 */
+  connectMs: v.optional(timeout, 5_000),
+  /** To the response headers. @default 60_000 */
+  firstByteMs: v.optional(timeout, 60_000),
+  /** Streams: to the first content event. @default 0, off */
+  firstTokenMs: v.optional(timeout, 0),
+  /** Between two chunks of a body. @default 60_000 */
+  idleMs: v.optional(timeout, 60_000),
+  /** One whole attempt, up to the first content event of a stream. @default 0, off */
+  attemptMs: v.optional(timeout, 0),
+  /** The whole request, queueing and every attempt included, up to the first content event. @default 60_000 */
+  totalMs: v.optional(timeout, 60_000),
+  /** A stream after its first content event. @default 600_000 */
+  maxStreamMs: v.optional(timeout, MAX_TIMEOUT_MS),
+});
+
+/** What every backend has; the adapter's own options stand beside these. */
+export const BackendSchema = v.looseObject({
+  /** The dialect that the backend speaks: a built-in adapter, or a file of your own `adapters/` folder. */
+  adapter: name,
+  /** `http://` or `https://`; may be left out where the adapter knows it. */
+  baseURL: v.optional(v.string()),
+  /** Credential of the gateway at the backend: `env("NAME")`. */
+  apiKey: v.optional(secret),
+  /** Share of the load beside other backends of a model; 0 gets nothing. @default 1 */
+  weight: v.optional(weight, 1),
+  /** Models that the backend serves, by its own names. */
+  models: v.array(name),
+  /** Limits of attempts at this backend; those left out are the gateway's. */
+  timeouts: v.optional(v.partial(TimeoutsSchema), {}),
+  /** Most connections open at once. @default 1024 */
+  connections: v.optional(positive, 1024),
+});
+
+export const TargetSchema = v.strictObject({
+  /** Name of an entry of `backends`. */
+  backend: name,
+  /** The model's name there. @default the name that the client asks for */
+  model: v.optional(name),
+  /** Share of the load beside the other targets; 0 gets nothing. @default the backend's weight */
+  weight: v.optional(weight),
+});
+
+export const ModelSchema = v.strictObject({
+  /** Where requests for the model may go. */
+  targets: v.pipe(v.array(TargetSchema), v.nonEmpty("at least one target")),
+  /** Further names of the model. */
+  aliases: v.optional(v.array(name), []),
+});
+
+/** The parts of a config that need no knowledge of adapters and plugins. */
+export const SectionSchemas = {
+  /** Listening, limits of clients, shutdown. */
+  server: v.optional(ServerSchema, {}),
+  /** Where plugins keep state. */
+  state: v.optional(StateSchema, { driver: "memory" }),
+  /** What is logged, and how. */
+  log: v.optional(LogSchema, {}),
+  /** Time limits of upstream calls. */
+  timeouts: v.optional(TimeoutsSchema, {}),
+  /** Model of requests that name none, by operation. */
+  defaultModels: v.optional(v.record(v.string(), name), {}),
+} as const;
+
+/** Everything that may stand at the top of a config, for overrides by environment and for spelling. */
+export const ConfigSchema = v.strictObject({
+  ...SectionSchemas,
+  backends: v.record(v.string(), BackendSchema),
+  models: v.optional(v.record(v.string(), ModelSchema), {}),
+  plugins: v.optional(v.array(v.unknown()), []),
+});

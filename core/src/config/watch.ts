@@ -1,0 +1,90 @@
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import { watch } from "chokidar";
+
+export interface ConfigWatcher {
+  /** Resolves when changes are seen. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WatchOptions {
+  /** Changes that come closer together are one. Default 100. */
+  debounceMs?: number;
+  /** Gets what `onChange` throws. */
+  onError(error: unknown): void;
+}
+
+/**
+ * Watches the sources of a config, files that do not exist yet included. `onChange` gets the paths that changed and
+ * returns the sources of the new load, which are watched from then on; it never runs twice at once.
+ */
+export function watchConfig(
+  sources: readonly string[],
+  onChange: (changed: readonly string[]) => Promise<readonly string[]> | readonly string[],
+  { debounceMs = 100, onError }: WatchOptions,
+): ConfigWatcher {
+  let watched = new Set(sources);
+  let folders = foldersOf(sources);
+  const changed = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let closed = false;
+
+  // Folders, not files: an editor that saves by rename puts another inode in the file's place.
+  const isWatched = (path: string): boolean => watched.has(path) || watched.has(dirname(path));
+  const watcher = watch(folders, {
+    depth: 0,
+    ignoreInitial: true,
+    ignored: (path, stats) => stats?.isFile() === true && !isWatched(path),
+  });
+  watcher.on("all", (_, path) => {
+    if (!isWatched(path) || closed) return;
+    changed.add(path);
+    schedule();
+  });
+  watcher.on("error", onError);
+
+  function schedule(): void {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (!running) running = report().finally(() => (running = undefined));
+    }, debounceMs);
+  }
+
+  async function report(): Promise<void> {
+    while (changed.size > 0 && !closed) {
+      const paths = [...changed];
+      changed.clear();
+      try {
+        update(await onChange(paths));
+      } catch (error) {
+        onError(error);
+      }
+    }
+  }
+
+  function update(next: readonly string[]): void {
+    const before = folders;
+    watched = new Set(next);
+    folders = foldersOf(next);
+    watcher.unwatch(before.filter((folder) => !folders.includes(folder)));
+    watcher.add(folders.filter((folder) => !before.includes(folder)));
+  }
+
+  return {
+    ready: new Promise((resolve) => watcher.once("ready", resolve)),
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await watcher.close();
+      await running;
+    },
+  };
+}
+
+/** A source that is itself a folder is watched with the files in it. */
+function foldersOf(sources: readonly string[]): string[] {
+  const inside = sources.filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
+  return [...new Set([...sources.map((path) => dirname(path)), ...inside])];
+}

@@ -1,0 +1,487 @@
+import type { MappingInfo } from "../adapter.ts";
+import type { Attempt, Outcome, Usage } from "../attempt.ts";
+import { editJson, scanJson } from "../body/json-text.ts";
+import { GatewayError, isGatewayError } from "../errors.ts";
+import type { JsonObject } from "../operation.ts";
+import type { Reply } from "../reply.ts";
+import { timeoutError, type Exchange } from "../request/exchange.ts";
+import { ByteRelay } from "../stream/byte-relay.ts";
+import { EventRelay, type RelayOwner } from "../stream/event-relay.ts";
+import type { Target } from "../target.ts";
+import type {
+  TransportCall,
+  TransportFailure,
+  TransportHandler,
+  TransportRequest,
+} from "../transport/transport.ts";
+import type { CallPlan } from "./call-plan.ts";
+import { fromErrorBody, fromErrorReply, fromTransportFailure, malformedReply } from "./upstream-error.ts";
+
+type Headers = Record<string, string | string[] | undefined>;
+
+/** What is sent, and what is needed to read the answer. */
+export interface PreparedCall {
+  plan: CallPlan;
+  request: TransportRequest;
+  info: MappingInfo;
+  /** Fields that the translation could not carry. */
+  dropped: readonly string[];
+  /** The gateway asked for usage in the stream; the client did not. */
+  hideUsage: boolean;
+  /** The request can be sent again as it is. */
+  replayable: boolean;
+}
+
+/** Reply headers of a backend that go on to the client. Its limits, cookies and names of servers do not. */
+const PASSED_HEADERS = ["content-type", "content-disposition", "etag", "last-modified", "content-language"];
+
+/** Most of an error body that is read. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/**
+ * The stages of an attempt: waiting for headers; reading an error or a whole reply; waiting for the first content of a
+ * stream; relaying what follows; over.
+ */
+type Phase = "headers" | "error" | "whole" | "firstToken" | "relay" | "over";
+
+/** One upstream call from dispatch to its last byte: the state machine between transport and reply. */
+export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
+  readonly number: number;
+  readonly target: Target;
+  readonly startedAt = performance.now();
+  timeToFirstByteMs: number | undefined;
+  timeToFirstTokenMs: number | undefined;
+  durationMs: number | undefined;
+  status: number | undefined;
+  usage: Usage | undefined;
+  outcome: Outcome | "cancelled" | undefined;
+  error: GatewayError | undefined;
+
+  readonly #exchange: Exchange;
+  readonly #prepared: PreparedCall;
+  readonly #maxReplyBytes: number;
+  #call!: TransportCall;
+  #phase: Phase = "headers";
+  #lastActivityAt = this.startedAt;
+  #committedAt = 0;
+  #paused = false;
+  #headers: Headers = {};
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #events: EventRelay | undefined;
+  #opaque: ByteRelay | undefined;
+  #resolve!: (reply: Reply) => void;
+  #reject!: (error: GatewayError) => void;
+  #listeners: ((attempt: Attempt) => void)[] | undefined;
+  #resent = false;
+
+  constructor(exchange: Exchange, target: Target, prepared: PreparedCall, maxReplyBytes: number) {
+    this.#exchange = exchange;
+    this.target = target;
+    this.#prepared = prepared;
+    this.#maxReplyBytes = maxReplyBytes;
+    this.number = exchange.attempts.push(this);
+    target.inFlight++;
+  }
+
+  /** Sends the request. Resolves at the commit point (streams), with the first byte (audio), or with the whole reply. */
+  run(): Promise<Reply> {
+    return new Promise<Reply>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#call = this.target.backend.transport.send(this.#prepared.request, this);
+    });
+  }
+
+  onSettled(listener: (attempt: Attempt) => void): void {
+    if (this.outcome) listener(this);
+    else (this.#listeners ??= []).push(listener);
+  }
+
+  /** The request is over or this attempt is not wanted any more: closes the upstream connection at once. */
+  abort(reason: GatewayError | "cancelled"): void {
+    if (this.#phase === "over") return;
+    this.#call?.abort();
+    if (reason === "cancelled") {
+      this.#fail(new GatewayError("provider_error", { message: "The attempt was given up" }), "cancelled");
+      return;
+    }
+    const clientLeft = reason.code === "client_closed_request";
+    this.#fail(this.#blame(reason, clientLeft), clientLeft ? "client_abort" : "upstream_error");
+  }
+
+  /** A deadline that broke while this attempt ran is laid at its door, so that policies can judge it. */
+  #blame(reason: GatewayError, clientLeft: boolean): GatewayError {
+    if (clientLeft || reason.upstream) return reason;
+    return new GatewayError(reason.code, {
+      message: reason.message,
+      headers: reason.headers,
+      upstream: reason.code === "timeout" ? { kind: "timeout", sent: true } : undefined,
+    });
+  }
+
+  /** Looks at the limits of the present phase. */
+  expire(nowMs: number): void {
+    if (this.#phase === "over" || this.#paused) return;
+    const limits = this.target.backend.timeouts;
+    const idle = nowMs - this.#lastActivityAt;
+    const age = nowMs - this.startedAt;
+    const broken = (limitMs: number, elapsedMs: number): boolean => limitMs > 0 && elapsedMs >= limitMs;
+
+    if (this.#phase === "relay") {
+      if (broken(limits.idleMs, idle))
+        this.#breakStream("stalled", `The backend sent nothing for ${limits.idleMs} ms`);
+      else if (this.#events && broken(limits.maxStreamMs, nowMs - this.#committedAt))
+        this.#breakStream("timeout", `The stream lasted longer than ${limits.maxStreamMs} ms`);
+      return;
+    }
+    if (this.#phase === "headers" && broken(limits.firstByteMs, age)) this.#timeOut(limits.firstByteMs);
+    else if (this.#phase === "firstToken" && broken(limits.firstTokenMs, age))
+      this.#timeOut(limits.firstTokenMs);
+    else if (this.#phase !== "headers" && broken(limits.idleMs, idle)) this.#timeOut(limits.idleMs);
+    else if (broken(limits.attemptMs, age)) this.#timeOut(limits.attemptMs);
+  }
+
+  #timeOut(limitMs: number): void {
+    this.#call.abort();
+    this.#fail(timeoutError(limitMs, { kind: "timeout", sent: true, status: this.status }), "upstream_error");
+  }
+
+  #breakStream(kind: "stalled" | "timeout" | "reset", message: string): void {
+    this.#call.abort();
+    if (this.#events?.whole) {
+      this.#endEvents();
+      return;
+    }
+    this.#fail(
+      new GatewayError("upstream_interrupted", {
+        message,
+        upstream: { kind, sent: true, status: this.status },
+      }),
+      "truncated",
+    );
+  }
+
+  // --- from the transport
+
+  onHeaders(status: number, headers: Headers): void {
+    const now = performance.now();
+    this.#lastActivityAt = now;
+    this.timeToFirstByteMs = now - this.startedAt;
+    this.status = status;
+    this.#headers = headers;
+    if (status >= 400) {
+      this.#phase = "error";
+      return;
+    }
+    const refusal = this.#refuseHeaders(status, headers);
+    if (refusal) {
+      this.#call.abort();
+      this.#fail(refusal, "upstream_error");
+    }
+  }
+
+  /** Chooses how the body is read; gives the error when it cannot be. */
+  #refuseHeaders(status: number, headers: Headers): GatewayError | undefined {
+    if (status >= 300) return malformedReply(`The backend answered with a redirect (${status})`, status);
+    const encoding = headers["content-encoding"];
+    if (encoding !== undefined && encoding !== "identity")
+      return malformedReply("The backend compressed a reply that was asked for uncompressed", status);
+
+    const { operation, stream } = this.#exchange;
+    const { translated, mapping } = this.#prepared.plan;
+    const type = mediaType(headers);
+    if (stream && operation.stream) {
+      const wanted =
+        translated && mapping.stream?.format === "ndjson" ? "application/x-ndjson" : "text/event-stream";
+      if (type === wanted) {
+        this.#phase = "firstToken";
+        this.#events = this.#createRelay();
+        return undefined;
+      }
+      if (!operation.streamOptional)
+        return malformedReply(
+          `The backend answered ${type || "without a content type"} where a stream was asked for`,
+          status,
+        );
+    } else if (type === "text/event-stream")
+      return malformedReply("The backend streamed a reply that was asked for whole", status);
+    if (operation.reply === "binary") {
+      this.#opaque = new ByteRelay(this);
+      this.#phase = "firstToken";
+    } else this.#phase = "whole";
+    return undefined;
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.#lastActivityAt = performance.now();
+    switch (this.#phase) {
+      case "error":
+        if (this.#bytes < MAX_ERROR_BYTES) this.#chunks.push(chunk);
+        this.#bytes += chunk.length;
+        return;
+      case "whole":
+        this.#bytes += chunk.length;
+        if (this.#bytes > this.#maxReplyBytes) {
+          this.#call.abort();
+          this.#fail(malformedReply("The backend's reply is too large", this.status), "upstream_error");
+        } else this.#chunks.push(chunk);
+        return;
+      case "firstToken":
+      case "relay":
+        if (this.#events) this.#pushEvents(chunk);
+        else {
+          this.#commitBytes();
+          this.#opaque!.push(chunk);
+        }
+    }
+  }
+
+  onEnd(): void {
+    switch (this.#phase) {
+      case "error":
+        this.#fail(
+          fromErrorReply(
+            { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) },
+            this.target.backend.adapter,
+            this.#hidden(),
+          ),
+          "upstream_error",
+        );
+        return;
+      case "whole":
+        this.#finishWhole();
+        return;
+      case "firstToken":
+      case "relay":
+        if (this.#events) this.#endEvents();
+        else {
+          this.#commitBytes();
+          this.#settle("complete");
+          this.#opaque!.end();
+        }
+    }
+  }
+
+  onError(failure: TransportFailure): void {
+    if (this.#phase === "relay" || (this.#phase === "firstToken" && this.#events?.whole)) {
+      this.#breakStream("reset", "The backend closed the connection in the middle of its reply");
+      return;
+    }
+    if (this.#phase === "headers" && this.#mayResend(failure)) {
+      this.#resent = true;
+      this.#call = this.target.backend.transport.send(this.#prepared.request, this);
+      return;
+    }
+    const error = fromTransportFailure(failure, this.target.backend.timeouts.connectMs);
+    this.#fail(error, "upstream_error");
+  }
+
+  /**
+   * A kept connection that the backend closed while it was idle: nobody answered, so the same request goes out once
+   * more (RFC 9112, section 9.3.1), if it may be repeated at all.
+   */
+  #mayResend(failure: TransportFailure): boolean {
+    return (
+      failure.kind === "reset" &&
+      failure.reusedConnection === true &&
+      !this.#resent &&
+      this.#prepared.replayable &&
+      this.#exchange.operation.replaySafe
+    );
+  }
+
+  // --- whole replies
+
+  #finishWhole(): void {
+    const { operation } = this.#exchange;
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const type = mediaType(this.#headers);
+    if (operation.reply === "jsonOrText" && type !== "application/json") {
+      this.#succeed(bytes);
+      return;
+    }
+    try {
+      this.#succeed(this.#readJson(bytes));
+    } catch (error) {
+      this.#fail(
+        isGatewayError(error) ? error : malformedReply("The backend's reply could not be read", this.status),
+        "upstream_error",
+      );
+    }
+  }
+
+  #readJson(bytes: Uint8Array): Uint8Array | string {
+    const { operation, requestedModel } = this.#exchange;
+    const { plan, info } = this.#prepared;
+    const upstream = parseReply(bytes, this.status!);
+    const failure = this.target.backend.adapter.errorInReply?.(upstream);
+    if (failure) throw fromErrorBody(failure, this.target.backend.adapter, this.#hidden());
+    let json = plan.mapping.fromResponse ? plan.mapping.fromResponse(upstream, info) : upstream;
+    this.usage = operation.usage?.(json);
+    if (operation.normalizeReply) json = operation.normalizeReply(json, info.request);
+    if (json !== upstream) {
+      if (typeof json["model"] === "string") json["model"] = requestedModel;
+      return JSON.stringify(json);
+    }
+    if (typeof json["model"] !== "string" || json["model"] === requestedModel) return bytes;
+    return editJson(bytes, scanJson(bytes), { model: JSON.stringify(requestedModel) });
+  }
+
+  #succeed(body: Uint8Array | string): void {
+    const reply = this.#reply(body);
+    if (this.#prepared.plan.translated) reply.headers["content-type"] = "application/json";
+    this.timeToFirstTokenMs = performance.now() - this.startedAt;
+    this.#settle("complete");
+    this.#resolve(reply);
+  }
+
+  // --- streams
+
+  #createRelay(): EventRelay {
+    const { plan, info } = this.#prepared;
+    const { operation, requestedModel } = this.#exchange;
+    const { stream } = plan.mapping;
+    let translator;
+    if (plan.translated && stream) {
+      const state = stream.start(info);
+      translator = {
+        format: stream.format,
+        translate: (json: JsonObject, type: string | undefined) => stream.event(state, json, info, type),
+      };
+    }
+    return new EventRelay({
+      rules: operation.stream!,
+      owner: this,
+      translator,
+      model: requestedModel,
+      answers: operation.answers?.(info.request) ?? 1,
+      hideUsage: this.#prepared.hideUsage,
+    });
+  }
+
+  // What the relay reports.
+
+  onCommit(): void {
+    if (this.#phase !== "firstToken") return;
+    this.#commit();
+    const reply = this.#reply(this.#events!);
+    reply.headers["content-type"] = "text/event-stream; charset=utf-8";
+    reply.headers["x-accel-buffering"] = "no";
+    this.#resolve(reply);
+  }
+
+  onUsage(usage: Usage): void {
+    this.usage = usage;
+  }
+
+  onCancel(): void {
+    if (this.#phase === "over") return;
+    this.#call.abort();
+    this.#settle("cancelled");
+  }
+
+  onPressure(pause: boolean): void {
+    this.#paused = pause;
+    this.#lastActivityAt = performance.now();
+    if (pause) this.#call.pause();
+    else this.#call.resume();
+  }
+
+  #pushEvents(chunk: Uint8Array): void {
+    try {
+      this.#events!.push(chunk);
+    } catch (error) {
+      this.#call.abort();
+      this.#failEvents(error);
+    }
+  }
+
+  #endEvents(): void {
+    try {
+      this.#events!.end();
+    } catch (error) {
+      this.#failEvents(error);
+      return;
+    }
+    this.#settle("complete");
+  }
+
+  #failEvents(thrown: unknown): void {
+    const error = isGatewayError(thrown)
+      ? thrown
+      : malformedReply("The backend's stream could not be read", this.status);
+    this.#fail(error, error.upstream?.kind === "truncated" ? "truncated" : "upstream_error");
+  }
+
+  #commitBytes(): void {
+    if (this.#phase !== "firstToken") return;
+    this.#commit();
+    this.#resolve(this.#reply(this.#opaque!));
+  }
+
+  #commit(): void {
+    this.#phase = "relay";
+    this.#committedAt = performance.now();
+    this.timeToFirstTokenMs = this.#committedAt - this.startedAt;
+  }
+
+  // --- the end
+
+  #reply(body: Reply["body"]): Reply {
+    const headers: Record<string, string> = {};
+    for (const name of PASSED_HEADERS) {
+      const value = this.#headers[name];
+      if (typeof value === "string") headers[name] = value;
+    }
+    const { dropped } = this.#prepared;
+    if (dropped.length > 0) headers["x-gatewright-dropped"] = dropped.join(", ");
+    return { status: this.status!, headers, body, attempt: this };
+  }
+
+  #fail(error: GatewayError, outcome: Outcome | "cancelled"): void {
+    if (this.#phase === "over") return;
+    const relayed = this.#phase === "relay";
+    error.attempt = this;
+    this.error = error;
+    this.#settle(outcome);
+    if (relayed) (this.#events ?? this.#opaque)!.fail(error);
+    else this.#reject(error);
+  }
+
+  #settle(outcome: Outcome | "cancelled"): void {
+    this.#phase = "over";
+    this.outcome = outcome;
+    this.durationMs = performance.now() - this.startedAt;
+    this.target.inFlight--;
+    this.#chunks = [];
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners) for (const listener of listeners) listener(this);
+  }
+
+  /** What must not leave in an error: the credential and where the backend is. */
+  #hidden(): string[] {
+    const { baseURL } = this.target.backend;
+    return [this.#prepared.plan.credential ?? "", baseURL.host, baseURL.hostname];
+  }
+}
+
+function mediaType(headers: Headers): string {
+  const value = headers["content-type"];
+  if (typeof value !== "string") return "";
+  const semicolon = value.indexOf(";");
+  return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase();
+}
+
+function parseReply(bytes: Uint8Array, status: number): JsonObject {
+  try {
+    const json = JSON.parse(
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"),
+    ) as unknown;
+    if (typeof json === "object" && json !== null) return json as JsonObject;
+  } catch {
+    // Falls through: the message must not quote what the backend sent.
+  }
+  throw malformedReply("The backend's reply is not JSON", status);
+}

@@ -1,0 +1,160 @@
+import { UnsupportedField, type MappingInfo } from "../adapter.ts";
+import { isMultipartBody } from "../body/multipart-body.ts";
+import type { RequestBody } from "../body/request-body.ts";
+import { GatewayError } from "../errors.ts";
+import type { JsonObject } from "../operation.ts";
+import type { Reply } from "../reply.ts";
+import type { RequestContext } from "../request/request-context.ts";
+import type { Target } from "../target.ts";
+import type { TransportRequest } from "../transport/transport.ts";
+import { AttemptRun, type PreparedCall } from "./attempt-run.ts";
+import { callPlanFor, type CallPlan } from "./call-plan.ts";
+
+export interface DispatchOptions {
+  /** This gateway's name in `Via` headers (RFC 9110, section 7.6.3). */
+  via: string;
+  /** A whole upstream reply held in memory, in bytes. */
+  maxReplyBytes: number;
+}
+
+/** The innermost handler: sends the request to `ctx.target`, or to the first candidate where nobody chose. */
+export function createDispatch(options: DispatchOptions): (ctx: RequestContext) => Promise<Reply> {
+  return async function dispatch(ctx) {
+    const { exchange } = ctx;
+    if (exchange.abortReason) throw exchange.abortReason;
+    ctx.scopeSignal?.throwIfAborted();
+    const target = ctx.target ?? ctx.candidates[0];
+    if (!target) throw new GatewayError("no_available_instances");
+    if (!(ctx.operation.name in target.backend.adapter.operations))
+      throw new GatewayError("unsupported_operation", {
+        message: `The backend \`${target.backend.name}\` does not have the operation \`${ctx.operation.name}\``,
+        headers: { "x-should-retry": "false" },
+      });
+
+    const prepared = prepareCall(ctx, target, options.via);
+    const run = new AttemptRun(exchange, target, prepared, options.maxReplyBytes);
+    const signal = ctx.scopeSignal;
+    if (!signal) return run.run();
+    const give = (): void => run.abort("cancelled");
+    signal.addEventListener("abort", give, { once: true });
+    run.onSettled(() => signal.removeEventListener("abort", give));
+    return run.run();
+  };
+}
+
+function prepareCall(ctx: RequestContext, target: Target, via: string): PreparedCall {
+  const plan = callPlanFor(target, ctx.operation, via);
+  const info = mappingInfo(ctx, target);
+  const headers = requestHeaders(ctx, plan);
+  if (plan.translated) return translatedCall(ctx, target, plan, info, headers);
+
+  const { body } = ctx;
+  const request: TransportRequest = {
+    method: ctx.operation.method,
+    path: pathOf(plan, info),
+    headers,
+    body: null,
+  };
+  let hideUsage = false;
+  if (isMultipartBody(body)) {
+    const sent = body.open({ model: target.model });
+    headers.push("content-type", sent.contentType);
+    if (sent.contentLength !== undefined) headers.push("content-length", String(sent.contentLength));
+    request.body = sent.chunks;
+  } else if (body.kind === "json") {
+    hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body.json);
+    request.body = sentBody(body, target, hideUsage).bytes!;
+  }
+  return { plan, request, info, dropped: [], hideUsage, replayable: body.replayable };
+}
+
+function translatedCall(
+  ctx: RequestContext,
+  target: Target,
+  plan: CallPlan,
+  info: MappingInfo,
+  headers: string[],
+): PreparedCall {
+  const mapped = mapRequest(plan, ctx.body.json, info, target);
+  for (const [name, value] of Object.entries(mapped.headers ?? {})) headers.push(name, value);
+  return {
+    plan,
+    request: {
+      method: ctx.operation.method,
+      path: mapped.path === undefined ? pathOf(plan, info) : plan.basePath + mapped.path,
+      headers,
+      body: JSON.stringify(mapped.body),
+    },
+    info,
+    dropped: mapped.dropped ?? [],
+    hideUsage: ctx.stream && !asksForUsage(ctx.body.json),
+    replayable: ctx.body.replayable,
+  };
+}
+
+function mapRequest(
+  plan: CallPlan,
+  json: JsonObject,
+  info: MappingInfo,
+  target: Target,
+): ReturnType<NonNullable<CallPlan["mapping"]["toRequest"]>> {
+  try {
+    return plan.mapping.toRequest!(json, info);
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "UnsupportedField") throw error;
+    const { field, message } = error as UnsupportedField;
+    throw new GatewayError("unsupported_parameter", {
+      param: field,
+      message: `${message} (backend \`${target.backend.name}\`)`,
+    });
+  }
+}
+
+function mappingInfo(ctx: RequestContext, target: Target): MappingInfo {
+  return {
+    operation: ctx.operation.name,
+    model: target.model,
+    requestedModel: ctx.requestedModel,
+    stream: ctx.stream,
+    options: target.backend.options,
+    requestId: ctx.id,
+    nowSeconds: Math.floor(Date.now() / 1000),
+    request: ctx.body.json,
+  };
+}
+
+function pathOf(plan: CallPlan, info: MappingInfo): string {
+  if (plan.path !== undefined) return plan.path;
+  const { path } = plan.mapping;
+  return plan.basePath + (typeof path === "function" ? path(info) : path);
+}
+
+function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
+  const headers = [...plan.headers, "x-request-id", ctx.id];
+  const sent = ctx.request.headers;
+  for (const name of plan.forwardHeaders) {
+    const value = sent[name];
+    if (value !== undefined) headers.push(name, value);
+  }
+  for (const [name, value] of Object.entries(ctx.upstreamHeaders ?? {})) headers.push(name, value);
+  return headers;
+}
+
+function asksForUsage(json: JsonObject): boolean {
+  const options = json["stream_options"] as { include_usage?: unknown } | null | undefined;
+  return options?.include_usage === true;
+}
+
+/** The client's bytes, with the target's name of the model, and usage asked for where the client did not. */
+function sentBody(body: RequestBody, target: Target, askForUsage: boolean): RequestBody {
+  const rename = body.json["model"] !== target.model;
+  if (!rename && !askForUsage) return body;
+  const fields: JsonObject = {};
+  if (rename) fields["model"] = target.model;
+  if (askForUsage)
+    fields["stream_options"] = {
+      ...(body.json["stream_options"] as object | null | undefined),
+      include_usage: true,
+    };
+  return body.with(fields);
+}

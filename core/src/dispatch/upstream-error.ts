@@ -1,0 +1,180 @@
+import type { Adapter } from "../adapter.ts";
+import { GatewayError, type UpstreamFailure } from "../errors.ts";
+import type { TransportFailure } from "../transport/transport.ts";
+import { timeoutError } from "../request/exchange.ts";
+
+/** Statuses that are the client's to see; everything else is the gateway's trouble with its backend. */
+const PASSED_STATUSES = new Set([400, 404, 409, 413, 415, 422, 429]);
+
+/** What an error body says, in whichever of the known shapes it came. */
+interface ReadError {
+  message?: string;
+  type?: string;
+  param?: string;
+  code?: string;
+}
+
+export interface UpstreamReply {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  /** At most some kilobytes. */
+  body: Uint8Array;
+}
+
+/** A reply of status 400 or more, as the error that leaves the gateway. `hidden` are texts that must not leave. */
+export function fromErrorReply(
+  reply: UpstreamReply,
+  adapter: Adapter,
+  hidden: readonly string[],
+): GatewayError {
+  const { status } = reply;
+  const parsed = parseBody(reply.body);
+  const read = adapter.fromError?.(status, parsed) ?? readError(parsed);
+  const retryAfterMs = readRetryAfter(reply.headers) ?? adapter.retryAfterMs?.(flat(reply.headers), parsed);
+  const upstream: UpstreamFailure = { kind: "status", sent: true, status, retryAfterMs, code: read.code };
+
+  if (status === 401 || status === 403) return new GatewayError("upstream_auth_error", { upstream });
+  if (!PASSED_STATUSES.has(status))
+    return new GatewayError("provider_error", {
+      message: `The backend failed with status ${status}`,
+      upstream,
+      headers: retryHeaders(retryAfterMs),
+    });
+  return new GatewayError(read.code ?? defaultCode(status), {
+    status,
+    type: read.type ?? (status === 429 ? "rate_limit_exceeded" : "invalid_request_error"),
+    message: redact(read.message ?? `The backend answered ${status}`, hidden),
+    param: read.param,
+    upstream,
+    headers: retryHeaders(retryAfterMs),
+  });
+}
+
+/** A 2xx that was no answer: an error inside the body, or a body that cannot be read. */
+export function fromErrorBody(
+  found: { status: number; message?: string; code?: string },
+  adapter: Adapter,
+  hidden: readonly string[],
+): GatewayError {
+  const body = Buffer.from(JSON.stringify({ error: { message: found.message, code: found.code } }));
+  return fromErrorReply(
+    { status: found.status, headers: {}, body },
+    { ...adapter, fromError: undefined },
+    hidden,
+  );
+}
+
+export function malformedReply(message: string, status?: number): GatewayError {
+  return new GatewayError("provider_error", { message, upstream: { kind: "malformed", sent: true, status } });
+}
+
+/** A call that failed below HTTP. */
+export function fromTransportFailure(failure: TransportFailure, connectMs: number): GatewayError {
+  const { sent, cause } = failure;
+  switch (failure.kind) {
+    case "connect_timeout":
+      return timeoutError(connectMs, { kind: "timeout", sent: false });
+    case "tls":
+      return new GatewayError("upstream_tls_error", { upstream: { kind: "tls", sent: false }, cause });
+    case "connect":
+      return new GatewayError("provider_error", {
+        message: "No connection to the backend",
+        upstream: { kind: "connect", sent },
+        cause,
+      });
+    case "malformed":
+      return new GatewayError("provider_error", {
+        message: "The backend's reply is not valid HTTP",
+        upstream: { kind: "malformed", sent },
+        cause,
+      });
+    case "reset":
+      return new GatewayError("provider_error", {
+        message: "The backend closed the connection",
+        upstream: { kind: "reset", sent },
+        cause,
+      });
+  }
+}
+
+function parseBody(body: Uint8Array): unknown {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * The shapes in the field: OpenAI's object, a bare string in `error` (Ollama), FastAPI's `detail`, a bare `message`.
+ * Plain text and HTML say nothing that a client should see.
+ */
+function readError(body: unknown): ReadError {
+  const root = Array.isArray(body) ? (body[0] as unknown) : body;
+  if (typeof root !== "object" || root === null) return {};
+  const { error, detail, message } = root as Record<string, unknown>;
+  if (typeof error === "string") return { message: error };
+  if (typeof error === "object" && error !== null) {
+    const fields = error as Record<string, unknown>;
+    return {
+      message: asText(fields["message"]),
+      type: asText(fields["type"]),
+      param: asText(fields["param"]),
+      code: asText(fields["code"]),
+    };
+  }
+  return { message: asText(detail) ?? asText(message) };
+}
+
+function asText(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function defaultCode(status: number): string {
+  if (status === 429) return "rate_limit_exceeded";
+  if (status === 413) return "request_too_large";
+  return status === 404 ? "model_not_found" : "invalid_request";
+}
+
+function redact(message: string, hidden: readonly string[]): string {
+  let clean = message.length > 2_000 ? `${message.slice(0, 2_000)}…` : message;
+  for (const secret of hidden) if (secret !== "") clean = clean.replaceAll(secret, "[redacted]");
+  return clean;
+}
+
+function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {
+  if (retryAfterMs === undefined) return {};
+  return {
+    "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))),
+    "retry-after-ms": String(Math.ceil(retryAfterMs)),
+  };
+}
+
+/** Longest wait that is believed: a day. */
+const MAX_RETRY_AFTER_MS = 86_400_000;
+
+/** `retry-after-ms`, else `retry-after` as seconds or HTTP date (RFC 9110, section 10.2.3). Garbage is ignored. */
+export function readRetryAfter(
+  headers: Record<string, string | string[] | undefined>,
+  nowMs: number = Date.now(),
+): number | undefined {
+  const ms = single(headers["retry-after-ms"]);
+  if (ms !== undefined && /^\d+(?:\.\d+)?$/.test(ms)) return Math.min(Number(ms), MAX_RETRY_AFTER_MS);
+  const after = single(headers["retry-after"])?.trim();
+  if (after === undefined) return undefined;
+  if (/^\d+$/.test(after)) return Math.min(Number(after) * 1000, MAX_RETRY_AFTER_MS);
+  if (!/^[A-Z][a-z]{2},/.test(after)) return undefined;
+  const date = Date.parse(after);
+  return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - nowMs), MAX_RETRY_AFTER_MS);
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const name of Object.keys(headers)) out[name] = single(headers[name]) ?? "";
+  return out;
+}

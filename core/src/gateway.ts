@@ -1,0 +1,199 @@
+import { randomBytes } from "node:crypto";
+import { H3 } from "h3";
+import type { Backend } from "./backend.ts";
+import { composeChain, type Handler, type Layer } from "./chain.ts";
+import type { Condition, ResolvedBackend, ResolvedConfig, ResolvedPlugin } from "./config/resolved.ts";
+import { createDispatch } from "./dispatch/dispatch.ts";
+import { GatewayError } from "./errors.ts";
+import type { Logger } from "./log.ts";
+import type { Operation, OperationName } from "./operation.ts";
+import { coreOperations } from "./operations/index.ts";
+import type { ChainFact, GatewayHost, PluginInstance } from "./plugin.ts";
+import type { Reply } from "./reply.ts";
+import { createAdmission } from "./request/read-body.ts";
+import type { RequestContext } from "./request/request-context.ts";
+import { createRouter, type Router } from "./router.ts";
+import { createOperationRoutes, type OperationRoutes } from "./server/operation-routes.ts";
+import type { State } from "./state/state.ts";
+import type { Transport } from "./transport/transport.ts";
+import { createUndiciTransport } from "./transport/undici-transport.ts";
+
+export interface GatewayOptions {
+  /** Where plugins keep state; it outlives the snapshot, so that a reload forgets nothing. */
+  state: State;
+  log: Logger;
+  /** This process in `Via` headers; the same for every snapshot of a process. */
+  via?: string;
+  createTransport?(backend: ResolvedBackend): Transport;
+  random?(): number;
+  now?(): number;
+}
+
+/** A config at work: an immutable snapshot. A reload makes a new one and closes this after its last request. */
+export interface Gateway {
+  readonly config: ResolvedConfig;
+  readonly router: Router;
+  readonly routes: OperationRoutes;
+  readonly via: string;
+  readonly log: Logger;
+  /** Control plane and whatever routes plugins added. */
+  readonly app: H3;
+  /** Names of the chain's layers, in order, for the log. */
+  readonly chainNames: readonly string[];
+  /** Runs the chain. */
+  readonly handle: Handler;
+  /** Counts a request in; the snapshot stays open until it is counted out. */
+  retain(): void;
+  release(): void;
+  readonly active: number;
+  /** Waits for the last request, then closes plugins and connections. */
+  close(): Promise<void>;
+}
+
+/** Facts that core gives once the body was read. */
+const ADMISSION_FACTS: readonly ChainFact[] = ["body", "model", "candidates"];
+
+/** Builds a gateway from a checked config. On failure everything that was opened is closed again. */
+export async function createGateway(config: ResolvedConfig, options: GatewayOptions): Promise<Gateway> {
+  const { log } = options;
+  const via = options.via ?? createViaName();
+  const backends = new Map<string, Backend>();
+  const createTransport = options.createTransport ?? defaultTransport;
+  for (const backend of config.backends)
+    backends.set(backend.name, { ...backend, transport: createTransport(backend) });
+  const router = createRouter(config, backends);
+
+  const operations = new Map<OperationName, Operation>(
+    coreOperations.map((operation) => [operation.name, operation]),
+  );
+  const app = new H3({ silent: true });
+  const instances: { plugin: ResolvedPlugin; instance: PluginInstance }[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const { plugin, instance } of instances.toReversed()) {
+      try {
+        await instance.close?.();
+      } catch (error) {
+        log.error("a plugin failed to close", { plugin: plugin.plugin.name, error: String(error) });
+      }
+    }
+    await Promise.all([...backends.values()].map(({ transport }) => transport.close()));
+  };
+
+  try {
+    for (const plugin of config.plugins) {
+      const host: GatewayHost = {
+        state: options.state.scoped(plugin.plugin.name),
+        log,
+        backends,
+        targets: router.targets,
+        operations,
+        workers: config.server.workers,
+        random: options.random ?? Math.random,
+        now: options.now ?? (() => performance.now()),
+      };
+      const instance = await plugin.plugin.definition.setup(plugin.options, host);
+      instances.push({ plugin, instance });
+      for (const operation of instance.operations ?? []) operations.set(operation.name, operation);
+    }
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  for (const { instance } of instances) instance.routes?.(app);
+
+  const handle = buildChain(
+    config,
+    instances,
+    router,
+    createDispatch({ via, maxReplyBytes: config.server.limits.replyBytes }),
+  );
+  let active = 0;
+  let onIdle: (() => void) | undefined;
+  let closing: Promise<void> | undefined;
+  return {
+    config,
+    router,
+    routes: createOperationRoutes([...operations.values()]),
+    via,
+    log,
+    app,
+    chainNames: config.plugins.map(({ plugin }) => plugin.name),
+    handle,
+    retain: () => {
+      active++;
+    },
+    release: () => {
+      active--;
+      if (active === 0) onIdle?.();
+    },
+    get active() {
+      return active;
+    },
+    close: () =>
+      (closing ??= (async () => {
+        if (active > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+        await closeAll();
+      })()),
+  };
+}
+
+/** Random, so that a request that comes back is told from one that went through another gateway. */
+export function createViaName(): string {
+  return `gatewright-${randomBytes(6).toString("hex")}`;
+}
+
+function defaultTransport(backend: ResolvedBackend): Transport {
+  return createUndiciTransport(backend.baseURL, {
+    connectMs: backend.timeouts.connectMs,
+    connections: backend.connections,
+  });
+}
+
+/** Headers-only plugins first, as listed; then admission; then the rest; then dispatch. */
+function buildChain(
+  config: ResolvedConfig,
+  instances: readonly { plugin: ResolvedPlugin; instance: PluginInstance }[],
+  router: Router,
+  dispatch: Handler,
+): Handler {
+  const needsBody = ({ plugin }: { plugin: ResolvedPlugin }): boolean =>
+    plugin.plugin.definition.headersOnly !== true ||
+    plugin.conditions.some(({ models }) => models !== undefined);
+  const firstWithBody = instances.findIndex(needsBody);
+  const split = firstWithBody < 0 ? instances.length : firstWithBody;
+
+  const last: Handler = async (ctx): Promise<Reply> =>
+    ctx.operation.answer ? ctx.operation.answer(ctx, router) : dispatch(ctx);
+  const inner = composeChain(instances.slice(split).flatMap(toLayer), last);
+  const admission = createAdmission(config, inner);
+  const admit: Handler = (ctx) => (ctx.operation.body === "none" ? inner(ctx) : admission(ctx));
+  return composeChain(instances.slice(0, split).flatMap(toLayer), admit);
+}
+
+function toLayer({ plugin, instance }: { plugin: ResolvedPlugin; instance: PluginInstance }): Layer[] {
+  const { middleware } = instance;
+  if (!middleware) return [];
+  const needs = plugin.plugin.definition.needs ?? [];
+  const needsTarget = needs.some((fact) => ADMISSION_FACTS.includes(fact) || fact === "target");
+  const conditions = plugin.conditions.map(toPredicate);
+  if (!needsTarget && conditions.length === 0) return [{ middleware }];
+  return [
+    {
+      middleware,
+      applies: (ctx) => (!needsTarget || !ctx.operation.answer) && conditions.every((holds) => holds(ctx)),
+    },
+  ];
+}
+
+function toPredicate({ operations, models }: Condition): (ctx: RequestContext) => boolean {
+  const operationSet = operations && new Set<string>(operations);
+  const modelSet = models && new Set(models);
+  return (ctx) =>
+    (!operationSet || operationSet.has(ctx.operation.name)) &&
+    (!modelSet || modelSet.has(ctx.requestedModel));
+}
+
+/** What a request gets whose route does not exist. */
+export function notFound(method: string, path: string): GatewayError {
+  return new GatewayError("not_found", { message: `No route ${method} ${path}` });
+}

@@ -1,0 +1,65 @@
+import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
+import {
+  answersOf,
+  checkAmounts,
+  missing,
+  openaiDialect,
+  readStreamError,
+  readUsage,
+  wantsStream,
+  wrongType,
+} from "./openai-dialect.ts";
+
+interface Choice {
+  delta?: JsonObject | null;
+  finish_reason?: unknown;
+}
+
+/** `POST /v1/chat/completions`. */
+export const chat: Operation = defineOperation({
+  name: "chat",
+  method: "POST",
+  paths: ["/v1/chat/completions"],
+  dialect: openaiDialect,
+  body: "json",
+  reply: "json",
+  replaySafe: true,
+  wantsStream,
+  answers: answersOf,
+  validate(body) {
+    const { messages } = body;
+    if (messages === undefined || messages === null) return missing("messages");
+    if (!Array.isArray(messages) || messages.length === 0) return wrongType("messages", "a list of messages");
+    return checkAmounts(body);
+  },
+  usage: readUsage,
+  stream: {
+    isContent: (json) => choicesOf(json).some(hasContent),
+    finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,
+    error: readStreamError,
+    usage: readUsage,
+    terminator: "[DONE]",
+  },
+});
+
+export function choicesOf(json: JsonObject): Choice[] {
+  const { choices } = json;
+  return Array.isArray(choices) ? (choices as Choice[]) : [];
+}
+
+/** Anything in a delta but the role and empty text: text, reasoning, refusals, calls, audio. */
+function hasContent({ delta }: Choice): boolean {
+  if (!delta) return false;
+  for (const name in delta) {
+    if (name === "role") continue;
+    const value = delta[name];
+    if (
+      value !== null &&
+      value !== "" &&
+      value !== undefined &&
+      !(Array.isArray(value) && value.length === 0)
+    )
+      return true;
+  }
+  return false;
+}

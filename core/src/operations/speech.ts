@@ -1,0 +1,30 @@
+import { defineOperation, type Operation } from "../operation.ts";
+import { missing, openaiDialect, readUsage, wrongType } from "./openai-dialect.ts";
+
+/** Longest text that OpenAI's servers speak. */
+const MAX_INPUT_CHARACTERS = 4_096;
+
+/** `POST /v1/audio/speech`: audio bytes as they come, or events with `stream_format: "sse"`. */
+export const speech: Operation = defineOperation({
+  name: "speech",
+  method: "POST",
+  paths: ["/v1/audio/speech"],
+  dialect: openaiDialect,
+  body: "json",
+  reply: "binary",
+  replaySafe: true,
+  wantsStream: (body) => body["stream_format"] === "sse",
+  validate({ input }) {
+    if (input === undefined) return missing("input");
+    if (typeof input !== "string") return wrongType("input", "a text");
+    if ([...input].length > MAX_INPUT_CHARACTERS)
+      return { param: "input", message: `\`input\` must have at most ${MAX_INPUT_CHARACTERS} characters` };
+    return undefined;
+  },
+  stream: {
+    isContent: (json) => json["type"] === "speech.audio.delta",
+    finishes: (json) => (json["type"] === "speech.audio.done" ? 1 : 0),
+    usage: readUsage,
+    terminator: null,
+  },
+});

@@ -1,0 +1,184 @@
+import type { Attempt, Outcome, Usage } from "../attempt.ts";
+import type { AttemptRun } from "../dispatch/attempt-run.ts";
+import type { ContextVars, DownstreamRequest, Finished, Principal } from "../context.ts";
+import { GatewayError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { Operation } from "../operation.ts";
+import type { Router } from "../router.ts";
+import type { Expirable } from "./sweeper.ts";
+
+/** The client's side of a request; one implementation for each kind of server. */
+export interface Downstream {
+  /** The whole body, at most `limit` bytes: 413 beyond. */
+  readAll(limit: number): Promise<Uint8Array>;
+  /** The body as it comes, with back-pressure. */
+  stream(): AsyncIterable<Uint8Array>;
+  /** Looks at the limits of slow clients, and keeps silent streams alive. */
+  expire(nowMs: number): void;
+}
+
+/**
+ * What all attempts of one request share: who asked for what, how long it may take, which attempts run, and its end.
+ * `RequestContext` is the view of it that one attempt has.
+ */
+export class Exchange implements Expirable {
+  readonly id: string;
+  readonly operation: Operation;
+  readonly request: DownstreamRequest;
+  readonly downstream: Downstream;
+  readonly router: Router;
+  readonly log: Logger;
+  readonly startedAt = performance.now();
+  readonly totalMs: number;
+  principal: Principal | undefined;
+  requestedModel = "";
+  stream = false;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly attempts: AttemptRun[] = [];
+  readonly vars: ContextVars = {};
+  replyHeaders: Record<string, string> | undefined;
+  /** Why the request is over before its answer is. */
+  abortReason: GatewayError | undefined;
+  /** Called once when the request is aborted, before anything else learns of it. */
+  onAbort: ((reason: GatewayError) => void) | undefined;
+  /** Set once the reply's first byte may go out: the deadline no longer holds. */
+  committed = false;
+  #controller: AbortController | undefined;
+  #abortListeners: Set<() => void> | undefined;
+  #finishListeners: ((finished: Finished) => void)[] | undefined;
+  #finished: Finished | undefined;
+  #finishedPromise: Promise<Finished> | undefined;
+
+  constructor(init: {
+    id: string;
+    operation: Operation;
+    request: DownstreamRequest;
+    downstream: Downstream;
+    router: Router;
+    log: Logger;
+    totalMs: number;
+  }) {
+    this.id = init.id;
+    this.operation = init.operation;
+    this.request = init.request;
+    this.downstream = init.downstream;
+    this.router = init.router;
+    this.log = init.log;
+    this.totalMs = init.totalMs;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.abortReason) this.#controller.abort(this.abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  remainingMs(): number {
+    if (this.committed || this.totalMs === 0) return Infinity;
+    return Math.max(0, this.startedAt + this.totalMs - performance.now());
+  }
+
+  /** Ends the request now: its upstream calls are closed, whoever waits in a plugin is woken. Later calls do nothing. */
+  abort(reason: GatewayError): void {
+    if (this.abortReason || this.#finished) return;
+    this.abortReason = reason;
+    this.onAbort?.(reason);
+    for (const attempt of this.attempts) attempt.abort(reason);
+    this.#controller?.abort(reason);
+    if (this.#abortListeners) for (const listener of this.#abortListeners) listener();
+  }
+
+  onAborted(listener: () => void): () => void {
+    (this.#abortListeners ??= new Set()).add(listener);
+    return () => this.#abortListeners!.delete(listener);
+  }
+
+  expire(nowMs: number): void {
+    if (this.abortReason) return;
+    this.downstream.expire(nowMs);
+    if (!this.committed && this.totalMs > 0 && nowMs >= this.startedAt + this.totalMs) {
+      this.abort(timeoutError(this.totalMs));
+      return;
+    }
+    for (const attempt of this.attempts) attempt.expire(nowMs);
+  }
+
+  /** Settles the request. The first call counts. */
+  finish(outcome: Outcome, status: number, error?: GatewayError): void {
+    if (this.#finished) return;
+    const answered = error?.attempt ?? this.attempts.findLast((attempt) => attempt.outcome !== "cancelled");
+    const finished: Finished = {
+      outcome,
+      status,
+      durationMs: performance.now() - this.startedAt,
+      timeToFirstTokenMs: this.firstTokenAt === undefined ? undefined : this.firstTokenAt - this.startedAt,
+      usage: sumUsage(this.attempts),
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      attempts: this.attempts,
+      target: answered?.target,
+      error,
+    };
+    this.#finished = finished;
+    const listeners = this.#finishListeners;
+    this.#finishListeners = undefined;
+    if (listeners) for (const listener of listeners) this.#call(listener, finished);
+  }
+
+  /** `performance.now()` when the first content byte was handed to the client. */
+  firstTokenAt: number | undefined;
+
+  get isFinished(): boolean {
+    return this.#finished !== undefined;
+  }
+
+  get finished(): Promise<Finished> {
+    return (this.#finishedPromise ??= new Promise((resolve) => this.onFinished(resolve)));
+  }
+
+  onFinished(listener: (finished: Finished) => void): void {
+    if (this.#finished) this.#call(listener, this.#finished);
+    else (this.#finishListeners ??= []).push(listener);
+  }
+
+  #call(listener: (finished: Finished) => void, finished: Finished): void {
+    try {
+      listener(finished);
+    } catch (error) {
+      this.log.error("a plugin failed after the request was over", {
+        requestId: this.id,
+        error: String(error),
+      });
+    }
+  }
+}
+
+/** 504 with the limit that broke, in seconds. */
+export function timeoutError(limitMs: number, upstream?: GatewayError["upstream"]): GatewayError {
+  const seconds = limitMs / 1000;
+  return new GatewayError("timeout", {
+    message: `Request timeout after ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
+    upstream,
+  });
+}
+
+function sumUsage(attempts: readonly Attempt[]): Usage | undefined {
+  if (attempts.length === 1) return attempts[0]!.usage;
+  let sum: Usage | undefined;
+  for (const { usage } of attempts) {
+    if (!usage) continue;
+    sum = sum
+      ? {
+          inputTokens: sum.inputTokens + usage.inputTokens,
+          outputTokens: sum.outputTokens + usage.outputTokens,
+          totalTokens: sum.totalTokens + usage.totalTokens,
+          cachedTokens: (sum.cachedTokens ?? 0) + (usage.cachedTokens ?? 0),
+          reasoningTokens: (sum.reasoningTokens ?? 0) + (usage.reasoningTokens ?? 0),
+        }
+      : usage;
+  }
+  return sum;
+}

@@ -1,0 +1,84 @@
+import { parseJsonBody } from "../body/json-body.ts";
+import { readMultipartBody } from "../body/multipart-body.ts";
+import type { Handler } from "../chain.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { GatewayError } from "../errors.ts";
+import type { FieldFault, JsonObject, Operation } from "../operation.ts";
+import type { RequestContext } from "./request-context.ts";
+
+/**
+ * Reads the body, checks it, and finds the targets of its model. Stands in the chain before the first plugin that
+ * needs any of these, so that those before it can refuse on headers alone.
+ */
+export function createAdmission(config: ResolvedConfig, rest: Handler): Handler {
+  const { limits } = config.server;
+  const bounds = { maxDepth: limits.jsonDepth, maxValues: limits.jsonValues };
+
+  return async function admit(ctx) {
+    const { exchange, operation } = ctx;
+    if (operation.body === "json") {
+      requireMediaType(ctx, "application/json");
+      const bytes = await exchange.downstream.readAll(limits.jsonBytes);
+      exchange.bytesIn = bytes.length;
+      const body = parseJsonBody(bytes, bounds);
+      const fault = operation.validate?.(body.json);
+      if (fault) throw toError(fault);
+      ctx.body = body;
+    } else {
+      requireMediaType(ctx, "multipart/form-data");
+      const length = ctx.request.headers["content-length"];
+      const body = await readMultipartBody({
+        contentType: ctx.request.headers["content-type"]!,
+        contentLength: length === undefined ? undefined : Number(length),
+        chunks: exchange.downstream.stream(),
+        bounds: limits,
+      });
+      ctx.body = body;
+      exchange.onFinished(() => {
+        body
+          .close()
+          .catch((error: unknown) =>
+            exchange.log.warn("a spooled upload could not be closed", { error: String(error) }),
+          );
+      });
+    }
+    const { json } = ctx.body;
+    ctx.model = exchange.requestedModel = modelOf(json, operation, config);
+    if (json["model"] === undefined || json["model"] === null) ctx.body = ctx.body.with({ model: ctx.model });
+    exchange.stream = operation.wantsStream?.(json) ?? false;
+    ctx.candidates = ctx.resolve(ctx.model);
+    return rest(ctx);
+  };
+}
+
+function requireMediaType(ctx: RequestContext, expected: string): void {
+  const { headers } = ctx.request;
+  const given = headers["content-type"];
+  if (given === undefined && expected === "application/json") return;
+  const type = given?.split(";", 1)[0]!.trim().toLowerCase();
+  if (type !== expected)
+    throw new GatewayError("unsupported_media_type", {
+      message: `Expected content type ${expected}, got ${type ? `\`${type}\`` : "none"}`,
+    });
+}
+
+/** Longest name that is looked up. */
+const MAX_MODEL_LENGTH = 256;
+
+function modelOf(json: JsonObject, operation: Operation, config: ResolvedConfig): string {
+  // A multipart body is passed on as it came, so that a default cannot be written into it.
+  const model =
+    json["model"] ?? (operation.body === "json" ? config.defaultModels[operation.name] : undefined);
+  if (model === undefined || model === null)
+    throw new GatewayError("missing_parameter", { param: "model", message: "`model` is required" });
+  if (typeof model !== "string" || model === "" || model.length > MAX_MODEL_LENGTH)
+    throw new GatewayError("invalid_request", {
+      param: "model",
+      message: "`model` must be the name of a model",
+    });
+  return model;
+}
+
+function toError({ param, missing, message }: FieldFault): GatewayError {
+  return new GatewayError(missing ? "missing_parameter" : "invalid_request", { param, message });
+}

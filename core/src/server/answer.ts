@@ -1,0 +1,60 @@
+import { GatewayError } from "../errors.ts";
+import type { Outcome } from "../attempt.ts";
+import type { Reply } from "../reply.ts";
+import type { Exchange } from "../request/exchange.ts";
+
+/** API replies are for the one who asked (RFC 9111, section 3.5). */
+const NO_STORE = "private, no-store";
+
+/** Headers of a good reply: what the backend and plugins said, and where it came from. */
+export function replyHeaders(exchange: Exchange, reply: Reply): Record<string, string> {
+  const headers: Record<string, string> = {
+    ...reply.headers,
+    "x-request-id": exchange.id,
+    "cache-control": NO_STORE,
+  };
+  const { attempt } = reply;
+  if (attempt) {
+    headers["x-gatewright-backend"] = attempt.target.backend.name;
+    headers["x-gatewright-attempts"] = String(exchange.attempts.length);
+  }
+  return exchange.replyHeaders ? Object.assign(headers, exchange.replyHeaders) : headers;
+}
+
+/** An error as a whole reply in the client's dialect. */
+export function errorReply(
+  exchange: Exchange,
+  error: GatewayError,
+): { headers: Record<string, string>; body: string } {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "x-request-id": exchange.id,
+    "cache-control": NO_STORE,
+    ...exchange.replyHeaders,
+    ...error.headers,
+  };
+  const { attempts } = exchange;
+  if (attempts.length > 0) {
+    headers["x-gatewright-attempts"] = String(attempts.length);
+    const attempt = error.attempt ?? attempts.at(-1)!;
+    headers["x-gatewright-backend"] = attempt.target.backend.name;
+  }
+  return { headers, body: exchange.operation.dialect.errorBody(error, exchange.id) };
+}
+
+/** How a request that ended in this error is counted. */
+export function outcomeOf(error: GatewayError): Outcome {
+  if (error.code === "client_closed_request") return "client_abort";
+  return error.upstream ? "upstream_error" : "rejected";
+}
+
+/** The same after the commit point, where part of the answer has gone out. */
+export function interruptedOutcome(error: GatewayError): Outcome {
+  const kind = error.upstream?.kind;
+  if (kind === "malformed" || kind === "stream_error") return "upstream_error";
+  return error.code === "client_closed_request" ? "client_abort" : "truncated";
+}
+
+export function clientLeft(): GatewayError {
+  return new GatewayError("client_closed_request");
+}

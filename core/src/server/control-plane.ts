@@ -1,0 +1,53 @@
+import { HTTPError, type H3 } from "h3";
+import type { Gateway } from "../gateway.ts";
+import { notFound } from "../gateway.ts";
+import { GatewayError } from "../errors.ts";
+import { openaiDialect } from "../operations/openai-dialect.ts";
+import { requestIdOf } from "./request-id.ts";
+import { VERSION } from "../version.ts";
+
+/** What health routes report of the process. */
+export interface ProcessHealth {
+  draining(): boolean;
+  stateOk(): boolean;
+}
+
+const startedAt = Date.now();
+
+/**
+ * `/health`, `/livez`, `/readyz`. Liveness asks nothing but that the loop answers; readiness fails while the process
+ * drains or its store cannot be used. No names of backends: these routes are public.
+ */
+export function addHealthRoutes(app: H3, health: ProcessHealth): void {
+  app.get("/livez", () => ({ status: "ok" }));
+  app.get("/readyz", () => {
+    const reason = health.draining() ? "draining" : health.stateOk() ? undefined : "state unavailable";
+    return Response.json({ status: reason ?? "ready" }, { status: reason ? 503 : 200 });
+  });
+  app.get("/health", () => ({
+    status: health.draining() ? "draining" : health.stateOk() ? "healthy" : "degraded",
+    version: VERSION,
+    uptime: Math.floor((Date.now() - startedAt) / 1000),
+  }));
+}
+
+/** Every error of the h3 app in the OpenAI shape, with a request id. Call before the app serves. */
+export function addErrorShape(gateway: Gateway): void {
+  gateway.app.config.onError = (error, event) => {
+    const id = requestIdOf(event.req.headers.get("x-request-id") ?? undefined);
+    const shaped = shapeError(error, event.req.method, event.url.pathname);
+    if (shaped.code === "internal_error")
+      gateway.log.error("a route failed", { requestId: id, cause: error.stack ?? error.message });
+    return new Response(openaiDialect.errorBody(shaped, id), {
+      status: shaped.status,
+      headers: { "content-type": "application/json", "x-request-id": id },
+    });
+  };
+}
+
+function shapeError(error: HTTPError, method: string, path: string): GatewayError {
+  if (error.status === 404) return notFound(method, path);
+  if (error.status === 405) return new GatewayError("method_not_allowed");
+  if (error.unhandled || error.status >= 500) return new GatewayError("internal_error");
+  return new GatewayError("invalid_request", { status: error.status, message: error.message });
+}

@@ -1,0 +1,41 @@
+import type { RequestListener, Server } from "node:http";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { GatewayProcess } from "./gateway-process.ts";
+import { applyServerLimits, listenForExpectations } from "./http-server.ts";
+import { runningServer, type RunningServer } from "./serve.ts";
+
+/** Serves on listhen, which finds a free port near a busy one. */
+export async function serveForDevelopment(config: ResolvedConfig): Promise<RunningServer> {
+  const { listen } = await import("listhen");
+  const { port, host } = config.server;
+  const gateway = await GatewayProcess.start(config);
+  const listener = gateway.listener as RequestListener;
+  let server: Server;
+  try {
+    const opened = await listen(listener, {
+      hostname: host,
+      port: port === 0 ? { random: true } : { port, portRange: [port, Math.min(65_535, port + 20)] },
+      autoClose: false,
+      showURL: false,
+      qr: false,
+      open: false,
+    });
+    server = opened.server as Server;
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+  removeShutdownHook(server, listener);
+  applyServerLimits(server, config.server.limits);
+  listenForExpectations(server, listener);
+  return runningServer(server, gateway, host);
+}
+
+/**
+ * listhen's shutdown helper sets a field on `req.socket` when a response ends, and that is null after a cancelled
+ * upload: an uncaught TypeError that any client could cause. The server is stopped without it.
+ */
+function removeShutdownHook(server: Server, listener: RequestListener): void {
+  for (const hook of server.listeners("request"))
+    if (hook !== listener) server.off("request", hook as RequestListener);
+}

@@ -1,0 +1,120 @@
+import { GatewayError } from "../errors.ts";
+import { createGateway, createViaName, type Gateway } from "../gateway.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { Sweeper } from "../request/sweeper.ts";
+import { createState, type StateRoot } from "../state/create-state.ts";
+import { createClientAddress, type ClientAddressOf } from "./client-address.ts";
+import { addErrorShape, addHealthRoutes } from "./control-plane.ts";
+import { createLogging, type Logging, type LogSink } from "./logging.ts";
+import { createNodeListener, type NodeListener } from "./node-listener.ts";
+
+export interface GatewayProcessOptions {
+  logSink?: LogSink;
+}
+
+/**
+ * What lives as long as the process, under changing configs: state, log, time limits, the snapshot in force. It
+ * serves no port itself; a server passes requests to its listener.
+ */
+export class GatewayProcess {
+  readonly listener: NodeListener;
+  readonly #via = createViaName();
+  readonly #sweeper = new Sweeper();
+  #state!: StateRoot;
+  #logging!: Logging;
+  #current!: Gateway;
+  #clientAddress!: ClientAddressOf;
+  #draining = false;
+  #closing = false;
+  readonly #retired = new Set<Promise<void>>();
+
+  private constructor() {
+    const process = this;
+    this.listener = createNodeListener({
+      current: () => process.#current,
+      sweeper: this.#sweeper,
+      clientAddress: (peer, headers) => process.#clientAddress(peer, headers),
+      requestLog: (exchange, finished) => process.#logging.requestLog?.(exchange, finished),
+      closing: () => process.#closing,
+    });
+  }
+
+  static async start(config: ResolvedConfig, options: GatewayProcessOptions = {}): Promise<GatewayProcess> {
+    const created = new GatewayProcess();
+    created.#logging = createLogging(config.log, options.logSink);
+    created.#state = await createState(config.state, { log: created.#logging.log });
+    try {
+      created.#use(config, await created.#build(config));
+    } catch (error) {
+      await created.#state.close();
+      throw error;
+    }
+    return created;
+  }
+
+  get config(): ResolvedConfig {
+    return this.#current.config;
+  }
+
+  get log(): Logging["log"] {
+    return this.#logging.log;
+  }
+
+  get chainNames(): readonly string[] {
+    return this.#current.chainNames;
+  }
+
+  /** Requests running now, those of retired snapshots included. */
+  get active(): number {
+    return this.#sweeper.size;
+  }
+
+  /** Takes a new config into use; on failure the old one serves on. Running requests keep the one they started with. */
+  async reload(config: ResolvedConfig): Promise<void> {
+    const next = await this.#build(config);
+    const previous = this.#current;
+    this.#use(config, next);
+    const retired = previous.close().finally(() => this.#retired.delete(retired));
+    this.#retired.add(retired);
+  }
+
+  async #build(config: ResolvedConfig): Promise<Gateway> {
+    const gateway = await createGateway(config, {
+      state: this.#state,
+      log: this.#logging.log,
+      via: this.#via,
+    });
+    addHealthRoutes(gateway.app, { draining: () => this.#draining, stateOk: () => this.#state.status().ok });
+    addErrorShape(gateway);
+    return gateway;
+  }
+
+  #use(config: ResolvedConfig, gateway: Gateway): void {
+    this.#clientAddress = createClientAddress(config.server.trustedProxies);
+    this.#current = gateway;
+  }
+
+  /** Readiness fails from now on, while requests are still taken. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Replies carry `connection: close` from now on. */
+  closeConnections(): void {
+    this.#closing = true;
+  }
+
+  /** Ends what still runs: an error event in streams, 503 elsewhere. */
+  abortAll(): void {
+    const error = new GatewayError("draining", { headers: { "retry-after": "30" } });
+    for (const exchange of this.#sweeper.entries()) exchange.abort(error);
+  }
+
+  /** After the last request: closes plugins, connections, state, and writes the last log lines. */
+  async close(): Promise<void> {
+    await Promise.all([this.#current.close(), ...this.#retired]);
+    this.#sweeper.close();
+    await this.#state.close();
+    this.#logging.flush();
+  }
+}

@@ -1,0 +1,60 @@
+import type { IncomingMessage } from "node:http";
+import { GatewayError } from "../errors.ts";
+
+/** Where a request wants to go, once its framing was found sound. */
+export interface RequestTarget {
+  path: string;
+  query: string;
+}
+
+/**
+ * What Node's parser lets through and a gateway must not: repeated or malformed Host, a target in another form than
+ * origin form, an over-long URL, an encoded body, a request that came back (RFC 9112, section 3.2; RFC 9110, sections
+ * 7.2 and 7.6.3). Throws the refusal.
+ */
+export function checkRequest(req: IncomingMessage, urlBytes: number, via: string): RequestTarget {
+  const { headers, rawHeaders } = req;
+  checkHost(rawHeaders, req.httpVersion);
+  if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity")
+    throw new GatewayError("unsupported_media_type", {
+      message: "Encoded bodies are not accepted; send the body as it is",
+    });
+  if (headers.via !== undefined && headers.via.includes(via)) throw new GatewayError("loop_detected");
+  if (headers["transfer-encoding"] !== undefined && headers["transfer-encoding"].toLowerCase() !== "chunked")
+    throw badRequest("The transfer encoding is not supported");
+
+  const url = originForm(req.url!);
+  if (url.length > urlBytes)
+    throw new GatewayError("uri_too_long", { message: `The URL is longer than ${urlBytes} bytes` });
+  const mark = url.indexOf("?");
+  return mark < 0 ? { path: url, query: "" } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+}
+
+/** Node keeps the first of two Host headers; a proxy in front may have read the second. */
+function checkHost(rawHeaders: readonly string[], httpVersion: string): void {
+  let host: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length !== 4 || name.toLowerCase() !== "host") continue;
+    if (host !== undefined) throw badRequest("The Host header is given twice");
+    host = rawHeaders[i + 1]!;
+  }
+  if (host === undefined) {
+    if (httpVersion === "1.0") return;
+    throw badRequest("The Host header is missing");
+  }
+  if (!/^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/.test(host))
+    throw badRequest("The Host header is not valid");
+}
+
+/** Absolute form is for proxies; its path is taken, its host is not (RFC 9112, section 3.2.2). */
+function originForm(url: string): string {
+  if (url.startsWith("/") || url === "*") return url;
+  const match = /^https?:\/\/[^/?#]+(\/[^#]*)?$/i.exec(url);
+  if (!match) throw badRequest("The request target is not valid");
+  return match[1] ?? "/";
+}
+
+function badRequest(message: string): GatewayError {
+  return new GatewayError("invalid_request", { message, headers: { connection: "close" } });
+}

@@ -1,0 +1,258 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerLimits } from "../config/resolved.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
+import type { Downstream, Exchange } from "../request/exchange.ts";
+import { isEventStream } from "../stream/event-stream.ts";
+import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
+import type { Outcome } from "../attempt.ts";
+
+/** An upload slower than this for a minute is given up. */
+const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
+const UPLOAD_GRACE_MS = 60_000;
+/** A silent event stream gets a comment, so that proxies in between keep it open. */
+const KEEP_ALIVE_MS = 15_000;
+const KEEP_ALIVE = ": keep-alive\n\n";
+/** An unread body up to this length is read away, so that the connection can be used again. */
+const DRAINED_BYTES = 64 * 1024;
+
+/** The client's side of a request on Node: reads the body from, and writes the reply to, the raw HTTP objects. */
+export class NodeDownstream implements Downstream, BodySink {
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #limits: ServerLimits;
+  #exchange!: Exchange;
+  #reading: "not yet" | "json" | "upload" | "done" = "not yet";
+  #readFrom = 0;
+  #rejectRead: ((error: GatewayError) => void) | undefined;
+  /** An answer was begun: whatever comes later is dropped. */
+  #answered = false;
+  #stream: BodyStream | undefined;
+  #events = false;
+  #blockedSince = 0;
+  #lastWriteAt = 0;
+  #ending: { outcome: Outcome; status: number; error?: GatewayError } | undefined;
+
+  constructor(req: IncomingMessage, res: ServerResponse, limits: ServerLimits) {
+    this.#req = req;
+    this.#res = res;
+    this.#limits = limits;
+  }
+
+  attach(exchange: Exchange): void {
+    this.#exchange = exchange;
+    exchange.onAbort = this.#onAbort;
+    this.#res.on("close", this.#onClose);
+  }
+
+  // --- the body
+
+  readAll(limit: number): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      const req = this.#req;
+      const tooLarge = (): GatewayError =>
+        new GatewayError("request_too_large", { message: `The body is larger than ${limit} bytes` });
+      if (Number(req.headers["content-length"]) > limit) {
+        reject(tooLarge());
+        return;
+      }
+      this.#begin("json");
+      let first: Buffer | undefined;
+      let rest: Buffer[] | undefined;
+      let length = 0;
+      this.#rejectRead = reject;
+      req.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > limit) {
+          req.pause();
+          reject(tooLarge());
+        } else if (first === undefined) first = chunk;
+        else (rest ??= [first]).push(chunk);
+      });
+      req.on("end", () => {
+        this.#reading = "done";
+        resolve(rest ? Buffer.concat(rest, length) : (first ?? Buffer.alloc(0)));
+      });
+      req.on("error", () => reject(clientLeft()));
+    });
+  }
+
+  async *stream(): AsyncGenerator<Uint8Array> {
+    this.#begin("upload");
+    try {
+      for await (const chunk of this.#req as AsyncIterable<Buffer>) {
+        this.#exchange.bytesIn += chunk.length;
+        yield chunk;
+      }
+    } catch {
+      throw this.#exchange.abortReason ?? clientLeft();
+    }
+    this.#reading = "done";
+  }
+
+  #begin(kind: "json" | "upload"): void {
+    this.#reading = kind;
+    this.#readFrom = performance.now();
+    // Set by the listener where the client waits for a word before it sends (RFC 9110, section 10.1.1).
+    if (this.#req.headers.expect !== undefined) this.#res.writeContinue();
+  }
+
+  // --- the reply
+
+  send(reply: Reply): void {
+    if (this.#answered) {
+      discardReply(reply);
+      return;
+    }
+    this.#answered = true;
+    this.#exchange.committed = true;
+    const { body, status } = reply;
+    const headers = replyHeaders(this.#exchange, reply);
+    this.#ending = { outcome: "complete", status };
+    if (isBodyStream(body)) {
+      this.#sendStream(body, status, headers);
+      return;
+    }
+    const bytes = typeof body === "string" ? Buffer.from(body) : (body ?? Buffer.alloc(0));
+    headers["content-length"] = String(bytes.length);
+    this.#exchange.bytesOut = bytes.length;
+    this.#exchange.firstTokenAt = performance.now();
+    this.#finishUnread(headers);
+    this.#res.writeHead(status, headers);
+    this.#res.end(this.#req.method === "HEAD" ? undefined : bytes);
+  }
+
+  fail(error: GatewayError): void {
+    if (this.#stream) {
+      this.#breakStream(error);
+      return;
+    }
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#ending = { outcome: outcomeOf(error), status: error.status, error };
+    if (this.#res.destroyed) return;
+    const { headers, body } = errorReply(this.#exchange, error);
+    const bytes = Buffer.from(body);
+    headers["content-length"] = String(bytes.length);
+    this.#exchange.bytesOut = bytes.length;
+    this.#finishUnread(headers);
+    this.#res.writeHead(error.status, headers);
+    this.#res.end(this.#req.method === "HEAD" ? undefined : bytes);
+  }
+
+  #sendStream(stream: BodyStream, status: number, headers: Record<string, string>): void {
+    this.#stream = stream;
+    this.#events = isEventStream(stream);
+    this.#finishUnread(headers);
+    this.#res.writeHead(status, headers);
+    this.#exchange.firstTokenAt = this.#lastWriteAt = performance.now();
+    stream.start(this);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#res.destroyed) return;
+    this.#exchange.bytesOut += chunk.length;
+    this.#lastWriteAt = performance.now();
+    if (!this.#res.write(chunk) && this.#blockedSince === 0) {
+      this.#blockedSince = this.#lastWriteAt;
+      this.#stream!.pause();
+      this.#res.once("drain", () => {
+        this.#blockedSince = 0;
+        this.#stream?.resume();
+      });
+    }
+  }
+
+  end(): void {
+    this.#stream = undefined;
+    this.#res.end();
+  }
+
+  /** Part of the answer has gone out: an event stream ends with an error event, other bodies with a broken connection. */
+  #breakStream(error: GatewayError): void {
+    this.#stream = undefined;
+    this.#ending = { outcome: interruptedOutcome(error), status: this.#res.statusCode, error };
+    if (this.#res.destroyed) return;
+    if (this.#events) this.#res.end(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id));
+    else this.#res.destroy();
+  }
+
+  /** An answer that comes before the body was read: a long rest is not waited for. */
+  #finishUnread(headers: Record<string, string>): void {
+    if (this.#reading === "done" || this.#req.complete) return;
+    const length = Number(this.#req.headers["content-length"] ?? 0);
+    const chunked = this.#req.headers["transfer-encoding"] !== undefined;
+    if (chunked || length > DRAINED_BYTES) headers["connection"] = "close";
+  }
+
+  // --- limits and the end
+
+  expire(nowMs: number): void {
+    if (this.#blockedSince > 0 && nowMs - this.#blockedSince >= this.#limits.writeTimeoutMs) {
+      this.#res.destroy();
+      return;
+    }
+    if (
+      this.#events &&
+      this.#stream &&
+      this.#blockedSince === 0 &&
+      nowMs - this.#lastWriteAt >= KEEP_ALIVE_MS
+    ) {
+      this.#lastWriteAt = nowMs;
+      this.#res.write(KEEP_ALIVE);
+    }
+    if (this.#reading === "json" && nowMs - this.#readFrom >= this.#limits.bodyTimeoutMs) this.#slowBody();
+    else if (this.#reading === "upload") {
+      const elapsedMs = nowMs - this.#readFrom;
+      const expected = ((elapsedMs - UPLOAD_GRACE_MS) / 1000) * MIN_UPLOAD_BYTES_PER_SECOND;
+      if (elapsedMs > UPLOAD_GRACE_MS && this.#exchange.bytesIn < expected) this.#slowBody();
+    }
+  }
+
+  #slowBody(): void {
+    this.#reading = "done";
+    this.#exchange.abort(new GatewayError("request_timeout"));
+  }
+
+  readonly #onAbort = (reason: GatewayError): void => {
+    this.#rejectRead?.(reason);
+    if (!this.#stream) this.fail(reason);
+  };
+
+  readonly #onClose = (): void => {
+    const exchange = this.#exchange;
+    const ending = this.#ending;
+    if (ending && (this.#res.writableFinished || ending.error)) {
+      exchange.finish(ending.outcome, ending.status, ending.error);
+      return;
+    }
+    const reason = clientLeft();
+    this.#answered = true;
+    this.#stream = undefined;
+    exchange.abort(reason);
+    exchange.finish("client_abort", this.#res.headersSent ? this.#res.statusCode : 499, reason);
+  };
+}
+
+/** Runs the chain and answers; never rejects. */
+export async function answer(
+  handle: (exchange: Exchange) => Promise<Reply>,
+  exchange: Exchange,
+  downstream: NodeDownstream,
+): Promise<void> {
+  try {
+    downstream.send(await handle(exchange));
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    if (error.code === "internal_error")
+      exchange.log.error("a request failed inside the gateway", {
+        requestId: exchange.id,
+        cause: describeCause(error.cause),
+      });
+    downstream.fail(error);
+  }
+}
+
+function describeCause(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}

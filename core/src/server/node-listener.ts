@@ -1,0 +1,104 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { toNodeHandler } from "srvx/node";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
+import { Exchange } from "../request/exchange.ts";
+import { RequestContext } from "../request/request-context.ts";
+import type { Sweeper } from "../request/sweeper.ts";
+import { openaiDialect } from "../operations/openai-dialect.ts";
+import type { ClientAddressOf } from "./client-address.ts";
+import { checkRequest, type RequestTarget } from "./guards.ts";
+import { answer, NodeDownstream } from "./node-downstream.ts";
+import { requestIdOf } from "./request-id.ts";
+import type { RequestLog } from "./request-log.ts";
+
+export interface NodeListenerOptions {
+  /** The snapshot in force; asked once for each request, which keeps what it got. */
+  current(): Gateway;
+  sweeper: Sweeper;
+  clientAddress: ClientAddressOf;
+  requestLog: RequestLog | undefined;
+  /** Set while the process drains: new requests are served, on connections that then close. */
+  closing(): boolean;
+}
+
+export type NodeListener = (req: IncomingMessage, res: ServerResponse) => void;
+
+/**
+ * The way in on Node. Operations take the direct path: Node's own request and response, no web `Request` or `Response`
+ * in between, which would cost several times the rest. Everything else goes to the h3 app.
+ */
+export function createNodeListener(options: NodeListenerOptions): NodeListener {
+  const { current, sweeper, clientAddress, requestLog } = options;
+  const controlPlane = toNodeHandler(async (request) => {
+    try {
+      return await current().app.fetch(request);
+    } catch {
+      return new Response(null, { status: 500 });
+    }
+  }) as NodeListener;
+
+  return function onRequest(req, res) {
+    if (options.closing()) res.setHeader("connection", "close");
+    const gateway = current();
+    let target: RequestTarget;
+    try {
+      target = checkRequest(req, gateway.config.server.limits.urlBytes, gateway.via);
+    } catch (thrown) {
+      refuse(req, res, toGatewayError(thrown));
+      return;
+    }
+    const match = gateway.routes.match(req.method!, target.path);
+    if (!match) {
+      if (target.path === "*") {
+        res.writeHead(204).end();
+        return;
+      }
+      controlPlane(req, res);
+      return;
+    }
+    if (!match.operation) {
+      refuse(req, res, new GatewayError("method_not_allowed", { headers: { allow: match.allow } }));
+      return;
+    }
+
+    const downstream = new NodeDownstream(req, res, gateway.config.server.limits);
+    const exchange = new Exchange({
+      id: requestIdOf(req.headers["x-request-id"] as string | undefined),
+      operation: match.operation,
+      request: {
+        method: req.method!,
+        path: target.path,
+        query: target.query,
+        headers: req.headers as Record<string, string | undefined>,
+        clientAddress: clientAddress(req.socket.remoteAddress ?? "", req.headers),
+      },
+      downstream,
+      router: gateway.router,
+      log: gateway.log,
+      totalMs: gateway.config.timeouts.totalMs,
+    });
+    downstream.attach(exchange);
+    gateway.retain();
+    sweeper.add(exchange);
+    exchange.onFinished((finished) => {
+      sweeper.remove(exchange);
+      gateway.release();
+      requestLog?.(exchange, finished);
+    });
+    void answer((handled) => gateway.handle(new RequestContext(handled)), exchange, downstream);
+  };
+}
+
+/** A refusal before there is an operation: in the OpenAI shape, as for unknown routes. */
+function refuse(req: IncomingMessage, res: ServerResponse, error: GatewayError): void {
+  const id = requestIdOf(req.headers["x-request-id"] as string | undefined);
+  const body = openaiDialect.errorBody(error, id);
+  res.writeHead(error.status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    "x-request-id": id,
+    ...error.headers,
+  });
+  res.end(req.method === "HEAD" ? undefined : body);
+}

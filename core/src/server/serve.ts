@@ -1,0 +1,89 @@
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { GatewayProcess, type GatewayProcessOptions } from "./gateway-process.ts";
+import { createHttpServer } from "./http-server.ts";
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  readonly gateway: GatewayProcess;
+  /**
+   * Stops: no new connections, running requests get `graceMs`, then an error. True when none had to be cut.
+   */
+  stop(graceMs: number): Promise<boolean>;
+}
+
+/** How often a stopping server looks whether it is done. */
+const POLL_MS = 20;
+
+/** Serves a config on a port. */
+export async function serve(
+  config: ResolvedConfig,
+  options: GatewayProcessOptions = {},
+): Promise<RunningServer> {
+  const gateway = await GatewayProcess.start(config, options);
+  const server = createHttpServer(gateway.listener, config.server.limits);
+  try {
+    await listen(server, config.server.port, config.server.host);
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+  return runningServer(server, gateway, config.server.host);
+}
+
+export function runningServer(server: Server, gateway: GatewayProcess, host: string): RunningServer {
+  const { port } = server.address() as { port: number };
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  let stopping: Promise<boolean> | undefined;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    port,
+    gateway,
+    stop: (graceMs) => (stopping ??= stopServer(server, gateway, sockets, graceMs)),
+  };
+}
+
+async function stopServer(
+  server: Server,
+  gateway: GatewayProcess,
+  sockets: Set<Socket>,
+  graceMs: number,
+): Promise<boolean> {
+  gateway.drain();
+  gateway.closeConnections();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const deadline = performance.now() + graceMs;
+  while (gateway.active > 0 && performance.now() < deadline) {
+    server.closeIdleConnections();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  const clean = gateway.active === 0;
+  if (!clean) {
+    gateway.abortAll();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  server.closeIdleConnections();
+  const lingering = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, 500);
+  await closed;
+  clearTimeout(lingering);
+  await gateway.close();
+  return clean;
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,69 @@
+import type * as Ioredis from "ioredis";
+import { isSecret, revealSecret } from "../../config/secret.ts";
+import type { Secret } from "../../config/secret.ts";
+import { StateUnavailable } from "../state.ts";
+
+export type RedisClient = Ioredis.Redis | Ioredis.Cluster;
+
+export interface RedisClientOptions {
+  url: string | Secret;
+  cluster?: boolean;
+  timeoutMs: number;
+}
+
+export const CONNECT_TIMEOUT_MS = 2_000;
+const MAX_BACKOFF_MS = 2_000;
+
+/** A client that is not connected yet. ioredis is an optional peer, loaded only for Redis state. */
+export async function createRedisClient({
+  url,
+  cluster,
+  timeoutMs,
+}: RedisClientOptions): Promise<RedisClient> {
+  const { Cluster, Redis } = await loadIoredis();
+  const address = isSecret(url) ? revealSecret(url) : url;
+  // A command is sent once or fails: nothing waits for a connection, and what a lost one left unanswered may have run,
+  // so it is rejected (0 retries) and not sent again (semantics.md 1.7).
+  const connection: Ioredis.CommonRedisOptions = {
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    // Without it, a peer that vanished in silence is noticed by TCP only after minutes.
+    socketTimeout: Math.max(CONNECT_TIMEOUT_MS, 10 * timeoutMs),
+    // A primary that became a replica: connect anew (1, without sending the command again).
+    reconnectOnError: (error) => (error.message.startsWith("READONLY") ? 1 : false),
+  };
+  const common = { lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true };
+  if (!cluster) return new Redis(address, { ...connection, ...common, retryStrategy: backoffMs });
+
+  const { protocol, username, password } = new URL(address);
+  return new Cluster([address], {
+    ...common,
+    clusterRetryStrategy: backoffMs,
+    // 0: not sent again after a closed connection. What got MOVED, ASK or CLUSTERDOWN for an answer did not run.
+    retryDelayOnFailover: 0,
+    redisOptions: {
+      ...connection,
+      username: decodeURIComponent(username) || undefined,
+      password: decodeURIComponent(password) || undefined,
+      tls: protocol === "rediss:" ? {} : undefined,
+    },
+  });
+}
+
+function backoffMs(times: number): number {
+  return Math.min(50 * 2 ** Math.min(times, 10), MAX_BACKOFF_MS);
+}
+
+async function loadIoredis(): Promise<Pick<typeof Ioredis, "Cluster" | "Redis">> {
+  try {
+    return await import("ioredis");
+  } catch (cause) {
+    throw new StateUnavailable(
+      'Redis state needs the package "ioredis" (5.4.2 or later): npm install ioredis',
+      {
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import type { Logger } from "../../log.ts";
+import { StateUnavailable } from "../state.ts";
+
+/** Passed to the work: once true, the caller has been told of a time-out and nothing more may be sent for it. */
+export interface GuardedCall {
+  timedOut: boolean;
+}
+
+/** How long calls are refused at once after one has timed out; then a single one is let through to try. */
+const OPEN_MS = 1_000;
+
+/**
+ * Waits for a store that may be dead once, and not once a call: after a time-out all calls are refused for a second,
+ * then one probes. Any answer, a late one included, shows that the store lives and lets all calls through again.
+ */
+export class StoreGuard {
+  readonly #timeoutMs: number;
+  readonly #log: Logger | undefined;
+  /** Of `performance.now()`; 0 while calls pass. */
+  #refuseUntilMs = 0;
+
+  constructor(timeoutMs: number, log?: Logger) {
+    this.#timeoutMs = timeoutMs;
+    this.#log = log;
+  }
+
+  get isOpen(): boolean {
+    return this.#refuseUntilMs > 0;
+  }
+
+  /** Rejects with what the work rejects with, or with `StateUnavailable`. */
+  call<T>(work: (call: GuardedCall) => Promise<T>): Promise<T> {
+    if (!this.#admits())
+      return Promise.reject(
+        new StateUnavailable("The state store does not answer; waiting before the next try"),
+      );
+    const call: GuardedCall = { timedOut: false };
+    return new Promise((resolve, reject) => {
+      const expire = () => {
+        if (timer === undefined) return;
+        call.timedOut = true;
+        this.#trip();
+        reject(new StateUnavailable(`The state store did not answer within ${this.#timeoutMs} ms`));
+      };
+      // After a stall of our own event loop timers run before sockets are read: the reply may be waiting there.
+      let timer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(expire), this.#timeoutMs);
+      const settle = () => {
+        clearTimeout(timer);
+        timer = undefined;
+      };
+      work(call).then(
+        (value) => {
+          settle();
+          this.answered();
+          resolve(value);
+        },
+        (error: Error) => {
+          settle();
+          if (error.name === "ReplyError") this.answered();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** The store has shown that it lives. */
+  answered(): void {
+    if (this.#refuseUntilMs === 0) return;
+    this.#refuseUntilMs = 0;
+    this.#log?.info("The state store answers again");
+  }
+
+  #admits(): boolean {
+    if (this.#refuseUntilMs === 0) return true;
+    const nowMs = performance.now();
+    if (nowMs < this.#refuseUntilMs) return false;
+    this.#refuseUntilMs = nowMs + OPEN_MS;
+    return true;
+  }
+
+  #trip(): void {
+    if (this.#refuseUntilMs === 0)
+      this.#log?.warn("The state store does not answer", { timeoutMs: this.#timeoutMs });
+    this.#refuseUntilMs = performance.now() + OPEN_MS;
+  }
+}

@@ -1,0 +1,150 @@
+import { GatewayError } from "../errors.ts";
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/**
+ * One event as it came. `raw` is its bytes, blank line included, with CR and CRLF line ends turned into LF. `data` is
+ * null for a block of comments alone.
+ */
+export interface SseBlock {
+  raw: Buffer;
+  data: string | null;
+  type: string | undefined;
+}
+
+/** Largest event that is held in memory until its blank line comes: partial images are some megabytes. */
+const MAX_EVENT_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Splits a byte stream into server-sent events (WHATWG HTML, section 9.2.6): LF, CR or CRLF line ends, chunks cut
+ * anywhere, a BOM in front. What it yields does not depend on where the chunks were cut. An unfinished block at the
+ * end is dropped, save a bare `data: [DONE]`.
+ */
+export class SseDecoder {
+  #carry: Buffer | null = null;
+  /** Offset in the carry from which no line end has been looked for yet, and the start of the line it is in. */
+  #scanned = 0;
+  #lineStart = 0;
+  #atStart = true;
+  /** A CR ended the last line of the last chunk: an LF that follows belongs to it. */
+  #skipLf = false;
+  /** Once a CR was seen the slow, byte-wise path is taken. */
+  #carriageReturns = false;
+
+  /** Calls back for each block that the chunk completes. */
+  push(chunk: Uint8Array, onBlock: (block: SseBlock) => void): void {
+    let buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (this.#carry) {
+      buffer = Buffer.concat([this.#carry, buffer]);
+      this.#carry = null;
+    }
+    let start = 0;
+    if (this.#atStart) {
+      if (buffer.length < 3 && isBomPrefix(buffer)) {
+        this.#carry = buffer;
+        return;
+      }
+      this.#atStart = false;
+      if (buffer[0] === 0xef && buffer[1] === 0xbb && buffer[2] === 0xbf)
+        start = this.#lineStart = this.#scanned = 3;
+    }
+    if (!this.#carriageReturns && buffer.indexOf(CR, this.#scanned) >= 0) this.#carriageReturns = true;
+    if (this.#carriageReturns) buffer = this.#normalize(buffer);
+
+    let lineStart = this.#lineStart;
+    let at = buffer.indexOf(LF, this.#scanned);
+    while (at >= 0) {
+      if (at === lineStart) {
+        onBlock(readBlock(buffer, start, at + 1));
+        start = at + 1;
+      }
+      lineStart = at + 1;
+      at = buffer.indexOf(LF, lineStart);
+    }
+    if (start === buffer.length) {
+      this.#scanned = this.#lineStart = 0;
+      return;
+    }
+    if (buffer.length - start > MAX_EVENT_BYTES)
+      throw new GatewayError("provider_error", { message: "An event of the backend's stream is too large" });
+    this.#carry = start === 0 ? buffer : buffer.subarray(start);
+    this.#scanned = buffer.length - start;
+    this.#lineStart = lineStart - start;
+  }
+
+  /** At the end of the stream: a last `data: [DONE]` that lacks its blank line still counts. */
+  end(onBlock: (block: SseBlock) => void): void {
+    const rest = this.#carry;
+    this.#carry = null;
+    if (!rest) return;
+    const text = rest.toString("latin1").trimEnd();
+    if (text === "data: [DONE]" || text === "data:[DONE]")
+      onBlock({ raw: Buffer.from("data: [DONE]\n\n"), data: "[DONE]", type: undefined });
+  }
+
+  /** Rewrites CR and CRLF line ends of what has not been scanned yet to LF. */
+  #normalize(buffer: Buffer): Buffer {
+    const out = Buffer.allocUnsafe(buffer.length);
+    const from = this.#scanned;
+    buffer.copy(out, 0, 0, from);
+    let length = from;
+    for (let i = from; i < buffer.length; i++) {
+      const byte = buffer[i]!;
+      if (byte === LF && this.#skipLf) {
+        this.#skipLf = false;
+        continue;
+      }
+      this.#skipLf = byte === CR;
+      out[length++] = byte === CR ? LF : byte;
+    }
+    return out.subarray(0, length);
+  }
+}
+
+function isBomPrefix(buffer: Buffer): boolean {
+  return (buffer.length === 0 || buffer[0] === 0xef) && (buffer.length < 2 || buffer[1] === 0xbb);
+}
+
+const DATA = Buffer.from("data:");
+
+function readBlock(buffer: Buffer, start: number, end: number): SseBlock {
+  // By far the most common form: one data line, one blank line.
+  const firstLineEnd = buffer.indexOf(LF, start);
+  if (firstLineEnd === end - 2 && startsWithData(buffer, start, firstLineEnd)) {
+    const from = buffer[start + 5] === 0x20 ? start + 6 : start + 5;
+    return {
+      raw: buffer.subarray(start, end),
+      data: buffer.toString("utf8", from, firstLineEnd),
+      type: undefined,
+    };
+  }
+  return readFields(buffer.toString("utf8", start, end), buffer.subarray(start, end));
+}
+
+function startsWithData(buffer: Buffer, start: number, end: number): boolean {
+  if (end - start < DATA.length) return false;
+  for (let i = 0; i < DATA.length; i++) if (buffer[start + i] !== DATA[i]) return false;
+  return true;
+}
+
+function readFields(text: string, raw: Buffer): SseBlock {
+  let data: string | null = null;
+  let type: string | undefined;
+  for (const line of text.split("\n")) {
+    if (line === "" || line.startsWith(":")) continue;
+    const colon = line.indexOf(":");
+    const name = colon < 0 ? line : line.slice(0, colon);
+    let value = colon < 0 ? "" : line.slice(colon + 1);
+    if (value.startsWith(" ")) value = value.slice(1);
+    if (name === "data") data = data === null ? value : `${data}\n${value}`;
+    else if (name === "event") type = value;
+  }
+  return { raw, data, type };
+}
+
+/** An event in the form in which all of ours leave: an `event:` line where there is a type, `data:` lines, LF. */
+export function writeSse(data: string, type?: string): string {
+  const lines = data.includes("\n") ? data.replaceAll("\n", "\ndata: ") : data;
+  return type === undefined ? `data: ${lines}\n\n` : `event: ${type}\ndata: ${lines}\n\n`;
+}

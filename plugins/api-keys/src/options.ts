@@ -1,0 +1,119 @@
+import { isSecret, revealSecret } from "gatewright";
+import type { Secret } from "gatewright";
+import * as v from "valibot";
+import { isIpRange } from "./allowed-ips.ts";
+import { isToken, MAX_KEY_LENGTH } from "./credential.ts";
+import { hashKey } from "./key-ring.ts";
+import { SCOPES } from "./scope.ts";
+
+const MIN_KEY_LENGTH = 10;
+/** What an unset variable hashes to. It would let in everybody who sends no key. */
+const EMPTY_HASH = hashKey("");
+
+const Name = v.pipe(v.string(), v.nonEmpty());
+
+const KeyText = v.pipe(
+  v.custom<string | Secret>(
+    (input) => typeof input === "string" || isSecret(input),
+    "Expected a text or `env(…)`",
+  ),
+  v.check((key) => keyText(key).length >= MIN_KEY_LENGTH, `A key has at least ${MIN_KEY_LENGTH} characters`),
+  v.check(
+    (key) => isToken(keyText(key)),
+    `A key is one word of visible ASCII characters, ${MAX_KEY_LENGTH} at most`,
+  ),
+  v.metadata({ secret: true }),
+);
+
+export const ApiKey = v.pipe(
+  v.strictObject(
+    {
+      /** Stable name of the key in logs, limits and usage. Never the key itself. */
+      id: Name,
+      /** The key, as `env("NAME")` or text. Either this or `hash`. */
+      key: v.optional(KeyText),
+      /** Its digest instead, as `hashKey` makes it: `sha256:` and 64 hex digits. */
+      hash: v.optional(
+        v.pipe(
+          v.string("Expected a text"),
+          v.toLowerCase(),
+          v.regex(/^sha256:[0-9a-f]{64}$/, "Expected `sha256:` and 64 hex digits"),
+          v.check((digest) => digest !== EMPTY_HASH, "This is the digest of an empty text"),
+        ),
+      ),
+      /** For people. */
+      name: v.optional(Name),
+      /** What the key may do. @default ["inference"] */
+      scopes: v.optional(v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1)), ["inference"]),
+      /** Models it may use, by the names that clients ask for; absent: all. Holds for fallbacks too. */
+      models: v.optional(v.array(Name)),
+      /** Addresses and CIDR ranges it may be used from; absent: all. */
+      allowedIps: v.optional(
+        v.array(
+          v.pipe(v.string(), v.check(isIpRange, "Expected an address or a range such as `10.0.0.0/8`")),
+        ),
+      ),
+      /** From this instant on the key is refused: ISO 8601 with a zone, such as `2030-01-31T00:00:00Z`. */
+      expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp("Expected ISO 8601 with a zone"))),
+      /** Refuses the key without removing it. @default false */
+      disabled: v.optional(v.boolean(), false),
+      /** Whom the key belongs to, where several parties share the gateway. */
+      tenant: v.optional(Name),
+    },
+    // The message of its own would quote what was received, and that may be a key.
+    (issue) =>
+      issue.expected === "Object" ? "Expected an object with `id` and `key` or `hash`" : issue.message,
+  ),
+  v.check(({ key, hash }) => (key === undefined) !== (hash === undefined), "Give either `key` or `hash`"),
+);
+
+export const ApiKeysOptions = v.strictObject({
+  /** The keys. Without any, every request is refused. @default [] */
+  keys: v.optional(
+    v.pipe(
+      v.array(ApiKey),
+      v.rawCheck(({ dataset, addIssue }) => {
+        if (!dataset.typed) return;
+        const keys = dataset.value;
+        const report = (index: number, field: "id" | "key" | "hash", message: string): void =>
+          addIssue({
+            message,
+            path: [
+              { type: "array", origin: "value", input: keys, key: index, value: keys[index] },
+              { type: "object", origin: "value", input: keys[index]!, key: field, value: undefined },
+            ],
+          });
+        keys.forEach((key, index) => {
+          const twin = keys.findIndex((other) => other.id === key.id);
+          if (twin < index) report(index, "id", `The id is taken by \`keys.${twin}\``);
+          const sameKey = keys.findIndex((other) => keyHash(other) === keyHash(key));
+          if (sameKey < index)
+            report(index, key.hash === undefined ? "key" : "hash", `The same key as \`keys.${sameKey}\``);
+        });
+      }),
+    ),
+    [],
+  ),
+  /**
+   * Scope of operations that other plugins add, by operation name, such as `{ generateContent: "chat" }`. One that
+   * stands nowhere needs `inference`.
+   */
+  operationScopes: v.optional(v.record(v.string(), v.picklist(SCOPES)), {}),
+});
+
+export type ApiKey = v.InferOutput<typeof ApiKey>;
+export type ApiKeysOptions = v.InferOutput<typeof ApiKeysOptions>;
+
+/** The digest of a configured key, in whichever form it was given. */
+export function keyHash({ key, hash }: ApiKey): string {
+  return hash ?? hashKey(keyText(key!));
+}
+
+function keyText(key: string | Secret): string {
+  return typeof key === "string" ? key : revealSecret(key);
+}
+
+/** Length of the key; undefined when only its digest is known. */
+export function keyLength({ key }: ApiKey): number | undefined {
+  return key === undefined ? undefined : keyText(key).length;
+}

@@ -1,0 +1,52 @@
+import type { Operation } from "gatewright";
+
+/** What a key may be allowed to do. `inference` is all the others together. */
+export const SCOPES = [
+  "inference",
+  "chat",
+  "embeddings",
+  "rerank",
+  "audio",
+  "images",
+  "moderation",
+  "models",
+  "batch",
+] as const;
+
+export type Scope = (typeof SCOPES)[number];
+
+/** Scope of each operation; front doors that plugins add are in `operationScopes` of the options. */
+const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
+  chat: "chat",
+  completions: "chat",
+  responses: "chat",
+  messages: "chat",
+  embeddings: "embeddings",
+  rerank: "rerank",
+  speech: "audio",
+  transcription: "audio",
+  translation: "audio",
+  imageGeneration: "images",
+  imageEdit: "images",
+  imageVariation: "images",
+  moderation: "moderation",
+  batch: "batch",
+};
+
+/** All that a key with these scopes may do. */
+export function expandScopes(scopes: readonly Scope[]): ReadonlySet<Scope> {
+  return new Set(scopes.includes("inference") ? SCOPES : scopes);
+}
+
+/** Answers the scope that an operation asks for; undefined when any will do. */
+export function scopeReader(
+  operationScopes: Readonly<Record<string, Scope>>,
+): (operation: Operation) => Scope | undefined {
+  const scopes = new Map<string, Scope>(Object.entries({ ...OPERATION_SCOPES, ...operationScopes }));
+  return ({ name }) => {
+    // Listing shows a key what it may use, so every key may list.
+    if (name === "models") return undefined;
+    // An operation that nobody has placed is open to keys for everything only.
+    return scopes.get(name) ?? "inference";
+  };
+}

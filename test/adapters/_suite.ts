@@ -1,0 +1,518 @@
+/**
+ * The contract of adapters, held against recorded exchanges (`_exchange.ts`) without a network. It stands in for core
+ * where core does the work: it serialises, renames the model of same-dialect traffic and asks for usage.
+ */
+import { UnsupportedField } from "gatewright";
+import type {
+  Adapter,
+  JsonObject,
+  ListedModel,
+  MappedRequest,
+  MappingInfo,
+  OperationMapping,
+  OperationName,
+  StandardSchemaV1,
+} from "gatewright";
+import { describe, expect, it } from "vitest";
+import type { FieldTable } from "../../adapters/src/_field-table.ts";
+import { NdjsonDecoder } from "../../core/src/stream/ndjson-decoder.ts";
+import { SseDecoder } from "../../core/src/stream/sse-decoder.ts";
+import { readExchanges } from "./_exchange.ts";
+import type { Exchange, UpstreamRequest } from "./_exchange.ts";
+import { HUB_FIELDS } from "./_hub-fields.ts";
+
+/** What the suite needs beside the adapter and its exchanges. */
+export interface AdapterKit {
+  /** The backend's model list and what is read from it; absent where the backend has none. */
+  models?: { body: unknown; listed: ListedModel[] };
+  /** Stated fates of operations that are translated. */
+  fates?: Partial<Record<OperationName, FateKit>>;
+}
+
+export interface FateKit {
+  table: FieldTable;
+  /** The smallest valid request. */
+  request: JsonObject;
+  /** A value of each field that is not its default. */
+  samples: JsonObject;
+  /** The default of each field whose rule knows one. */
+  defaults?: JsonObject;
+  /** Translated fields that a request of their own does not show: an exchange that uses the field proves them. */
+  byExchange?: readonly string[];
+}
+
+const REQUEST_ID = "req-7f3a";
+const NOW_SECONDS = 1_767_225_600;
+
+export function testAdapter<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  kit: AdapterKit,
+): void {
+  const exchanges = readExchanges(adapter.name);
+
+  describe(`adapter ${adapter.name}`, () => {
+    it("has absolute paths for operations, model list and health", () => {
+      const paths = Object.values(adapter.operations).map((mapping) =>
+        typeof mapping.path === "string" ? mapping.path : "/",
+      );
+      if (adapter.models) paths.push(adapter.models.path);
+      if (adapter.health) paths.push(adapter.health.path);
+      for (const path of paths) expect(path).toMatch(/^\//);
+      if (adapter.baseURL !== undefined) expect(URL.canParse(adapter.baseURL)).toBe(true);
+    });
+
+    it("translates replies and streams of every operation whose request it translates", () => {
+      for (const mapping of Object.values(adapter.operations)) {
+        const translates = typeof mapping.toRequest;
+        expect([translates, typeof mapping.fromResponse]).toEqual([translates, translates]);
+        if (translates === "undefined") expect(mapping.stream).toBeUndefined();
+      }
+    });
+
+    if (kit.models) {
+      const { body, listed } = kit.models;
+      it("reads the model list, and throws on what is none", () => {
+        expect(adapter.models?.read(deepFreeze(body))).toEqual(listed);
+        for (const broken of [null, [], "x", { models: 1, data: 1 }]) {
+          expect(() => adapter.models?.read(broken)).toThrow();
+        }
+      });
+    } else {
+      it("has no model list", () => expect(adapter.models).toBeUndefined());
+    }
+
+    for (const exchange of exchanges) describe(exchange.title, () => testExchange(adapter, exchange));
+    testHostile(adapter, exchanges);
+    for (const [operation, fates] of Object.entries(kit.fates ?? {})) {
+      describe(`fields of ${operation}`, () =>
+        testFates(adapter, operation as OperationName, fates, exchanges));
+    }
+    it("states the fates of every operation that it translates", () => {
+      const translated = Object.entries(adapter.operations).filter(
+        ([, mapping]) => mapping.toRequest !== undefined,
+      );
+      expect(Object.keys(kit.fates ?? {}).sort()).toEqual(translated.map(([name]) => name).sort());
+    });
+  });
+}
+
+function testExchange<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, exchange: Exchange): void {
+  const { upstream, hub } = exchange;
+
+  if (hub.refused !== undefined) {
+    it(`is refused, naming ${hub.refused}`, () => {
+      expect(refusedField(() => write(adapter, exchange))).toBe(hub.refused);
+    });
+    return;
+  }
+  if (!upstream) throw new Error(`${exchange.id}: neither \`upstream\` nor \`hub.refused\``);
+  const { reply } = upstream;
+
+  it("writes the upstream request, the same each time", () => {
+    const written = write(adapter, exchange);
+    expect({ ...written.request, headers: {} }).toEqual({ ...upstream.request, headers: {} });
+    expect(written.request.headers).toMatchObject(upstream.request.headers);
+    expect(written.dropped).toEqual(hub.dropped ?? []);
+    expect(write(adapter, exchange)).toEqual(written);
+  });
+
+  it("P: puts the key into headers of authentication alone", () => {
+    const key = exchange.backend.apiKey;
+    if (key === undefined) return;
+    const { request } = write(adapter, exchange);
+    const auth = Object.keys(adapter.auth(key, optionsOf(adapter, exchange)));
+    expect(auth.length).toBeGreaterThan(0);
+    const { headers, ...rest } = request;
+    const others = Object.entries(headers).filter(([name]) => !auth.includes(name));
+    expect(JSON.stringify([rest, others])).not.toContain(key);
+  });
+
+  if (hub.error) {
+    const { read } = hub.error;
+    it("reads the error", () => expect(readError(adapter, exchange)).toEqual(read));
+  } else if (hub.reply) {
+    const expected = hub.reply;
+    it("reads the reply, the same each time", () => {
+      expect(readReply(adapter, exchange)).toEqual(expected);
+      expect(readReply(adapter, exchange)).toEqual(expected);
+    });
+  } else if (hub.stream && reply.chunks) {
+    testStream(adapter, exchange, hub.stream, Buffer.from(reply.chunks.join("")));
+  } else {
+    throw new Error(`${exchange.id}: \`hub\` and \`upstream.reply\` do not go together`);
+  }
+}
+
+function testStream<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchange: Exchange,
+  expected: JsonObject[],
+  bytes: Buffer,
+): void {
+  const chunks = exchange.upstream?.reply.chunks ?? [];
+  const read = (pieces: readonly Uint8Array[]) => readStream(adapter, exchange, pieces);
+
+  it("reads the stream, the same each time", () => {
+    const pieces = chunks.map((chunk) => Buffer.from(chunk));
+    expect(toClientView(read(pieces), exchange)).toEqual(expected);
+    expect(toClientView(read(pieces), exchange)).toEqual(expected);
+  });
+
+  it("E1, E12: reads the same whatever byte it is cut at", () => {
+    const whole = JSON.stringify(read([bytes]));
+    for (let at = 1; at < bytes.length; at++) {
+      expect(JSON.stringify(read([bytes.subarray(0, at), bytes.subarray(at)])), `cut at ${at}`).toBe(whole);
+    }
+    expect(JSON.stringify(read(Array.from(bytes, (byte) => Buffer.of(byte))))).toBe(whole);
+    expect(whole).not.toContain("\uFFFD");
+  });
+
+  const translated = adapter.operations[exchange.operation]?.stream !== undefined;
+  if (!translated || exchange.operation !== "chat") return;
+  it("st-3: opens with the role alone, ends with the finish alone, then usage", () => {
+    const events = read([bytes]);
+    const failed = events.at(-1)?.["error"] !== undefined;
+    const chunks = failed ? events.slice(0, -1) : events;
+    for (const name of ["id", "created", "model", "object"]) {
+      expect(new Set(chunks.map((chunk) => chunk[name])).size).toBeLessThanOrEqual(1);
+    }
+    const choices = chunks.flatMap(
+      (chunk) => chunk["choices"] as { delta: object; finish_reason: unknown }[],
+    );
+    if (choices.length > 0) expect(choices[0]?.delta).toEqual({ role: "assistant" });
+    const finishes = choices.filter((choice) => choice.finish_reason !== null);
+    if (failed || exchange.hub.truncated) {
+      expect(finishes).toEqual([]);
+      return;
+    }
+    expect(finishes).toHaveLength(1);
+    expect(choices.at(-1)).toMatchObject({ delta: {}, finish_reason: expect.any(String) as string });
+    expect(Object.keys(choices.at(-1)?.delta ?? {})).toEqual([]);
+    expect(chunks.at(-1)).toMatchObject({
+      choices: [],
+      usage: { total_tokens: expect.any(Number) as number },
+    });
+  });
+}
+
+/** Neither side may break a mapping: whatever stands in the place of a value, it is carried, refused or an error. */
+function testHostile<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchanges: readonly Exchange[],
+): void {
+  const translated = exchanges.filter(
+    ({ operation }) => mappingOf(adapter, operation).toRequest !== undefined,
+  );
+  if (translated.length === 0) return;
+
+  it("J: takes or refuses any JSON in any place of a request", () => {
+    for (const exchange of translated) {
+      for (const request of variantsOf(exchange.request)) {
+        refusedField(() => write(adapter, { ...exchange, request: request as JsonObject }));
+      }
+    }
+  });
+
+  it("U: reads any JSON in any place of a reply, or says that it is no answer", () => {
+    for (const exchange of translated) {
+      const { body } = exchange.upstream?.reply ?? {};
+      if (!exchange.hub.reply || !body) continue;
+      const mapping = mappingOf(adapter, exchange.operation);
+      for (const variant of variantsOf(body)) {
+        const reply = deepFreeze(variant as JsonObject);
+        if (adapter.errorInReply?.(reply)) continue;
+        expect(mapping.fromResponse?.(reply, infoOf(adapter, exchange))).toBeTypeOf("object");
+      }
+    }
+  });
+
+  it("U: reads any JSON in any place of a stream", () => {
+    for (const exchange of translated) {
+      const { stream } = mappingOf(adapter, exchange.operation);
+      const info = infoOf(adapter, exchange);
+      if (!stream || !exchange.hub.stream) continue;
+      const lines: JsonObject[] = [];
+      decode(stream.format, [Buffer.from(exchange.upstream!.reply.chunks!.join(""))], (data) => {
+        lines.push(JSON.parse(data) as JsonObject);
+      });
+      for (const [index, line] of lines.entries()) {
+        for (const variant of variantsOf(line)) {
+          const state = stream.start(info);
+          for (const event of lines.with(index, variant as JsonObject)) {
+            expect(stream.event(state, deepFreeze(event), info)).toBeInstanceOf(Array);
+          }
+        }
+      }
+    }
+  });
+}
+
+const INTRUDERS: readonly unknown[] = [null, true, -1, "", "x", [], [null], {}, { "": 0 }];
+
+/** The value with each of its members, at any depth, replaced by each intruder in turn, or taken out. */
+function* variantsOf(value: unknown): Generator {
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      for (const intruder of [...INTRUDERS, ...variantsOf(item)]) yield value.with(index, intruder);
+      yield value.toSpliced(index, 1);
+    }
+    return;
+  }
+  for (const [name, member] of Object.entries(value)) {
+    for (const intruder of [...INTRUDERS, ...variantsOf(member)]) yield { ...value, [name]: intruder };
+    const { [name]: _, ...rest } = value as JsonObject;
+    yield rest;
+  }
+}
+
+function testFates<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  operation: OperationName,
+  kit: FateKit,
+  exchanges: readonly Exchange[],
+): void {
+  const map = (request: JsonObject) => mapRequest(adapter, operation, request);
+  const plain = map(kit.request);
+  const required = Object.keys(kit.request);
+
+  it("states a fate for each field that the hub knows", () => {
+    expect((HUB_FIELDS[operation] ?? []).filter((name) => !Object.hasOwn(kit.table, name))).toEqual([]);
+  });
+
+  it("forwards a field that nobody knows", () => {
+    const invented = { deep: [{ and: "strange" }] };
+    expect(map({ ...kit.request, x_invented: invented }).body["x_invented"]).toEqual(invented);
+  });
+
+  for (const [name, rule] of Object.entries(kit.table)) {
+    const sample = kit.samples[name];
+    const request = { ...kit.request, [name]: sample };
+
+    it(`${name}: ${rule.fate}`, () => {
+      if (kit.byExchange?.includes(name)) {
+        const proof = exchanges.filter((one) => one.operation === operation && name in one.request);
+        expect(proof.length, "no exchange shows the field").toBeGreaterThan(0);
+        return;
+      }
+      expect(sample, "the kit lacks a sample").toBeDefined();
+      if (rule.fate === "refuse") {
+        expect(refusedField(() => map(request))).toBe(name);
+        return;
+      }
+      const { body, dropped } = map(request);
+      const reported = (dropped ?? []).filter((field) => !plain.dropped?.includes(field));
+      if (rule.fate === "forward") {
+        expect(body).toEqual({ ...plain.body, [name]: sample });
+        expect(reported).toEqual([]);
+      } else if (rule.fate === "drop") {
+        expect(body).toEqual(plain.body);
+        expect(reported).toEqual([name]);
+      } else if (name === "model") {
+        expect(body["model"]).toBe("upstream-model");
+      } else {
+        const below = reported.filter((field) => field.startsWith(`${name}.`));
+        expect([body, below]).not.toEqual([plain.body, []]);
+        expect(reported).toEqual(below);
+      }
+    });
+
+    if (!required.includes(name)) {
+      it(`in-3: ${name}: null is as good as absent`, () => {
+        expect(map({ ...kit.request, [name]: null })).toEqual(plain);
+      });
+    }
+    if (rule.isDefault) {
+      it(`${name}: its default is left out without a word`, () => {
+        expect(kit.defaults, "the kit lacks the default").toHaveProperty(name);
+        expect(map({ ...kit.request, [name]: kit.defaults?.[name] })).toEqual(plain);
+      });
+    }
+  }
+}
+
+/** The request as it would go out, and what was reported. */
+function write<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchange: Exchange,
+): { request: UpstreamRequest; dropped: readonly string[] } {
+  const mapping = mappingOf(adapter, exchange.operation);
+  const options = optionsOf(adapter, exchange);
+  const info = infoOf(adapter, exchange);
+  const mapped: MappedRequest = mapping.toRequest?.(deepFreeze(exchange.request), info) ?? {
+    body: { ...exchange.request, model: info.model, ...(askUsage(mapping, info) && usageAsked(exchange)) },
+  };
+  const path = mapped.path ?? (typeof mapping.path === "string" ? mapping.path : mapping.path(info));
+  return {
+    request: {
+      method: "POST",
+      path,
+      headers: {
+        ...adapter.headers?.(options),
+        ...adapter.auth(exchange.backend.apiKey, options),
+        ...mapped.headers,
+      },
+      // As it travels: members that are undefined do not.
+      body: JSON.parse(JSON.stringify(mapped.body)) as JsonObject,
+    },
+    dropped: mapped.dropped ?? [],
+  };
+}
+
+function askUsage(
+  mapping: Pick<OperationMapping, "streamUsage">,
+  info: Pick<MappingInfo, "stream">,
+): boolean {
+  return mapping.streamUsage === true && info.stream;
+}
+
+function usageAsked({ request }: Exchange): JsonObject {
+  return { stream_options: { ...(request["stream_options"] as JsonObject), include_usage: true } };
+}
+
+function readError<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, exchange: Exchange): unknown {
+  const { status, body } = exchange.upstream!.reply;
+  deepFreeze(body);
+  if (status < 300) return adapter.errorInReply?.(body!);
+  if (adapter.fromError) return adapter.fromError(status, body);
+  // The shape that core reads by itself.
+  const { error } = body as { error: JsonObject };
+  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== null));
+}
+
+function readReply<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, exchange: Exchange): unknown {
+  const mapping = mappingOf(adapter, exchange.operation);
+  const body = deepFreeze(exchange.upstream!.reply.body!);
+  expect(adapter.errorInReply?.(body)).toBeUndefined();
+  return mapping.fromResponse?.(body, infoOf(adapter, exchange)) ?? renamed(body, exchange);
+}
+
+function readStream<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchange: Exchange,
+  pieces: readonly Uint8Array[],
+): JsonObject[] {
+  const { stream } = mappingOf(adapter, exchange.operation);
+  const info = infoOf(adapter, exchange);
+  const state = stream?.start(info);
+  const events: JsonObject[] = [];
+  const take = (data: string, type?: string) => {
+    const json = deepFreeze(JSON.parse(data) as JsonObject);
+    events.push(...(stream ? stream.event(state, json, info, type) : [renamed(json, exchange)]));
+  };
+  decode(stream?.format ?? "sse", pieces, take);
+  return events;
+}
+
+/** Hands out the data of each event of a body that arrives in pieces. */
+function decode(
+  format: "sse" | "ndjson",
+  pieces: readonly Uint8Array[],
+  take: (data: string, type?: string) => void,
+): void {
+  if (format === "ndjson") {
+    const decoder = new NdjsonDecoder();
+    for (const piece of pieces) decoder.push(piece, take);
+    decoder.end(take);
+    return;
+  }
+  const decoder = new SseDecoder();
+  const takeBlock = ({ data, type }: { data: string | null; type: string | undefined }) => {
+    if (data !== null && data !== "[DONE]") take(data, type);
+  };
+  for (const piece of pieces) decoder.push(piece, takeBlock);
+  decoder.end(takeBlock);
+}
+
+/** Without the usage chunk, unless the client asked for it: core takes it out. */
+function toClientView(events: readonly JsonObject[], { operation, request }: Exchange): JsonObject[] {
+  const asked =
+    (request["stream_options"] as { include_usage?: boolean } | undefined)?.include_usage === true;
+  if (asked || (operation !== "chat" && operation !== "completions")) return [...events];
+  return events.filter(({ choices, usage }) => !(Array.isArray(choices) && choices.length === 0 && usage));
+}
+
+/** Same dialect: the model's name set back to the one that the client used. */
+function renamed(json: JsonObject, exchange: Exchange): JsonObject {
+  const back = (object: JsonObject): JsonObject =>
+    object["model"] === exchange.backend.model ? { ...object, model: exchange.request["model"] } : object;
+  const { response } = json;
+  return back(
+    typeof response === "object" && response ? { ...json, response: back(response as JsonObject) } : json,
+  );
+}
+
+function mapRequest<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  operation: OperationName,
+  request: JsonObject,
+): MappedRequest {
+  const exchange: Exchange = {
+    id: "",
+    title: "",
+    operation,
+    backend: { model: "upstream-model", options: {} },
+    request: { model: "client-model", ...request },
+    hub: {},
+  };
+  const mapping = mappingOf(adapter, operation);
+  const { body, dropped = [] } = mapping.toRequest!(deepFreeze(exchange.request), infoOf(adapter, exchange));
+  return { body: JSON.parse(JSON.stringify(body)) as JsonObject, dropped };
+}
+
+function mappingOf<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  operation: OperationName,
+): OperationMapping<StandardSchemaV1.InferOutput<Schema>> {
+  const mapping = adapter.operations[operation];
+  if (!mapping) throw new Error(`adapter ${adapter.name} has no operation ${operation}`);
+  return mapping;
+}
+
+function infoOf<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchange: Exchange,
+): MappingInfo<StandardSchemaV1.InferOutput<Schema>> {
+  return deepFreeze({
+    operation: exchange.operation,
+    model: exchange.backend.model,
+    requestedModel: String(exchange.request["model"]),
+    stream: exchange.request["stream"] === true,
+    options: optionsOf(adapter, exchange),
+    requestId: REQUEST_ID,
+    nowSeconds: NOW_SECONDS,
+    request: exchange.request,
+  });
+}
+
+/** The backend's options as config gives them: checked, defaults applied. */
+function optionsOf<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchange: Exchange,
+): StandardSchemaV1.InferOutput<Schema> {
+  const result = adapter.options?.["~standard"].validate(exchange.backend.options);
+  if (result === undefined) return {};
+  if (result instanceof Promise || result.issues)
+    throw new Error(`${exchange.id}: the backend's options are wrong`);
+  return result.value;
+}
+
+/** The field that a mapping refused; undefined when it refused nothing. */
+export function refusedField(run: () => unknown): string | undefined {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof UnsupportedField) return error.field;
+    throw error;
+  }
+  return undefined;
+}
+
+/** Mappings are pure: one that writes to its input fails here. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const member of Object.values(value)) deepFreeze(member);
+  }
+  return value;
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { adapters } from "@gatewright/adapters";
+import openai from "@gatewright/adapters/openai";
+import type { AdapterRegistry, StandardSchemaV1 } from "gatewright";
+import { expect, expectTypeOf, it } from "vitest";
+import { indexFile, listAdapters, renderIndex } from "../../scripts/generate-adapters.ts";
+
+type OptionsOf<Name extends keyof AdapterRegistry> = StandardSchemaV1.InferInput<
+  NonNullable<AdapterRegistry[Name]["options"]>
+>;
+
+it("has an index that is up to date: else run `npm run generate`", () => {
+  expect(readFileSync(indexFile, "utf8")).toBe(renderIndex(listAdapters()));
+});
+
+it("finds the adapters by their files, internal ones left out", () => {
+  expect(Object.keys(adapters)).toEqual(listAdapters());
+  expect(listAdapters()).toEqual(expect.arrayContaining(["ollama", "openai"]));
+  expect(listAdapters().filter((name) => name.startsWith("_") || name.includes("."))).toEqual([]);
+});
+
+it.each(Object.entries(adapters))("loads %s, which bears the name of its file", async (name, load) => {
+  const { default: adapter } = await load();
+  expect(adapter.name).toBe(name);
+});
+
+it("gives an adapter by its own import too, and nothing internal", async () => {
+  expect((await adapters["openai"]!()).default).toBe(openai);
+  const { resolve } = createRequire(import.meta.url);
+  for (const internal of ["_json", "_ollama/options", "index.gen"]) {
+    expect(() => resolve(`@gatewright/adapters/${internal}`)).toThrow(/not defined by "exports"/);
+  }
+});
+
+it("writes names with hyphens as names that the language takes", () => {
+  const source = renderIndex(["azure-openai"]);
+  expect(source).toContain(`import type azureOpenai from "./azure-openai.ts";`);
+  expect(source).toContain(`  "azure-openai": () => import("./azure-openai.ts")`);
+  expect(source).toContain(`    "azure-openai": typeof azureOpenai;`);
+});
+
+it("tells types each adapter's own options", () => {
+  expectTypeOf<OptionsOf<"ollama">["numCtx"]>().toEqualTypeOf<number | undefined>();
+  expectTypeOf<OptionsOf<"openai">["organization"]>().toEqualTypeOf<string | undefined>();
+  // @ts-expect-error -- a misspelt option
+  expectTypeOf<OptionsOf<"ollama">["num_ctx"]>().toBeNumber();
+});
