@@ -1,130 +1,9 @@
-import { connect } from "node:net";
-import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openConnections } from "./connection.ts";
+import type { Connection, Endpoint, ExchangeHandler } from "./connection.ts";
 import { FrameCounter } from "./frames.ts";
-import { MessageReader } from "./http1.ts";
-import { cpuMs } from "./machine.ts";
-
-/** Where requests go: a port on loopback, and the headers that its owner wants. */
-export interface Endpoint {
-  readonly port: number;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-/** Called while one exchange runs. */
-export interface ExchangeHandler {
-  body?(bytes: Buffer): void;
-  /** The reply is whole. Status 0: the connection broke before that. */
-  end(status: number): void;
-}
-
-/** A keep-alive connection with one exchange at a time. */
-export class Connection {
-  readonly socket: Socket;
-  #exchange: ExchangeHandler | null = null;
-  #status = 0;
-
-  private constructor(socket: Socket) {
-    this.socket = socket;
-    const reader = new MessageReader({
-      head: (head) => {
-        // "HTTP/1.1 200 OK"
-        this.#status = Number(head.slice(9, 12));
-      },
-      body: (bytes) => this.#exchange?.body?.(bytes),
-      end: () => this.#finish(this.#status),
-    });
-    socket.on("data", (bytes) => reader.push(bytes));
-    // A reset is told by the `close` that follows, as status 0.
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#finish(0));
-  }
-
-  /** Resolves when connected; rejects when refused. */
-  static open(port: number): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port, noDelay: true });
-      socket.once("error", reject);
-      socket.once("connect", () => {
-        socket.off("error", reject);
-        resolve(new Connection(socket));
-      });
-    });
-  }
-
-  /** True until the peer or `close` ends it. */
-  get isOpen(): boolean {
-    return !this.socket.destroyed && this.socket.writable;
-  }
-
-  send(request: Buffer, exchange: ExchangeHandler): void {
-    this.#exchange = exchange;
-    if (this.isOpen) this.socket.write(request);
-    else this.#finish(0);
-  }
-
-  close(): void {
-    this.socket.destroy();
-  }
-
-  #finish(status: number): void {
-    const exchange = this.#exchange;
-    this.#exchange = null;
-    exchange?.end(status);
-  }
-}
-
-/** Opens `count` connections, some at a time, so that no accept queue overflows. */
-export async function openConnections(port: number, count: number): Promise<Connection[]> {
-  const connections: Connection[] = [];
-  while (connections.length < count) {
-    const batch = Math.min(CONNECT_AT_ONCE, count - connections.length);
-    connections.push(...(await Promise.all(Array.from({ length: batch }, () => Connection.open(port)))));
-  }
-  return connections;
-}
-
-const CONNECT_AT_ONCE = 100;
-
-/** A chat request of 350 bytes of JSON, with its head. */
-export function chatRequest(endpoint: Endpoint, { stream }: { stream: boolean }): Buffer {
-  const withText = (content: string) =>
-    JSON.stringify({
-      model: "bench-model",
-      messages: [
-        { role: "system", content: "You are a helpful assistant." },
-        { role: "user", content },
-      ],
-      max_tokens: 100,
-      temperature: 0.7,
-      ...(stream && { stream: true }),
-    });
-  const body = withText("x".repeat(REQUEST_BYTES - withText("").length));
-  return Buffer.from(requestHead(endpoint, "/v1/chat/completions", "application/json", body.length) + body);
-}
-
-const REQUEST_BYTES = 350;
-
-/** Request line and headers of a POST, up to the body. */
-export function requestHead(endpoint: Endpoint, path: string, contentType: string, bytes: number): string {
-  const headers = { "content-type": contentType, "content-length": bytes, ...endpoint.headers };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${endpoint.port}\r\n${lines.join("")}\r\n`;
-}
-
-/** The status of one request on a connection of its own; null when there was no reply. */
-export async function callOnce(endpoint: Endpoint, request: Buffer): Promise<number | null> {
-  let connection: Connection;
-  try {
-    connection = await Connection.open(endpoint.port);
-  } catch {
-    return null;
-  }
-  const status = await new Promise<number>((resolve) => connection.send(request, { end: resolve }));
-  connection.close();
-  return status === 0 ? null : status;
-}
+import { cpuMs, machineCpuMs } from "./machine.ts";
 
 export interface LoadOptions {
   readonly endpoint: Endpoint;
@@ -153,6 +32,8 @@ export interface Load {
   readonly loadBusy: number;
   /** The same of the process measured; NaN without one. */
   readonly subjectBusy: number;
+  /** Cores' worth of computing that was neither's: what blurs the figures. NaN where the system does not tell. */
+  readonly othersBusy: number;
 }
 
 /** How long first replies, and those after the window, may take. */
@@ -219,22 +100,34 @@ export async function runLoad(options: LoadOptions): Promise<Load> {
   for (const connection of connections) connection.close();
 
   const elapsedMs = after.atMs - before.atMs;
+  const loadMs = after.loadMs - before.loadMs;
+  const subjectMs = after.subjectMs - before.subjectMs;
   return {
     requestsPerSecond: (latencies.length / elapsedMs) * 1_000,
     framesPerSecond: (frames / elapsedMs) * 1_000,
     errors,
     latencies: Float64Array.from(latencies).sort(),
     firstBytes: Float64Array.from(firstBytes).sort(),
-    loadBusy: (after.loadMs - before.loadMs) / elapsedMs,
-    subjectBusy: (after.subjectMs - before.subjectMs) / elapsedMs,
+    loadBusy: loadMs / elapsedMs,
+    subjectBusy: subjectMs / elapsedMs,
+    // Ticks are coarse, so that a little less than nothing can come out.
+    othersBusy: Math.max(0, (after.machineMs - before.machineMs - loadMs - (subjectMs || 0)) / elapsedMs),
   };
 }
 
-function usage(pid: number | undefined): { atMs: number; loadMs: number; subjectMs: number } {
+interface Usage {
+  readonly atMs: number;
+  readonly loadMs: number;
+  readonly subjectMs: number;
+  readonly machineMs: number;
+}
+
+function usage(pid: number | undefined): Usage {
   const { user, system } = process.cpuUsage();
   return {
     atMs: performance.now(),
     loadMs: (user + system) / 1_000,
     subjectMs: pid === undefined ? Number.NaN : cpuMs(pid),
+    machineMs: machineCpuMs(),
   };
 }

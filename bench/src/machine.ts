@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { cpus, totalmem } from "node:os";
 
 /** What a reader of the figures must know of the machine; no names of hosts. */
 export interface Machine {
@@ -26,7 +26,8 @@ export function describeMachine(cores: Cores | null): Machine {
     platform: process.platform,
     arch: process.arch,
     cpu: cpus()[0]?.model ?? "unknown",
-    cores: availableParallelism(),
+    // Not `availableParallelism`: this process is held to one of them.
+    cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     pinned: cores !== null,
   };
@@ -69,6 +70,19 @@ export function cpuMs(pid: number): number {
   // Fields 14 and 15 of proc(5), counted behind the command's name, which may hold spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+/** Processor time that all programs together have had, on all cores, in milliseconds; NaN where there is no /proc. */
+export function machineCpuMs(): number {
+  const ticks = readProc("/proc/stat")
+    ?.match(/^cpu +(.*)$/m)?.[1]
+    ?.split(" ")
+    .map(Number);
+  if (ticks === undefined) return Number.NaN;
+  const [user = 0, nice = 0, system = 0] = ticks;
+  // Time that other guests of a virtual machine's host took; interrupts belong to no program and are left out.
+  const stolen = ticks[7] ?? 0;
+  return (user + nice + system + stolen) * MS_PER_TICK;
 }
 
 /** USER_HZ is 100 on every Linux that Node runs on. */

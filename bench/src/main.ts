@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chatRequest, runLoad } from "./load.ts";
+import { chatRequest } from "./chat-request.ts";
+import { runLoad } from "./load.ts";
 import { describeMachine, pinLoad } from "./machine.ts";
 import { measureColdStart } from "./measure/cold-start.ts";
 import { measureGrowth } from "./measure/growth.ts";
@@ -18,6 +19,7 @@ import { plotSubjects, renderSvg } from "./report/svg.ts";
 import { renderReport } from "./report/table.ts";
 import { checkRequirements } from "./requirements.ts";
 import type { Measures, Results, SubjectFact } from "./results.ts";
+import { interleave } from "./rounds.ts";
 import type { Bench, Failure } from "./rounds.ts";
 import { createSubjects, directTo } from "./subjects.ts";
 import type { Running, Subject } from "./subjects.ts";
@@ -66,6 +68,8 @@ async function main(): Promise<void> {
     failures: run.failures,
     requirements: checkRequirements(run.measures),
   });
+  // A limit missed may be noise; a subject that broke is a fault.
+  if (run.failures.length > 0) process.exitCode = 1;
 }
 
 /** Whatever ends this process ends what it started, and a run that hangs ends too. */
@@ -90,33 +94,40 @@ function prepare(all: readonly Subject[], options: Options): { subjects: Subject
   return { subjects: wanted.filter((_, i) => facts[i]!.skipped === null), facts };
 }
 
+type Alone = (subject: Subject, run: Run) => Promise<void>;
+
 /** What wants a fresh process, with no other subject beside it. */
-async function measureAlone(
-  { options, plan, upstream, measures, failures }: Run,
-  subjects: readonly Subject[],
-) {
+const ALONE: Partial<Record<MeasureName, Alone>> = {
+  async "cold-start"(subject, { upstream, plan, measures }) {
+    (measures.coldStart ??= {})[subject.name] = await measureColdStart(subject, upstream, plan);
+  },
+  async memory(subject, { upstream, plan, measures }) {
+    const running = await subject.start(upstream.url);
+    (measures.memory ??= {})[subject.name] = await measureMemory(running, upstream, plan);
+    await running.stop();
+  },
+};
+
+async function measureAlone(run: Run, subjects: readonly Subject[]): Promise<void> {
   for (const subject of subjects) {
-    try {
-      if (options.only.includes("cold-start")) {
-        say(`cold-start ${subject.name}`);
-        (measures.coldStart ??= {})[subject.name] = await measureColdStart(subject, upstream, plan);
+    for (const name of run.options.only) {
+      const measure = ALONE[name];
+      if (measure === undefined) continue;
+      say(`${name} ${subject.name}`);
+      try {
+        await measure(subject, run);
+      } catch (error) {
+        run.failures.push({ subject: subject.name, measure: name, reason: (error as Error).message });
+        killPrograms();
       }
-      if (options.only.includes("memory")) {
-        say(`memory ${subject.name}`);
-        const running = await subject.start(upstream.url);
-        (measures.memory ??= {})[subject.name] = await measureMemory(running, upstream, plan);
-        await running.stop();
-      }
-    } catch (error) {
-      failures.push({ subject: subject.name, measure: "start", reason: (error as Error).message });
-      killPrograms();
     }
   }
 }
 
-type TogetherName = Exclude<MeasureName, "cold-start" | "memory">;
+type Together = (bench: Bench, measures: Measures) => Promise<void>;
 
-const TOGETHER: Record<TogetherName, (bench: Bench, measures: Measures) => Promise<void>> = {
+/** What compares subjects round by round: all of them run, one at a time is used. */
+const TOGETHER: Partial<Record<MeasureName, Together>> = {
   throughput: async (bench, measures) => void (measures.throughput = await measureThroughput(bench)),
   latency: async (bench, measures) => void (measures.latency = await measureLatency(bench)),
   growth: async (bench, measures) => void (measures.growth = await measureGrowth(bench)),
@@ -125,13 +136,9 @@ const TOGETHER: Record<TogetherName, (bench: Bench, measures: Measures) => Promi
   paced: async (bench, measures) => void (measures.paced = await measurePaced(bench)),
 };
 
-/** What compares subjects round by round: all of them run, one at a time is used. */
-async function measureTogether(
-  { options, plan, upstream, measures, failures }: Run,
-  subjects: readonly Subject[],
-) {
-  const wanted = options.only.filter((name): name is TogetherName => name in TOGETHER);
-  if (wanted.length === 0) return;
+async function measureTogether(run: Run, subjects: readonly Subject[]): Promise<void> {
+  const { options, plan, upstream, measures, failures } = run;
+  if (!options.only.some((name) => name in TOGETHER)) return;
   const running: Running[] = [directTo(upstream.url)];
   upstream.behave({ kind: "reply" });
   for (const subject of subjects) {
@@ -144,19 +151,22 @@ async function measureTogether(
   const bench: Bench = { plan, upstream, running, failures };
   say("warming up");
   await warmUp(bench);
-  for (const name of wanted) {
+  for (const name of options.only) {
+    const measure = TOGETHER[name];
+    if (measure === undefined) continue;
     say(name);
-    await TOGETHER[name](bench, measures);
+    await measure(bench, measures);
   }
 }
 
-async function warmUp({ plan, upstream, running }: Bench): Promise<void> {
+async function warmUp(bench: Bench): Promise<void> {
+  const { warmupMs } = bench.plan;
   for (const stream of [false, true]) {
-    upstream.behave(stream ? { kind: "burst", frames: 100 } : { kind: "reply" });
-    for (const endpoint of running) {
+    bench.upstream.behave(stream ? { kind: "burst", frames: 100 } : { kind: "reply" });
+    await interleave(bench, "warm-up", 1, (endpoint) => {
       const request = chatRequest(endpoint, { stream });
-      await runLoad({ endpoint, request, connections: 32, warmupMs: 0, durationMs: plan.warmupMs });
-    }
+      return runLoad({ endpoint, request, connections: 32, warmupMs: 0, durationMs: warmupMs });
+    });
   }
 }
 

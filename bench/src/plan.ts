@@ -29,9 +29,9 @@ export interface Plan {
   readonly paced: readonly PacedCase[];
 }
 
-const TRANSFER_BYTES = 100 * 1024 * 1024;
+const TRANSFER_BYTES = 100_000_000;
 
-/** What README figures come from: some eight minutes. */
+/** What README figures come from: some nine minutes. */
 export const FULL: Plan = {
   limitMs: 12 * 60_000,
   warmupMs: 2_000,
@@ -39,11 +39,11 @@ export const FULL: Plan = {
   memory: { settleMs: 1_000, loadMs: 3_000, transferBytes: TRANSFER_BYTES },
   throughput: { rounds: 5, warmupMs: 300, durationMs: 2_500 },
   latency: { rounds: 3, warmupMs: 200, durationMs: 1_500 },
-  growth: { levels: [1, 4, 16, 64, 256, 1_000], rounds: 1, warmupMs: 300, durationMs: 2_000 },
-  streamRate: { rounds: 5, warmupMs: 300, durationMs: 2_000 },
+  growth: { levels: [1, 4, 16, 64, 256, 1_000], rounds: 1, warmupMs: 300, durationMs: 1_500 },
+  streamRate: { rounds: 5, warmupMs: 300, durationMs: 1_500 },
   firstToken: { rounds: 2, warmupMs: 200, durationMs: 1_000 },
   paced: [
-    { streams: 256, intervalMs: 20, frames: 200, rampMs: 1_000, rounds: 3 },
+    { streams: 256, intervalMs: 20, frames: 150, rampMs: 1_000, rounds: 3 },
     { streams: 1_000, intervalMs: 100, frames: 50, rampMs: 1_000, rounds: 1 },
     { streams: 2_000, intervalMs: 100, frames: 50, rampMs: 1_000, rounds: 1 },
   ],
@@ -55,10 +55,10 @@ export const QUICK: Plan = {
   warmupMs: 500,
   coldStart: { starts: 1 },
   memory: { settleMs: 300, loadMs: 800, transferBytes: TRANSFER_BYTES },
-  throughput: { rounds: 2, warmupMs: 150, durationMs: 800 },
-  latency: { rounds: 1, warmupMs: 100, durationMs: 500 },
-  growth: { levels: [1, 64, 1_000], rounds: 1, warmupMs: 100, durationMs: 500 },
-  streamRate: { rounds: 1, warmupMs: 150, durationMs: 800 },
+  throughput: { rounds: 2, warmupMs: 150, durationMs: 600 },
+  latency: { rounds: 1, warmupMs: 100, durationMs: 400 },
+  growth: { levels: [1, 1_000], rounds: 1, warmupMs: 100, durationMs: 500 },
+  streamRate: { rounds: 1, warmupMs: 150, durationMs: 600 },
   firstToken: { rounds: 1, warmupMs: 50, durationMs: 300 },
   paced: [
     { streams: 256, intervalMs: 20, frames: 50, rampMs: 500, rounds: 1 },

@@ -30,11 +30,12 @@ function ofSubject(name: Requirement["subject"], measures: Measures): Requiremen
   const alone = measures.latency?.[name]?.find(({ concurrency }) => concurrency === 1);
   const memory = measures.memory?.[name];
   return [
-    atMost(name, "added p50 for one client, ms", alone?.p50.addedMs, 0.2),
+    atMost(name, "one client: p50 added over direct, ms", alone?.p50.addedMs, 0.2),
+    atMost(name, "one client: p50 added over bare, ms", alone?.p50.overBareMs, 0.2),
     atLeast(name, "stream frames, of bare", measures.streamRate?.[name]?.ratioToBare, 0.6),
     ...pacedRequirements(name, measures),
-    atMost(name, "growth while 100 MiB go up, MiB", memory?.uploadGrowth, 32),
-    atMost(name, "growth while 100 MiB come down, MiB", memory?.downloadGrowth, 32),
+    atMost(name, "growth while 100 MB go up, MiB", memory?.uploadGrowth, 32),
+    atMost(name, "growth while 100 MB come down, MiB", memory?.downloadGrowth, 32),
     atMost(name, "cold start to the first 200, ms", measures.coldStart?.[name]?.medianMs, 700),
     atMost(name, "resident memory when idle, MiB", memory?.idle, 100),
   ];

@@ -4,8 +4,9 @@ export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!;
 }
 
-/** The middle value, or the mean of the two in the middle; NaN of none. Order does not matter. */
+/** The middle value, or the mean of the two in the middle, in any order; NaN of none, or if one of them is NaN. */
 export function median(values: readonly number[]): number {
+  if (values.some(Number.isNaN)) return Number.NaN;
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   if (sorted.length % 2 === 1) return sorted[Math.floor(middle)]!;

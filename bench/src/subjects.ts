@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Cores } from "./machine.ts";
-import { callOnce, chatRequest } from "./load.ts";
-import type { Endpoint } from "./load.ts";
+import { chatRequest } from "./chat-request.ts";
+import { callOnce } from "./connection.ts";
+import type { Endpoint } from "./connection.ts";
 import { freePort, startNode } from "./process.ts";
 import type { Program, ProgramOptions } from "./process.ts";
 

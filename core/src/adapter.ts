@@ -40,13 +40,18 @@ export class UnsupportedField extends Error {
   }
 }
 
+/** As a method, so that an adapter with its own options is still an adapter. */
+interface PathMapping<Options> {
+  of(info: Pick<MappingInfo<Options>, "model" | "options" | "stream">): string;
+}
+
 /**
  * How the adapter serves one operation. With `path` alone the backend speaks the operation's own dialect, and bytes
  * pass with only the model's name changed. With `toRequest` and the rest, the request is translated.
  */
 export interface OperationMapping<Options = Record<string, unknown>> {
   /** Joined to the backend's base URL. `{model}` stands for the encoded model name. */
-  path: string | ((info: Pick<MappingInfo<Options>, "model" | "options" | "stream">) => string);
+  path: string | PathMapping<Options>["of"];
   toRequest?(request: JsonObject, info: MappingInfo<Options>): MappedRequest;
   fromResponse?(response: JsonObject, info: MappingInfo<Options>): JsonObject;
   stream?: StreamMapping<Options>;

@@ -63,6 +63,8 @@ export interface AttemptScope {
   body?: RequestBody;
   /** Another model: its targets become the candidates, after the principal was asked. */
   model?: string;
+  /** Chosen already: a balancer leaves it. */
+  target?: Target;
   /** Gives this attempt up when it aborts; the request goes on. */
   signal?: AbortSignal;
 }

@@ -50,8 +50,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Facts that core gives once the body was read. */
-const ADMISSION_FACTS: readonly ChainFact[] = ["body", "model", "candidates"];
+/** Facts that there are only once the body was read and its model found. */
+const ADMISSION_FACTS: ReadonlySet<ChainFact> = new Set<ChainFact>(["body", "model", "candidates", "target"]);
 
 /** Builds a gateway from a checked config. On failure everything that was opened is closed again. */
 export async function createGateway(config: ResolvedConfig, options: GatewayOptions): Promise<Gateway> {
@@ -174,7 +174,7 @@ function toLayer({ plugin, instance }: { plugin: ResolvedPlugin; instance: Plugi
   const { middleware } = instance;
   if (!middleware) return [];
   const needs = plugin.plugin.definition.needs ?? [];
-  const needsTarget = needs.some((fact) => ADMISSION_FACTS.includes(fact) || fact === "target");
+  const needsTarget = needs.some((fact) => ADMISSION_FACTS.has(fact));
   const conditions = plugin.conditions.map(toPredicate);
   if (!needsTarget && conditions.length === 0) return [{ middleware }];
   return [

@@ -12,6 +12,13 @@ export type {
 } from "./adapter.ts";
 export type { RequestBody } from "./body/request-body.ts";
 export type { Middleware, Next } from "./chain.ts";
+export { defineGatewayConfig } from "./config/define.ts";
+export type { BackendInput, GatewayConfig, ModelInput } from "./config/define.ts";
+export { formatFaults } from "./config/fault.ts";
+export type { ConfigFault } from "./config/fault.ts";
+export { loadGatewayConfig } from "./config/load.ts";
+export type { LoadOptions, LoadResult } from "./config/load.ts";
+export { when } from "./config/when.ts";
 export { env, isSecret, revealSecret } from "./config/secret.ts";
 export type { Secret } from "./config/secret.ts";
 export type {
@@ -58,6 +65,8 @@ export type { BodySink, BodyStream, Reply } from "./reply.ts";
 export type { StandardSchemaV1 } from "./standard-schema.ts";
 export { defineAtomicOp, StateUnavailable } from "./state/state.ts";
 export type { AtomicOp, AtomicRecord, AtomicStep, State } from "./state/state.ts";
+export { NdjsonDecoder } from "./stream/ndjson-decoder.ts";
+export { SseDecoder, writeSse } from "./stream/sse-decoder.ts";
 export { isEventStream, toStreamEvent } from "./stream/event-stream.ts";
 export type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./stream/event-stream.ts";
 export type { Target } from "./target.ts";

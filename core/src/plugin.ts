@@ -90,5 +90,5 @@ export function defineGatewayPlugin<Schema extends StandardSchemaV1>(
       definition: definition as unknown as PluginDefinition<StandardSchemaV1>,
       options,
     });
-  return Object.assign(factory, { definition }) as unknown as GatewayPluginFactory<Schema>;
+  return Object.assign(factory, { definition });
 }

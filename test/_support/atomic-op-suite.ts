@@ -27,7 +27,8 @@ export interface OpCase extends OpArbitraries<Values> {
 export interface HistoryOptions {
   /** Time between two calls, in microseconds, 0 included. Default: anything from 0 to 2 s, often short. */
   stepUs?: fc.Arbitrary<number>;
-  histories?: number;
+  /** Histories tried. @default 60 */
+  runs?: number;
   seed?: number;
 }
 
@@ -38,6 +39,8 @@ const REAL_TTL_MS = 3_600_000;
 let redis: TestRedis;
 let dir: string;
 const roots: StateRoot[] = [];
+/** Each history has its own records. */
+let histories = 0;
 
 // The stores live as long as the test file that imports this suite.
 beforeAll(async () => {
@@ -75,17 +78,16 @@ export async function expectHistoriesEqual(
   cases: readonly OpCase[],
   options: HistoryOptions = {},
 ): Promise<void> {
-  const { stepUs = defaultSteps(), histories = 60, seed = 20_240_229 } = options;
+  const { stepUs = defaultSteps(), runs = 60, seed = 20_240_229 } = options;
   const timed = cases.map(({ op }) => atGivenTime(op));
   const call = fc.oneof(
     ...cases.map(({ args, keys = fc.constantFrom(["a"], ["b"], ["c"]) }, index) =>
       fc.record({ index: fc.constant(index), keys, args, stepUs }),
     ),
   );
-  let history = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 40 }), async (calls) => {
-      const scope = `h${history++}`;
+      const scope = `history-${++histories}`;
       const states = roots.map((root) => root.scoped(scope));
       const touched = new Set<string>();
       let nowUs = START_US;
@@ -102,7 +104,7 @@ export async function expectHistoriesEqual(
         expectAllEqual(records);
       }
     }),
-    { numRuns: histories, seed },
+    { numRuns: runs, seed },
   );
 }
 

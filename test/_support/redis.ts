@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
+import { waitFor } from "./wait-for.ts";
 
 export interface TestRedis {
   readonly url: string;
@@ -26,6 +27,7 @@ export interface TestRedis {
 
 const READY = "Ready to accept connections";
 const PORT_TRIES = 5;
+const SLOTS = 16_384;
 
 /** A real redis-server of its own, without persistence, on a free port of 127.0.0.1. Needs `redis-server` installed. */
 export async function startRedis(...options: string[]): Promise<TestRedis> {
@@ -72,6 +74,30 @@ export async function startRedis(...options: string[]): Promise<TestRedis> {
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** A Redis Cluster of so many primaries, each with an equal share of the slots. */
+export async function startRedisCluster(size: number): Promise<TestRedis[]> {
+  const nodes: TestRedis[] = [];
+  const busPorts: number[] = [];
+  for (let i = 0; i < size; i++) {
+    busPorts.push(await freePort());
+    const bus = ["--cluster-port", `${busPorts[i]}`, "--cluster-announce-ip", "127.0.0.1"];
+    nodes.push(await startRedis("--cluster-enabled", "yes", ...bus));
+  }
+  for (const [i, node] of nodes.entries()) {
+    const slots = [0, 1].map((more) => Math.floor(((i + more) * SLOTS) / size));
+    await node.command("CLUSTER", "ADDSLOTSRANGE", slots[0]!, slots[1]! - 1);
+    if (i > 0) await nodes[0]!.command("CLUSTER", "MEET", "127.0.0.1", node.port, busPorts[i]!);
+  }
+  await waitFor("the cluster", async () => {
+    const infos = await Promise.all(nodes.map((node) => node.command("CLUSTER", "INFO")));
+    return infos.every(
+      (info) =>
+        String(info).includes("cluster_state:ok") && String(info).includes(`cluster_known_nodes:${size}`),
+    );
+  });
+  return nodes;
 }
 
 async function launch(port: number, dir: string, options: string[]): Promise<ChildProcess> {

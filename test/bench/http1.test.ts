@@ -26,10 +26,14 @@ const MESSAGES =
 describe("MessageReader", () => {
   it.each([1, 2, 3, 7, 64, 1_000])("reads messages of every framing in pieces of %i bytes", (size) => {
     expect(read(MESSAGES, size)).toEqual([
-      ...["GET /v1/models HTTP/1.1", ""],
-      ...["HTTP/1.1 200 OK", "hello"],
-      ...["HTTP/1.1 200 OK", "ab\r\n0123456789ab"],
-      ...["HTTP/1.1 204 No Content", ""],
+      "GET /v1/models HTTP/1.1",
+      "",
+      "HTTP/1.1 200 OK",
+      "hello",
+      "HTTP/1.1 200 OK",
+      "ab\r\n0123456789ab",
+      "HTTP/1.1 204 No Content",
+      "",
     ]);
   });
 

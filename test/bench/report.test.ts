@@ -61,6 +61,8 @@ describe("spread", () => {
 
 describe("niceCeiling", () => {
   it("rounds up to a figure whose quarters read well", () => {
-    expect([19_500, 41_000, 81_000, 7, 1].map(niceCeiling)).toEqual([20_000, 60_000, 100_000, 8, 1]);
+    expect([19_500, 21_000, 41_000, 81_000, 7, 1].map(niceCeiling)).toEqual([
+      20_000, 24_000, 60_000, 100_000, 8, 1,
+    ]);
   });
 });

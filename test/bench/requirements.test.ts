@@ -3,7 +3,16 @@ import { checkRequirements } from "../../bench/src/requirements.ts";
 import type { Rate } from "../../bench/src/measure/rate.ts";
 
 function rate(ratioToBare: number, rounds: number[]): Rate {
-  return { perSecond: 0, ratioToBare, loadBusy: 0, subjectBusy: 0, errors: 0, rounds };
+  return {
+    perSecond: 0,
+    ratioToBare,
+    cpuRatioToBare: 0,
+    loadBusy: 0,
+    subjectBusy: 0,
+    othersBusy: 0,
+    errors: 0,
+    rounds,
+  };
 }
 
 describe("checkRequirements", () => {

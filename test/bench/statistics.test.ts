@@ -19,6 +19,10 @@ describe("median", () => {
     expect(median([])).toBeNaN();
   });
 
+  it("does not hide that one value is missing", () => {
+    expect(median([1, Number.NaN, 3])).toBeNaN();
+  });
+
   it("leaves its input as it was", () => {
     const values = [3, 1, 2];
     median(values);

@@ -6,7 +6,11 @@ export interface SentEvent {
 
 export type Json = Record<string, any>; // oxlint-disable-line typescript/no-explicit-any -- replies are read freely in tests
 
-export function post(url: string, body: unknown, init: RequestInit = {}): Promise<Response> {
+export function post(
+  url: string,
+  body: unknown,
+  init: { headers?: Record<string, string>; signal?: AbortSignal } = {},
+): Promise<Response> {
   return fetch(url, {
     method: "POST",
     ...init,

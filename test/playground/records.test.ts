@@ -140,11 +140,12 @@ it("sends each event as a write of its own", async () => {
   backend.settings.tokens = 20;
   const client = await connectRaw(url);
   const payload = JSON.stringify({ ...body, stream: true });
-  await client.send(requestText("POST", "/v1/chat/completions", { body: payload }));
-  const { body: sent } = await readReply(client);
+  const headers = { Connection: "close" };
+  await client.send(requestText("POST", "/v1/chat/completions", { headers, body: payload }));
+  const sent = String(await client.readToEnd());
   client.destroy();
-  // Role, tokens, finish, terminator: each is one HTTP chunk, and readReply has taken the chunk framing away.
-  expect(String(sent).match(/^data: /gm)).toHaveLength(23);
+  // Role, tokens, finish and terminator, each alone in an HTTP chunk.
+  expect(sent.match(/\r\n[0-9a-f]+\r\ndata: .*\n\n(?=\r\n)/g)).toHaveLength(23);
   expect(backend.requests[0]!.events).toBe(23);
 });
 

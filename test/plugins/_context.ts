@@ -245,8 +245,8 @@ function createBody(json: Record<string, unknown>, replayable: boolean): Request
   };
 }
 
-/** What a backend does with one attempt: a reply's status, or a failure. */
-export type Answer = number | Partial<UpstreamFailure>;
+/** What a backend does with one attempt: a reply's status, or a failure, perhaps after headers with `attemptStatus`. */
+export type Answer = number | (Partial<UpstreamFailure> & { readonly attemptStatus?: number });
 export type Answers = (target: Target, ctx: Context) => Answer | Promise<Answer>;
 
 /** Replies 200 or fails as core's dispatch does, and keeps `inFlight` meanwhile. */
@@ -275,13 +275,12 @@ export function createDispatch(answers: Answers = () => 200): (ctx: Context) => 
 }
 
 function toError(answer: Answer, attempt: Attempt): GatewayError {
-  const upstream: UpstreamFailure =
-    typeof answer === "number"
-      ? { kind: "status", sent: true, status: answer }
-      : { kind: "status", sent: true, ...answer };
+  const { attemptStatus, ...failure }: Exclude<Answer, number> =
+    typeof answer === "number" ? { status: answer } : answer;
+  const upstream: UpstreamFailure = { kind: "status", sent: true, ...failure };
   const denied = upstream.status === 401 || upstream.status === 403;
   const error = new GatewayError(denied ? "upstream_auth_error" : "provider_error", { upstream });
-  error.attempt = attempt;
+  error.attempt = { ...attempt, status: attemptStatus ?? failure.status };
   return error;
 }
 

@@ -8,7 +8,7 @@ export type OptionRow = [name: string, fallback: string];
 export function readOptionRows(folder: string): OptionRow[] {
   const file = new URL(`../../plugins/${folder}/README.md`, import.meta.url);
   const section = /^## Options\n(.*?)^## /ms.exec(readFileSync(file, "utf8"))?.[1] ?? "";
-  const rows = section.matchAll(/^\| `([\w.[\]]+)` \| [^|]*\| ([^|]*?) \|/gm);
+  const rows = section.matchAll(/^\| `([\w.[\]]+)` \|[^|\n]*\| *([^|\n]*?) *\|/gm);
   return Array.from(rows, ([, name, fallback]) => [name!, fallback!.replace(/^`(.*)`$/, "$1")]);
 }
 

@@ -23,7 +23,7 @@ import {
   tally,
 } from "./_context.ts";
 import type { FakeRequest } from "./_context.ts";
-import { readOptionRows, readSchemaRows } from "./_readme.ts";
+import { describePlugin } from "./_suite.ts";
 
 const [x, y, z] = [createTarget("x"), createTarget("y"), createTarget("z")];
 
@@ -52,6 +52,8 @@ function picks(rotation: SmoothRotation, count: number): string[] {
 }
 
 const addresses = Array.from({ length: 10_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
+
+describePlugin({ folder: "balancer", factory: "balancer", create: () => balancer() });
 
 describe("round-robin", () => {
   it("ba-2: gives nine requests over three targets as 3, 3, 3, in rotation", async () => {
@@ -445,6 +447,12 @@ describe("balancer", () => {
     expect(ctx.attempts).toHaveLength(1);
   });
 
+  it("does not compile with an option of another strategy", () => {
+    // @ts-expect-error `digest` belongs to `ip-hash`.
+    expect(findFaults(balancer({ strategy: "random", digest: "md5" }))).toHaveLength(1);
+    expect(findFaults(balancer({ strategy: "ip-hash", digest: "sha1" }))).toEqual([]);
+  });
+
   it.each([
     [{ stratgy: "random" }, "stratgy"],
     [{ strategy: "fastest" }, "strategy"],
@@ -454,9 +462,5 @@ describe("balancer", () => {
     [{ strategy: "consistent-hash", loadBound: 0.5 }, "loadBound"],
   ])("refuses %j and names the field", (options, path) => {
     expect(findFaults(balancer(options as never)).map((fault) => fault.path)).toEqual([path]);
-  });
-
-  it("documents every option and its default in the README", () => {
-    expect(readOptionRows("balancer")).toEqual(readSchemaRows(balancer()));
   });
 });

@@ -22,7 +22,7 @@ import {
   setupMiddlewares,
 } from "./_context.ts";
 import type { Answer, FakeHost, FakeRequest } from "./_context.ts";
-import { readOptionRows, readSchemaRows } from "./_readme.ts";
+import { describePlugin } from "./_suite.ts";
 
 /** Half of the largest pause, always. */
 const HALF = { random: () => 0.5 };
@@ -69,56 +69,62 @@ function pair(): [Target, Target] {
   return [createTarget("x"), createTarget("y")];
 }
 
+describePlugin({ folder: "retry", factory: "retry", create: () => retry() });
+
 describe("causes", () => {
-  const failure = (fields: Partial<UpstreamFailure>): UpstreamFailure => ({
-    kind: "status",
-    sent: true,
-    ...fields,
-  });
+  interface Cause extends Partial<UpstreamFailure> {
+    safe?: boolean;
+    stream?: boolean;
+  }
+  const scopeOf = ({ safe = true, stream = false, ...fields }: Cause): string => {
+    const failure: UpstreamFailure = { kind: "status", sent: true, ...fields };
+    return retryScope({ failure, status: failure.status, replaySafe: safe, stream });
+  };
 
   it.each([
     ["a refused connection", { kind: "connect", sent: false }],
     ["a TLS failure", { kind: "tls", sent: false }],
     ["T10: a request that HTTP/2 did not process", { kind: "reset", sent: false }],
   ] as const)("re-9: retries %s on any operation", (_, fields) => {
-    expect(retryScope(failure(fields), false, false)).toBe("anywhere");
+    expect(scopeOf({ ...fields, safe: false })).toBe("anywhere");
   });
 
   it.each([429, 500, 502, 503, 504, 529])("U13: retries %i where it is safe to repeat", (status) => {
-    expect(retryScope(failure({ status }), true, false)).toBe("anywhere");
-    expect(retryScope(failure({ status }), false, false)).toBe("nowhere");
+    expect(scopeOf({ status })).toBe("anywhere");
+    expect(scopeOf({ status, safe: false })).toBe("nowhere");
   });
 
   it.each([302, 400, 404, 408, 409, 413, 422, 501])("re-9: never retries %i", (status) => {
-    expect(retryScope(failure({ status }), true, false)).toBe("nowhere");
-    expect(retryScope(failure({ status }), true, true)).toBe("nowhere");
+    expect(scopeOf({ status })).toBe("nowhere");
+    expect(scopeOf({ status, stream: true })).toBe("nowhere");
+    expect(scopeOf({ status, stream: true, kind: "malformed" })).toBe("nowhere");
   });
 
   it.each([401, 403])("re-11: tries %i on other backends only", (status) => {
-    expect(retryScope(failure({ status }), true, false)).toBe("elsewhere");
-    expect(retryScope(failure({ status }), false, false)).toBe("elsewhere");
+    expect(scopeOf({ status })).toBe("elsewhere");
+    expect(scopeOf({ status, safe: false })).toBe("elsewhere");
   });
 
   it.each(["reset", "timeout", "malformed"] as const)(
     "U3, U5: retries a %s before headers, T5: unless it is unsafe to repeat",
     (kind) => {
-      expect(retryScope(failure({ kind }), true, false)).toBe("anywhere");
-      expect(retryScope(failure({ kind }), false, false)).toBe("nowhere");
+      expect(scopeOf({ kind })).toBe("anywhere");
+      expect(scopeOf({ kind, safe: false })).toBe("nowhere");
     },
   );
 
   it.each(["reset", "truncated", "stalled", "timeout", "malformed", "stream_error"] as const)(
     "U4, U6: after headers retries a %s of a stream that has not begun, but not of a JSON reply",
     (kind) => {
-      expect(retryScope(failure({ kind, status: 200 }), true, true)).toBe("anywhere");
-      expect(retryScope(failure({ kind, status: 200 }), true, false)).toBe("nowhere");
-      expect(retryScope(failure({ kind, status: 200 }), false, true)).toBe("nowhere");
+      expect(scopeOf({ kind, status: 200, stream: true })).toBe("anywhere");
+      expect(scopeOf({ kind, status: 200 })).toBe("nowhere");
+      expect(scopeOf({ kind, status: 200, stream: true, safe: false })).toBe("nowhere");
     },
   );
 
   it("does not repeat a stream whose error event blames the request", () => {
-    expect(retryScope(failure({ kind: "stream_error", status: 400 }), true, true)).toBe("nowhere");
-    expect(retryScope(failure({ kind: "stream_error", status: 529 }), true, true)).toBe("anywhere");
+    expect(scopeOf({ kind: "stream_error", status: 400, stream: true })).toBe("nowhere");
+    expect(scopeOf({ kind: "stream_error", status: 529, stream: true })).toBe("anywhere");
   });
 });
 
@@ -349,6 +355,12 @@ describe("retry", () => {
     await expect(reply).rejects.toBe(fault);
   });
 
+  it("U6: calls once for a JSON reply that breaks off after its headers", async () => {
+    const broken = { kind: "reset", attemptStatus: 200 } as const;
+    expect((await play({ answers: [broken, 200] })).calls).toHaveLength(1);
+    expect((await play({ request: { stream: true }, answers: [broken, 200] })).calls).toHaveLength(2);
+  });
+
   it("T5: never repeats what was sent of an operation that is unsafe to repeat", async () => {
     const request = { operation: createOperation("responses", { replaySafe: false }), candidates: pair() };
     expect((await play({ request, answers: [{ kind: "reset" }, 200] })).calls).toHaveLength(1);
@@ -439,8 +451,8 @@ describe("retry", () => {
     const { reply, calls } = await play({
       answers: [
         (ctx) => {
-          const { sleep } = ctx;
-          ctx.sleep = (ms) => (ctx.leave(), sleep.call(ctx, ms));
+          const sleep = ctx.sleep.bind(ctx);
+          ctx.sleep = (ms) => (ctx.leave(), sleep(ms));
           return 503;
         },
         200,
@@ -499,21 +511,47 @@ describe("retry", () => {
     expect(errors.every(({ headers }) => headers["x-should-retry"] === "false")).toBe(true);
   });
 
-  it("counts the attempts on another model, and charges their first one as a retry", async () => {
+  /** As a fallback plugin does. */
+  const toOtherModel: Middleware = async (_, next) => {
+    try {
+      return await next();
+    } catch {
+      return next({ model: "other" });
+    }
+  };
+
+  it("counts attempts on another model towards those of the request", async () => {
     const host = createHost(HALF);
-    const options = { maxAttempts: 4, budget: { minPerSecond: 2 } };
-    const middlewares = await setupMiddlewares([retry(options)], host);
-    const fallback: Middleware = (_, next) => next().catch(() => next({ model: "other" }));
+    const middlewares = await setupMiddlewares([retry()], host);
     const ctx = new FakeContext({ candidates: [createTarget("x")] }, host);
     await failureOf(
       run(
-        [fallback, ...middlewares],
+        [toOtherModel, ...middlewares],
         ctx,
         createDispatch(() => 503),
       ),
     );
-    // Three retries on the first model's two tokens are one too many; the other model then has one token left of two.
+    // Three on the first model; the other model's own try is the fallback's decision, and is not repeated.
     expect(ctx.attempts).toHaveLength(4);
+  });
+
+  it("charges the first attempt on another model as a retry", async () => {
+    const host = createHost(HALF);
+    const middlewares = await setupMiddlewares([retry({ budget: { ratio: 0, minPerSecond: 1 } })], host);
+    const candidates = [createTarget("x")];
+    const answers = [400, 200, 503];
+    const dispatch = createDispatch(() => answers.shift()!);
+    await run([toOtherModel, ...middlewares], new FakeContext({ candidates }, host), dispatch);
+    // The only token of that second is gone.
+    const direct = new FakeContext({ candidates, model: "other" }, host);
+    const error = await failureOf(run(middlewares, direct, dispatch));
+    expect(error.headers["x-should-retry"]).toBe("false");
+    expect(direct.attempts).toHaveLength(1);
+  });
+
+  it("does not compile with a slip in an option", () => {
+    // @ts-expect-error `maxAttempts`.
+    expect(findFaults(retry({ maxAttempt: 2 }))).toHaveLength(1);
   });
 
   it.each([
@@ -523,9 +561,5 @@ describe("retry", () => {
     [{ baseDelayMs: 9_000 }, ""],
   ])("refuses %j and names the field", (options, path) => {
     expect(findFaults(retry(options as never)).map((fault) => fault.path)).toEqual([path]);
-  });
-
-  it("documents every option and its default in the README", () => {
-    expect(readOptionRows("retry")).toEqual(readSchemaRows(retry()));
   });
 });

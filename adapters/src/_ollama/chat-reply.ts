@@ -53,17 +53,16 @@ export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
       state.over = true;
       return [{ error: { message: toErrorMessage(line["error"]) } }];
     }
-    const chunks: JsonObject[] = [];
-    const head = (created: number) => ({
+    const opening = state.created === undefined;
+    const head = {
       id: toId(info),
       object: "chat.completion.chunk",
-      created,
+      created: (state.created ??= toCreated(line, info)),
       model: info.requestedModel,
-    });
-    const opening = state.created === undefined;
-    const created = (state.created ??= toCreated(line, info));
+    };
+    const chunks: JsonObject[] = [];
     const push = (delta: JsonObject, rest: JsonObject = {}) =>
-      chunks.push({ ...head(created), choices: [{ index: 0, delta, finish_reason: null, ...rest }] });
+      chunks.push({ ...head, choices: [{ index: 0, delta, finish_reason: null, ...rest }] });
 
     if (opening) push({ role: "assistant" });
     for (const [delta, rest] of toDeltas(line, state, info)) push(delta, rest);
@@ -73,7 +72,7 @@ export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
     const reason = toChatFinish(line, state.calls);
     if (reason === undefined) return [{ error: { message: NO_ANSWER } }];
     push({}, { finish_reason: reason });
-    chunks.push({ ...head(created), choices: [], usage: toUsage(line) });
+    chunks.push({ ...head, choices: [], usage: toUsage(line) });
     return chunks;
   },
 };

@@ -65,9 +65,7 @@ export const messageFields: FieldTable = {
   function_call: refuse("use `tool_calls`"),
 };
 
-/** The roles that Ollama gives a meaning to, under the hub's names. Others are forwarded. */
-const ROLES: ReadonlyMap<unknown, string> = new Map([["developer", "system"]]);
-
+/** Values of `reasoning_effort` that Ollama's `think` calls by another name. */
 const THINK: ReadonlyMap<unknown, unknown> = new Map<unknown, unknown>([
   ["none", false],
   ["minimal", "low"],
@@ -127,7 +125,7 @@ function toMessage(
   const ownImages = forwarded["images"];
   return compact({
     ...forwarded,
-    role: ROLES.get(role) ?? role,
+    role: role === "developer" ? "system" : role,
     content: texts.join("\n"),
     thinking,
     images: images.length > 0 ? [...(Array.isArray(ownImages) ? ownImages : []), ...images] : ownImages,

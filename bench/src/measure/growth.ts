@@ -1,4 +1,5 @@
-import { chatRequest, runLoad } from "../load.ts";
+import { chatRequest } from "../chat-request.ts";
+import { runLoad } from "../load.ts";
 import { interleave } from "../rounds.ts";
 import type { Bench, BySubject } from "../rounds.ts";
 import { median, percentile } from "../statistics.ts";

@@ -1,4 +1,5 @@
-import { chatRequest, runLoad } from "../load.ts";
+import { chatRequest } from "../chat-request.ts";
+import { runLoad } from "../load.ts";
 import type { Load } from "../load.ts";
 import type { Timing } from "../plan.ts";
 import { interleave } from "../rounds.ts";

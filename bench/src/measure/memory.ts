@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { chatRequest, Connection, requestHead, runLoad } from "../load.ts";
-import type { Endpoint } from "../load.ts";
+import { chatRequest, requestHead } from "../chat-request.ts";
+import { Connection } from "../connection.ts";
+import type { Endpoint } from "../connection.ts";
+import { runLoad } from "../load.ts";
 import { residentBytes } from "../machine.ts";
 import type { Plan } from "../plan.ts";
 import type { Running } from "../subjects.ts";
@@ -10,7 +12,7 @@ import type { Upstream } from "../upstream.ts";
 export interface Memory {
   /** After the first reply and a pause. */
   readonly idle: number;
-  /** The most while a body of 100 MiB passed, less what it was before; NaN if the subject refused it. */
+  /** The most while a body of 100 MB passed, less what it was before; NaN if the subject refused it. */
   readonly uploadGrowth: number;
   readonly downloadGrowth: number;
   /** The most while 64 chat requests were always under way. */

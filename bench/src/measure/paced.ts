@@ -1,8 +1,9 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StampReader } from "../frames.ts";
-import { chatRequest, openConnections } from "../load.ts";
-import type { Connection, Endpoint } from "../load.ts";
+import { chatRequest } from "../chat-request.ts";
+import { openConnections } from "../connection.ts";
+import type { Connection, Endpoint } from "../connection.ts";
 import type { PacedCase } from "../plan.ts";
 import { interleave } from "../rounds.ts";
 import type { Bench, BySubject } from "../rounds.ts";

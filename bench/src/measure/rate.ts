@@ -1,4 +1,5 @@
-import { chatRequest, runLoad } from "../load.ts";
+import { chatRequest } from "../chat-request.ts";
+import { runLoad } from "../load.ts";
 import type { Load } from "../load.ts";
 import type { Timing } from "../plan.ts";
 import { interleave } from "../rounds.ts";
@@ -11,9 +12,13 @@ export interface Rate {
   readonly perSecond: number;
   /** Of the bare proxy's in the same round; NaN without it. */
   readonly ratioToBare: number;
+  /** The same by processor time of the subject, which other programs on its core hardly blur; NaN likewise. */
+  readonly cpuRatioToBare: number;
   /** Shares of the time in which the two sides computed: near 1, the load is what was measured. */
   readonly loadBusy: number;
   readonly subjectBusy: number;
+  /** Cores' worth of time that other programs took. */
+  readonly othersBusy: number;
   readonly errors: number;
   /** The rate in each round. */
   readonly rounds: readonly number[];
@@ -63,14 +68,18 @@ async function measureRate(bench: Bench, options: RateOptions): Promise<BySubjec
     }),
   );
   const rates = (name: string) => (loads.get(name) ?? []).map((load) => options.rate(load));
+  const ratesByCpu = (name: string) =>
+    (loads.get(name) ?? []).map((load) => options.rate(load) / load.subjectBusy);
   return Object.fromEntries(
     [...loads].map(([name, of]) => [
       name,
       {
         perSecond: median(rates(name)),
         ratioToBare: medianRatio(rates(name), rates("bare")),
+        cpuRatioToBare: medianRatio(ratesByCpu(name), ratesByCpu("bare")),
         loadBusy: median(of.map((load) => load.loadBusy)),
         subjectBusy: median(of.map((load) => load.subjectBusy)),
+        othersBusy: median(of.map((load) => load.othersBusy)),
         errors: of.reduce((sum, load) => sum + load.errors, 0),
         rounds: rates(name),
       },

@@ -116,10 +116,10 @@ export function spread(heights: readonly number[], gap = 16): number[] {
   return placed;
 }
 
-/** The least of 1, 2, 4, 6, 8 or 10 times a power of ten that is not below `value`, so that quarters read well. */
+/** A round figure that is not below `value` and whose quarters are round too: the top of an axis. */
 export function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return power * ([1, 2, 4, 6, 8].find((step) => step * power >= value) ?? 10);
+  return power * ([1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8].find((step) => step * power >= value) ?? 10);
 }
 
 function text(x: number, y: number, content: string, style?: string): string {

@@ -12,6 +12,7 @@ export function renderReport(results: Results): string {
       `${machine.pinned ? "one core each for the subject and the load" : "not pinned: all share the cores"}; ` +
       `${Math.round(results.seconds)} s${results.quick ? ", quick: too short for figures to quote" : ""}`,
     ...subjects.flatMap(({ name, skipped }) => (skipped === null ? [] : [`${name}: skipped, ${skipped}`])),
+    ...disturbance(results),
     ...results.failures.map(({ subject, measure, reason }) => `${subject}: ${measure} failed, ${reason}`),
     measures.throughput && rateTable("Chat replies, 64 clients", "requests/s", measures.throughput, subjects),
     measures.latency && latencyTable("Latency, ms", measures.latency, subjects),
@@ -45,7 +46,7 @@ export function renderReport(results: Results): string {
     measures.memory &&
       table(
         "Resident memory, MiB",
-        ["", "idle", "64 clients", "100 MiB up", "100 MiB down"],
+        ["", "idle", "64 clients", "100 MB up", "100 MB down"],
         rowsOf(measures.memory, subjects, (memory) => [
           fixed(memory.idle, 1),
           fixed(memory.underLoad, 1),
@@ -64,6 +65,16 @@ export function renderReport(results: Results): string {
   return parts.filter((part) => part !== undefined).join("\n\n") + "\n";
 }
 
+/** Above this share of a core, what other programs do shows in the figures. */
+const QUIET = 0.1;
+
+function disturbance({ measures }: Results): string[] {
+  const rates = [measures.throughput, measures.streamRate].flatMap((of) => Object.values(of ?? {}));
+  const most = Math.max(0, ...rates.map(({ othersBusy }) => othersBusy || 0));
+  if (most <= QUIET) return [];
+  return [`Not quiet: other programs took up to ${percent(most)} of a core; trust only the ratios by CPU`];
+}
+
 function rateTable(
   title: string,
   unit: string,
@@ -72,12 +83,14 @@ function rateTable(
 ): string {
   return table(
     title,
-    ["", unit, "of bare", "subject busy", "load busy", "errors"],
+    ["", unit, "of bare", "by CPU", "subject busy", "load busy", "others busy", "errors"],
     rowsOf(rates, subjects, (rate) => [
       whole(rate.perSecond),
       fixed(rate.ratioToBare, 2),
+      fixed(rate.cpuRatioToBare, 2),
       percent(rate.subjectBusy),
       percent(rate.loadBusy),
+      percent(rate.othersBusy),
       whole(rate.errors),
     ]),
   );

@@ -2,7 +2,14 @@ import { isUtf8 } from "node:buffer";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
 import type { RequestBody } from "./request-body.ts";
-import { editJson, scanJson, type JsonBounds, type JsonEdits, type JsonFields } from "./json-text.ts";
+import {
+  editJson,
+  memberNames,
+  scanJson,
+  type JsonBounds,
+  type JsonEdits,
+  type JsonFields,
+} from "./json-text.ts";
 
 /** A JSON body: the bytes as they came, their parse, and the changes since. */
 export class JsonBody implements RequestBody {
@@ -55,13 +62,14 @@ export function parseJsonBody(bytes: Uint8Array, bounds: JsonBounds): JsonBody {
   }
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw invalid(`Expected a JSON object, got ${describe(json)}`);
-  refuseDuplicates(fields.names);
+  // A parse keeps one of two members with the same name: fewer keys than members means that one was given twice.
+  if (Object.keys(json).length !== fields.spans.length / 4) refuseDuplicates(memberNames(bytes, fields));
   return new JsonBody(bytes, fields, json as JsonObject);
 }
 
 function refuseDuplicates(names: readonly string[]): void {
-  if (new Set(names).size === names.length) return;
-  const twice = names.find((name, index) => names.indexOf(name) !== index)!;
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
   throw new GatewayError("duplicate_field", { param: twice, message: `\`${twice}\` is given twice` });
 }
 

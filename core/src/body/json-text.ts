@@ -12,7 +12,6 @@ export interface JsonFields {
   /** Index of the opening and of the closing brace. */
   readonly open: number;
   readonly close: number;
-  readonly names: readonly string[];
   /** Four numbers a member: start and end of the key (quotes included), start and end of the value. */
   readonly spans: readonly number[];
 }
@@ -37,7 +36,6 @@ const SHORT_STRING_BYTES = 48;
 export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
   const maxDepth = bounds?.maxDepth ?? Infinity;
   const maxValues = bounds?.maxValues ?? Infinity;
-  const names: string[] = [];
   const spans: number[] = [];
   const end = text.length;
   let depth = 0;
@@ -105,10 +103,9 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
     }
     i++;
   }
-  return { open, close, names, spans };
+  return { open, close, spans };
 
   function addField(): void {
-    names.push(decodeKey(text, keyStart, keyEnd));
     spans.push(keyStart, keyEnd, valueStart, valueEnd);
     keyStart = keyEnd = valueStart = valueEnd = -1;
   }
@@ -134,6 +131,13 @@ function endOfString(text: Uint8Array, from: number, end: number): number {
   return end;
 }
 
+/** Names of the members in their order, repeated ones too. */
+export function memberNames(text: Uint8Array, { spans }: JsonFields): string[] {
+  const names: string[] = [];
+  for (let n = 0; n < spans.length; n += 4) names.push(decodeKey(text, spans[n]!, spans[n + 1]!));
+  return names;
+}
+
 function decodeKey(text: Uint8Array, start: number, end: number): string {
   const raw = Buffer.from(text.buffer, text.byteOffset + start, end - start).toString("utf8");
   if (!raw.includes("\\")) return raw.slice(1, -1);
@@ -154,14 +158,14 @@ export type JsonEdits = Readonly<Record<string, string | undefined>>;
 export function editJson(text: Uint8Array, fields: JsonFields, edits: JsonEdits): Buffer {
   const source = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   const pieces: Buffer[] = [];
-  const { names, spans } = fields;
-  const count = names.length;
+  const { spans } = fields;
+  const count = spans.length / 4;
   let kept = 0;
   let from = 0;
   const pending = new Set(Object.keys(edits));
 
   for (let n = 0; n < count; n++) {
-    const name = names[n]!;
+    const name = decodeKey(text, spans[n * 4]!, spans[n * 4 + 1]!);
     if (!pending.has(name)) {
       kept++;
       continue;

@@ -54,7 +54,7 @@ export async function checkValue<Schema extends StandardSchemaV1>(
   list: FaultList,
 ): Promise<StandardSchemaV1.InferOutput<Schema> | undefined> {
   const result = await schema["~standard"].validate(value);
-  if (!result.issues) return result.value as StandardSchemaV1.InferOutput<Schema>;
+  if (!result.issues) return result.value;
   const node = toSchemaNode(schema);
   const byPath = new Map<string, { at: Path; issues: Issue[] }>();
   for (const issue of result.issues) {
@@ -169,9 +169,14 @@ function expectedText(issue: Issue, node: SchemaNode, input: unknown): string {
   if (rule) return rule(String(issue.requirement));
   const names = namesOf(issue);
   const missing = input === undefined && issue.type?.endsWith("object");
-  if (missing) return KINDS[node.type ?? ""] ?? "a value";
-  if (names.length > 0) return names.map((name) => `"${name}"`).join(" or ");
+  if (missing)
+    return node.type === "picklist" ? oneOf(node.options ?? []) : (KINDS[node.type ?? ""] ?? "a value");
+  if (names.length > 0) return oneOf(names);
   return KINDS[issue.type ?? ""] ?? issue.expected ?? withoutValue(issue.message, input);
+}
+
+function oneOf(names: readonly unknown[]): string {
+  return names.map((name) => JSON.stringify(name)).join(" or ");
 }
 
 /** True for a message that the schema's author wrote; valibot's own repeat the value, which may be a secret. */

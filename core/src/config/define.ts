@@ -31,20 +31,21 @@ type AdapterOptions<A> =
       : StandardSchemaV1.InferInput<Schema>
     : unknown;
 
-type Flat<T> = { [Key in keyof T]: T[Key] };
+type BackendFields<Name extends keyof AdapterRegistry> = {
+  /** The dialect that the backend speaks. */
+  adapter: Name;
+} & CommonBackend &
+  AdapterOptions<AdapterRegistry[Name]>;
+
+/** A backend of one adapter, in one piece: editors and errors then show fields, not their sources. */
+export type BackendOf<Name extends keyof AdapterRegistry> = {
+  [Key in keyof BackendFields<Name>]: BackendFields<Name>[Key];
+};
 
 /** One shape for each adapter that types know; while they know none, any name and any option. */
 export type BackendInput = [keyof AdapterRegistry] extends [never]
   ? CommonBackend & { adapter: string; [option: string]: unknown }
-  : {
-      [Name in keyof AdapterRegistry]: Flat<
-        {
-          /** The dialect that the backend speaks. */
-          adapter: Name;
-        } & CommonBackend &
-          AdapterOptions<AdapterRegistry[Name]>
-      >;
-    }[keyof AdapterRegistry];
+  : { [Name in keyof AdapterRegistry]: BackendOf<Name> }[keyof AdapterRegistry];
 
 type TargetOf<BackendName extends string> = Omit<
   InferInput<typeof ModelSchema>["targets"][number],

@@ -135,8 +135,7 @@ function scalarKind(schema: SchemaNode): Scalar["kind"] | undefined {
   if (node.type === "array")
     return SCALARS[unwrap(node.item ?? {}).type ?? ""] === "string" ? "list" : undefined;
   if (node.type !== "union") return SCALARS[node.type ?? ""];
-  const kinds = (node.options as readonly SchemaNode[]).map(scalarKind).filter(Boolean);
-  return kinds[0];
+  return (node.options as readonly SchemaNode[]).map(scalarKind).find(Boolean);
 }
 
 /** Text that does not fit its kind stays text, so that the check tells what is wrong with it. */

@@ -37,12 +37,12 @@ export function pathText(path: Path): string {
  */
 export function describeValue(value: unknown, named = false): string {
   if (value === undefined) return "nothing";
+  if (value === null) return "null";
   if (typeof value === "string") return describeText(value, named);
-  if (typeof value === "function") return "a function";
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (isSecret(value)) return "a secret";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 function describeText(text: string, named: boolean): string {

@@ -28,4 +28,5 @@ export function jsonFaultOffset(text: string): number {
 
 const SPACE = /\s*/y;
 const COMMA = /,\s*/y;
+// oxlint-disable-next-line no-control-regex -- control characters are what JSON does not allow in a string
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"\s*/y;

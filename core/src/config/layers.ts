@@ -20,7 +20,6 @@ export type Layers = { ok: true; configs: RawConfig[] } | { ok: false; faults: C
 
 /** A file with its layers, the strongest first: `$production` and the like, the file, what it extends. */
 export async function readLayers(file: string, scope: LayerScope): Promise<Layers> {
-  scope.loader.files.add(file);
   let config: unknown;
   try {
     config = await readConfigFile(file, scope.loader);

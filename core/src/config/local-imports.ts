@@ -34,7 +34,7 @@ export async function localModules(entry: string, found: Set<string>): Promise<L
 }
 
 /** `import "x"`, `import a, { b } from "x"`, `export * from "x"`; not `import type`, which leaves no code, nor `import()`. */
-const IMPORT = /(?:^|[;}\s])(?:import|export)\s*(?!type\s)(?:[\w$*{}\s,]+?from\s*)?(["'])([^"'\n]+)\1/g;
+const IMPORT = /(?:^|[;}\s])(?:import|export)(?!\s*type\s)\s*(?:[\w$*{}\s,]+?from\s*)?(["'])([^"'\n]+)\1/g;
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 
 function staticImports(source: string): string[] {

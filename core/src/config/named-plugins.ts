@@ -17,7 +17,7 @@ interface NamedPlugin {
 
 type Factory = ((options?: unknown) => Plugin) & { definition: { name: string } };
 
-const KEYS = ["name", "options", "package", "when"];
+const KEYS: ReadonlySet<string> = new Set(["name", "options", "package", "when"]);
 
 /** Turns entries that name a plugin into the plugin; others stay. */
 export async function loadNamedPlugins(
@@ -43,7 +43,7 @@ function toNamedPlugin(entry: unknown): NamedPlugin | undefined {
   const fits =
     isPlainObject(entry) &&
     typeof entry["name"] === "string" &&
-    Object.keys(entry).every((key) => KEYS.includes(key));
+    Object.keys(entry).every((key) => KEYS.has(key));
   return fits ? (entry as unknown as NamedPlugin) : undefined;
 }
 

@@ -66,11 +66,9 @@ function readError(error: Error, files: ReadonlySet<string>, text?: string): Rea
   );
   if (parse) {
     const [, reason, at, line, column] = parse;
-    return {
-      reason: reason!,
-      place: { file: at!, line: Number(line), column: Number(column) },
-      expected: SYNTAX,
-    };
+    // The compiler counts columns from 0.
+    const place = { file: at!, line: Number(line), column: Number(column) + 1 };
+    return { reason: reason!, place, expected: SYNTAX };
   }
   const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(error.message);
   if (missing) {

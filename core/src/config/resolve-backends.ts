@@ -60,7 +60,7 @@ async function resolveBackend(
   if (!/^[\w.-]+$/.test(name)) {
     list.add(path, {
       expected: "a name of letters, digits, `.`, `_` and `-`",
-      received: `${name.length} characters`,
+      received: describeValue(name, true),
     });
   }
   const common = await checkValue(BackendSchema, value, path, list);

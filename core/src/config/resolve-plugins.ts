@@ -9,7 +9,7 @@ import { toSchemaNode } from "./schema-walk.ts";
 import { isCondition } from "./when.ts";
 
 /** What core gives to the whole chain. */
-const CORE_FACTS: readonly ChainFact[] = ["body", "model", "candidates"];
+const CORE_FACTS: ReadonlySet<ChainFact> = new Set(["body", "model", "candidates"]);
 
 const CONDITION_KEYS = ["operations", "models"];
 
@@ -51,8 +51,8 @@ function flatten(
 
 function notAPlugin(entry: unknown): string {
   if (typeof entry === "function") {
-    const { definition } = entry as { definition?: { name?: unknown } };
-    const name = String(definition?.name ?? (entry.name || "the function"));
+    const { definition } = entry as { definition?: { name: string } };
+    const name = definition?.name ?? (entry.name || "the function");
     return definition
       ? `This is the factory of \`${name}\`: call it, with its options or with none.`
       : `\`${name}\` is a function; plugins are made by calling a factory of defineGatewayPlugin().`;
@@ -109,7 +109,7 @@ export async function resolvePlugins(
 export function checkOrder(placed: readonly PlacedPlugin[], list: FaultList): void {
   placed.forEach(({ plugin, conditions, path }, index) => {
     for (const need of plugin.definition.needs ?? []) {
-      if (CORE_FACTS.includes(need)) continue;
+      if (CORE_FACTS.has(need)) continue;
       const givers = placed.filter((other) => other.plugin.definition.gives?.includes(need));
       const covers = (giver: PlacedPlugin): boolean => isWithin(conditions, giver.conditions);
       if (placed.slice(0, index).some((other) => givers.includes(other) && covers(other))) continue;

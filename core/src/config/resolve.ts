@@ -59,7 +59,7 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
     return { ok: false, faults: list.faults, warnings: [] };
   }
   const warnings: string[] = [];
-  const set = environment.apply(raw as RawConfig, toSchemaNode(ConfigSchema), []);
+  const set = environment.apply(raw, toSchemaNode(ConfigSchema), []);
 
   checkTopKeys(set, list);
   const placed = flattenPlugins(set["plugins"], list);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isSecret } from "./secret.ts";
+import { isSecret, type Secret } from "./secret.ts";
 
 /**
  * What a config may hold: the run-time check, the types that editors complete, the defaults and the reference in
@@ -22,7 +22,6 @@ const secret = v.pipe(
   v.union([v.custom<Secret>(isSecret), v.pipe(v.string(), v.nonEmpty())], "a secret from env(), or a string"),
   v.metadata({ secret: true }),
 );
-type Secret = import("./secret.ts").Secret;
 
 export const LimitsSchema = v.strictObject({
   /** Largest JSON body, in bytes. @default 20 MiB */

@@ -8,38 +8,37 @@ export interface ConfigWatcher {
   close(): Promise<void>;
 }
 
-export interface WatchOptions {
-  /** Changes that come closer together are one. Default 100. */
-  debounceMs?: number;
-  /** Gets what `onChange` throws. */
-  onError(error: unknown): void;
-}
+/** Changes that come closer together are one. Longer than chokidar's own 50 ms, in which it drops repeated events. */
+const DEBOUNCE_MS = 100;
 
 /**
  * Watches the sources of a config, files that do not exist yet included. `onChange` gets the paths that changed and
- * returns the sources of the new load, which are watched from then on; it never runs twice at once.
+ * returns the sources of the new load, which are watched from then on; it never runs twice at once. `onError` gets what
+ * it throws.
  */
 export function watchConfig(
   sources: readonly string[],
   onChange: (changed: readonly string[]) => Promise<readonly string[]> | readonly string[],
-  { debounceMs = 100, onError }: WatchOptions,
+  { onError }: { onError: (error: unknown) => void },
 ): ConfigWatcher {
   let watched = new Set(sources);
   let folders = foldersOf(sources);
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
+  let ready = false;
   let closed = false;
 
   // Folders, not files: an editor that saves by rename puts another inode in the file's place.
   const isWatched = (path: string): boolean => watched.has(path) || watched.has(dirname(path));
   const watcher = watch(folders, {
     depth: 0,
-    ignoreInitial: true,
+    // What a folder holds when it is taken up later may be newer than the load that named it: such a report counts.
+    ignoreInitial: false,
     ignored: (path, stats) => stats?.isFile() === true && !isWatched(path),
   });
   watcher.on("all", (_, path) => {
-    if (!isWatched(path) || closed) return;
+    if (!ready || closed || !isWatched(path)) return;
     changed.add(path);
     schedule();
   });
@@ -49,11 +48,12 @@ export function watchConfig(
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (!running) running = report().finally(() => (running = undefined));
-    }, debounceMs);
+    }, DEBOUNCE_MS);
   }
 
   async function report(): Promise<void> {
-    while (changed.size > 0 && !closed) {
+    while (changed.size > 0) {
+      if (closed) return;
       const paths = [...changed];
       changed.clear();
       try {
@@ -73,7 +73,12 @@ export function watchConfig(
   }
 
   return {
-    ready: new Promise((resolve) => watcher.once("ready", resolve)),
+    ready: new Promise((resolve) => {
+      watcher.once("ready", () => {
+        ready = true;
+        resolve();
+      });
+    }),
     async close() {
       closed = true;
       clearTimeout(timer);

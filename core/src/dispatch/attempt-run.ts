@@ -23,7 +23,8 @@ type Headers = Record<string, string | string[] | undefined>;
 export interface PreparedCall {
   plan: CallPlan;
   request: TransportRequest;
-  info: MappingInfo;
+  /** What mappings may know; made when one asks. */
+  info(): MappingInfo;
   /** Fields that the translation could not carry. */
   dropped: readonly string[];
   /** The gateway asked for usage in the stream; the client did not. */
@@ -273,7 +274,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#call = this.target.backend.transport.send(this.#prepared.request, this);
       return;
     }
-    const error = fromTransportFailure(failure, this.target.backend.timeouts.connectMs);
+    if (isGatewayError(failure.cause)) {
+      // The upload itself failed on our side: a part too large, or cut short by the client.
+      this.#fail(failure.cause, "rejected");
+      return;
+    }
+    const error = fromTransportFailure(failure, this.target.backend.timeouts.connectMs, this.status);
     this.#fail(error, "upstream_error");
   }
 
@@ -313,18 +319,21 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #readJson(bytes: Uint8Array): Uint8Array | string {
     const { operation, requestedModel } = this.#exchange;
-    const { plan, info } = this.#prepared;
-    const upstream = parseReply(bytes, this.status!);
+    const { plan } = this.#prepared;
+    const text = toText(bytes);
+    const upstream = parseReply(text, this.status!);
     const failure = this.target.backend.adapter.errorInReply?.(upstream);
     if (failure) throw fromErrorBody(failure, this.target.backend.adapter, this.#hidden());
-    let json = plan.mapping.fromResponse ? plan.mapping.fromResponse(upstream, info) : upstream;
+    let json = plan.mapping.fromResponse
+      ? plan.mapping.fromResponse(upstream, this.#prepared.info())
+      : upstream;
     this.usage = operation.usage?.(json);
-    if (operation.normalizeReply) json = operation.normalizeReply(json, info.request);
+    if (operation.normalizeReply) json = operation.normalizeReply(json, this.#prepared.info().request);
     if (json !== upstream) {
       if (typeof json["model"] === "string") json["model"] = requestedModel;
       return JSON.stringify(json);
     }
-    if (typeof json["model"] !== "string" || json["model"] === requestedModel) return bytes;
+    if (typeof json["model"] !== "string" || json["model"] === requestedModel) return text;
     return editJson(bytes, scanJson(bytes), { model: JSON.stringify(requestedModel) });
   }
 
@@ -339,7 +348,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   // --- streams
 
   #createRelay(): EventRelay {
-    const { plan, info } = this.#prepared;
+    const { plan } = this.#prepared;
+    const info = this.#prepared.info();
     const { operation, requestedModel } = this.#exchange;
     const { stream } = plan.mapping;
     let translator;
@@ -474,11 +484,13 @@ function mediaType(headers: Headers): string {
   return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase();
 }
 
-function parseReply(bytes: Uint8Array, status: number): JsonObject {
+function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+}
+
+function parseReply(text: string, status: number): JsonObject {
   try {
-    const json = JSON.parse(
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"),
-    ) as unknown;
+    const json = JSON.parse(text) as unknown;
     if (typeof json === "object" && json !== null) return json as JsonObject;
   } catch {
     // Falls through: the message must not quote what the backend sent.

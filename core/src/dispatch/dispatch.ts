@@ -1,4 +1,5 @@
-import { UnsupportedField, type MappingInfo } from "../adapter.ts";
+import type { UnsupportedField } from "../adapter.ts";
+import { type MappingInfo } from "../adapter.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
 import { GatewayError } from "../errors.ts";
@@ -44,9 +45,9 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
 
 function prepareCall(ctx: RequestContext, target: Target, via: string): PreparedCall {
   const plan = callPlanFor(target, ctx.operation, via);
-  const info = mappingInfo(ctx, target);
+  const info = (): MappingInfo => mappingInfo(ctx, target);
   const headers = requestHeaders(ctx, plan);
-  if (plan.translated) return translatedCall(ctx, target, plan, info, headers);
+  if (plan.translated) return translatedCall(ctx, target, plan, headers);
 
   const { body } = ctx;
   const request: TransportRequest = {
@@ -72,20 +73,20 @@ function translatedCall(
   ctx: RequestContext,
   target: Target,
   plan: CallPlan,
-  info: MappingInfo,
   headers: string[],
 ): PreparedCall {
+  const info = mappingInfo(ctx, target);
   const mapped = mapRequest(plan, ctx.body.json, info, target);
   for (const [name, value] of Object.entries(mapped.headers ?? {})) headers.push(name, value);
   return {
     plan,
     request: {
       method: ctx.operation.method,
-      path: mapped.path === undefined ? pathOf(plan, info) : plan.basePath + mapped.path,
+      path: mapped.path === undefined ? pathOf(plan, () => info) : plan.basePath + mapped.path,
       headers,
       body: JSON.stringify(mapped.body),
     },
-    info,
+    info: () => info,
     dropped: mapped.dropped ?? [],
     hideUsage: ctx.stream && !asksForUsage(ctx.body.json),
     replayable: ctx.body.replayable,
@@ -123,10 +124,10 @@ function mappingInfo(ctx: RequestContext, target: Target): MappingInfo {
   };
 }
 
-function pathOf(plan: CallPlan, info: MappingInfo): string {
+function pathOf(plan: CallPlan, info: () => MappingInfo): string {
   if (plan.path !== undefined) return plan.path;
   const { path } = plan.mapping;
-  return plan.basePath + (typeof path === "function" ? path(info) : path);
+  return plan.basePath + (typeof path === "function" ? path(info()) : path);
 }
 
 function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {

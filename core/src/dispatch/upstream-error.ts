@@ -69,7 +69,11 @@ export function malformedReply(message: string, status?: number): GatewayError {
 }
 
 /** A call that failed below HTTP. */
-export function fromTransportFailure(failure: TransportFailure, connectMs: number): GatewayError {
+export function fromTransportFailure(
+  failure: TransportFailure,
+  connectMs: number,
+  status: number | undefined,
+): GatewayError {
   const { sent, cause } = failure;
   switch (failure.kind) {
     case "connect_timeout":
@@ -85,13 +89,13 @@ export function fromTransportFailure(failure: TransportFailure, connectMs: numbe
     case "malformed":
       return new GatewayError("provider_error", {
         message: "The backend's reply is not valid HTTP",
-        upstream: { kind: "malformed", sent },
+        upstream: { kind: "malformed", sent, status },
         cause,
       });
     case "reset":
       return new GatewayError("provider_error", {
         message: "The backend closed the connection",
-        upstream: { kind: "reset", sent },
+        upstream: { kind: "reset", sent, status },
         cause,
       });
   }

@@ -71,7 +71,7 @@ export function readStreamError(
 ): { message: string; code?: string; status?: number } | undefined {
   const { error } = json;
   if (!error) return undefined;
-  if (typeof error !== "object") return { message: String(error) };
+  if (typeof error !== "object") return { message: typeof error === "string" ? error : "error" };
   const { message, code, status } = error as Record<string, unknown>;
   return {
     message: typeof message === "string" ? message : "error",

@@ -54,6 +54,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
 function requireMediaType(ctx: RequestContext, expected: string): void {
   const { headers } = ctx.request;
   const given = headers["content-type"];
+  if (given === expected) return;
   if (given === undefined && expected === "application/json") return;
   const type = given?.split(";", 1)[0]!.trim().toLowerCase();
   if (type !== expected)

@@ -62,6 +62,7 @@ export class RequestContext implements Context {
     fork.model = from.model;
     fork.candidates = scope?.candidates ?? from.candidates;
     fork.upstreamHeaders = from.upstreamHeaders && { ...from.upstreamHeaders };
+    fork.target = scope?.target;
     fork.#scopeSignal = joinSignals(this.#scopeSignal, scope?.signal);
     if (scope?.model !== undefined && scope.model !== from.model) {
       fork.model = scope.model;

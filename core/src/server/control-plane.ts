@@ -1,4 +1,5 @@
-import { HTTPError, type H3 } from "h3";
+import type { HTTPError } from "h3";
+import { type H3 } from "h3";
 import type { Gateway } from "../gateway.ts";
 import { notFound } from "../gateway.ts";
 import { GatewayError } from "../errors.ts";

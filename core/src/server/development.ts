@@ -9,7 +9,7 @@ export async function serveForDevelopment(config: ResolvedConfig): Promise<Runni
   const { listen } = await import("listhen");
   const { port, host } = config.server;
   const gateway = await GatewayProcess.start(config);
-  const listener = gateway.listener as RequestListener;
+  const listener = gateway.listener;
   let server: Server;
   try {
     const opened = await listen(listener, {
@@ -20,7 +20,7 @@ export async function serveForDevelopment(config: ResolvedConfig): Promise<Runni
       qr: false,
       open: false,
     });
-    server = opened.server as Server;
+    server = opened.server;
   } catch (error) {
     await gateway.close();
     throw error;

@@ -29,13 +29,12 @@ export class GatewayProcess {
   readonly #retired = new Set<Promise<void>>();
 
   private constructor() {
-    const process = this;
     this.listener = createNodeListener({
-      current: () => process.#current,
+      current: () => this.#current,
       sweeper: this.#sweeper,
-      clientAddress: (peer, headers) => process.#clientAddress(peer, headers),
-      requestLog: (exchange, finished) => process.#logging.requestLog?.(exchange, finished),
-      closing: () => process.#closing,
+      clientAddress: (peer, headers) => this.#clientAddress(peer, headers),
+      requestLog: (exchange, finished) => this.#logging.requestLog?.(exchange, finished),
+      closing: () => this.#closing,
     });
   }
 

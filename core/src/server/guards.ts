@@ -43,9 +43,14 @@ function checkHost(rawHeaders: readonly string[], httpVersion: string): void {
     if (httpVersion === "1.0") return;
     throw badRequest("The Host header is missing");
   }
+  if (host === lastValidHost) return;
   if (!/^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/.test(host))
     throw badRequest("The Host header is not valid");
+  lastValidHost = host;
 }
+
+/** Nearly all requests name the same host: its form is checked once. */
+let lastValidHost: string | undefined;
 
 /** Absolute form is for proxies; its path is taken, its host is not (RFC 9112, section 3.2.2). */
 function originForm(url: string): string {

@@ -1,7 +1,9 @@
 import { createConsola, type ConsolaReporter, type LogObject } from "consola";
 import type { LogConfig } from "../config/resolved.ts";
+import type { Finished } from "../context.ts";
 import type { Logger } from "../log.ts";
-import { describeRequest, type RequestLog } from "./request-log.ts";
+import type { Exchange } from "../request/exchange.ts";
+import { requestLine, type RequestLog } from "./request-log.ts";
 
 const LEVELS = { silent: -999, error: 0, warn: 1, info: 3, debug: 4 } as const;
 
@@ -19,7 +21,7 @@ export interface Logging {
 
 /** Pretty for a terminal, JSON lines otherwise. */
 export function createLogging(config: LogConfig, sink?: LogSink): Logging {
-  const pretty = config.format === "pretty" || (config.format === "auto" && process.stdout.isTTY === true);
+  const pretty = config.format === "pretty" || (config.format === "auto" && process.stdout.isTTY);
   const lines = new LineBuffer(sink ?? process.stdout);
   const consola = createConsola({
     level: LEVELS[config.level],
@@ -39,16 +41,8 @@ export function createLogging(config: LogConfig, sink?: LogSink): Logging {
   const requestLog: RequestLog | undefined = !logsRequests
     ? undefined
     : pretty
-      ? (exchange, finished) => log.info(prettyRequest(describeRequest(exchange, finished)))
-      : (exchange, finished) =>
-          lines.add(
-            JSON.stringify({
-              time: new Date().toISOString(),
-              level: "info",
-              message: "request",
-              ...describeRequest(exchange, finished),
-            }),
-          );
+      ? (exchange, finished) => log.info(prettyRequest(exchange, finished))
+      : (exchange, finished) => lines.add(requestLine(exchange, finished, isoTime()));
   return { log, requestLog, flush: () => lines.flush() };
 }
 
@@ -66,10 +60,31 @@ function jsonReporter(lines: LineBuffer): ConsolaReporter {
   };
 }
 
-function prettyRequest(facts: Record<string, unknown>): string {
-  const { operation, model, backend, status, outcome, durationMs, inputTokens, outputTokens } = facts;
-  const tokens = inputTokens === undefined ? "" : ` ${String(inputTokens)}+${String(outputTokens)} tokens`;
-  return `${String(status)} ${String(operation)} ${String(model ?? "-")} → ${String(backend ?? "-")} ${String(durationMs)} ms${tokens}${outcome === "complete" ? "" : ` (${String(outcome)})`}`;
+let lastMs = 0;
+let lastText = "";
+
+/** The time of day, made anew at most once a millisecond. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== lastMs) {
+    lastMs = now;
+    lastText = new Date(now).toISOString();
+  }
+  return lastText;
+}
+
+function prettyRequest(exchange: Exchange, finished: Finished): string {
+  const { usage, target, outcome, status, durationMs } = finished;
+  const parts = [
+    String(status),
+    exchange.operation.name,
+    exchange.requestedModel || "-",
+    `→ ${target?.backend.name ?? "-"}`,
+    `${Math.round(durationMs)} ms`,
+  ];
+  if (usage) parts.push(`${usage.inputTokens}+${usage.outputTokens} tokens`);
+  if (outcome !== "complete") parts.push(`(${outcome})`);
+  return parts.join(" ");
 }
 
 /** How long a line may wait for company, and how much may wait. */

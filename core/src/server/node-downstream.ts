@@ -113,13 +113,18 @@ export class NodeDownstream implements Downstream, BodySink {
       this.#sendStream(body, status, headers);
       return;
     }
-    const bytes = typeof body === "string" ? Buffer.from(body) : (body ?? Buffer.alloc(0));
-    headers["content-length"] = String(bytes.length);
-    this.#exchange.bytesOut = bytes.length;
     this.#exchange.firstTokenAt = performance.now();
+    this.#sendWhole(status, headers, body ?? "");
+  }
+
+  /** Text goes out in one piece with the headers; bytes would be a second one. */
+  #sendWhole(status: number, headers: string[], body: string | Uint8Array): void {
+    const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    this.#exchange.bytesOut = length;
+    headers.push("content-length", String(length));
     this.#finishUnread(headers);
     this.#res.writeHead(status, headers);
-    this.#res.end(this.#req.method === "HEAD" ? undefined : bytes);
+    this.#res.end(this.#req.method === "HEAD" ? undefined : body);
   }
 
   fail(error: GatewayError): void {
@@ -132,15 +137,10 @@ export class NodeDownstream implements Downstream, BodySink {
     this.#ending = { outcome: outcomeOf(error), status: error.status, error };
     if (this.#res.destroyed) return;
     const { headers, body } = errorReply(this.#exchange, error);
-    const bytes = Buffer.from(body);
-    headers["content-length"] = String(bytes.length);
-    this.#exchange.bytesOut = bytes.length;
-    this.#finishUnread(headers);
-    this.#res.writeHead(error.status, headers);
-    this.#res.end(this.#req.method === "HEAD" ? undefined : bytes);
+    this.#sendWhole(error.status, headers, body);
   }
 
-  #sendStream(stream: BodyStream, status: number, headers: Record<string, string>): void {
+  #sendStream(stream: BodyStream, status: number, headers: string[]): void {
     this.#stream = stream;
     this.#events = isEventStream(stream);
     this.#finishUnread(headers);
@@ -178,11 +178,11 @@ export class NodeDownstream implements Downstream, BodySink {
   }
 
   /** An answer that comes before the body was read: a long rest is not waited for. */
-  #finishUnread(headers: Record<string, string>): void {
+  #finishUnread(headers: string[]): void {
     if (this.#reading === "done" || this.#req.complete) return;
     const length = Number(this.#req.headers["content-length"] ?? 0);
     const chunked = this.#req.headers["transfer-encoding"] !== undefined;
-    if (chunked || length > DRAINED_BYTES) headers["connection"] = "close";
+    if (chunked || length > DRAINED_BYTES) headers.push("connection", "close");
   }
 
   // --- limits and the end

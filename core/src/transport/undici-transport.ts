@@ -1,12 +1,6 @@
 import type { Socket } from "node:net";
 import { buildConnector, Pool, errors, type Dispatcher } from "undici";
-import type {
-  Transport,
-  TransportCall,
-  TransportFailure,
-  TransportHandler,
-  TransportRequest,
-} from "./transport.ts";
+import type { Transport, TransportCall, TransportFailure, TransportHandler } from "./transport.ts";
 
 export interface UndiciTransportOptions {
   /** DNS, TCP and TLS together. */
@@ -42,7 +36,7 @@ export function createUndiciTransport(origin: URL, options: UndiciTransportOptio
       const call = new UndiciCall(handler);
       pool.dispatch(
         {
-          method: request.method as Dispatcher.HttpMethod,
+          method: request.method,
           path: request.path,
           headers: request.headers,
           body: request.body as Dispatcher.DispatchOptions["body"],

@@ -6,7 +6,7 @@ import { hash } from "../random.ts";
 import { missing, Refusal } from "../refusal.ts";
 import { AUDIO_TYPES, makeAudio, type AudioFormat } from "../speech-audio.ts";
 import { countTokens, splitWords } from "../tokens.ts";
-import { requireModel, requireText } from "./models.ts";
+import { requireForm, requireModel, requireText } from "./models.ts";
 
 const MAX_INPUT_CHARACTERS = 4096;
 const MODIFIED = "Sat, 01 Nov 2025 00:00:00 GMT";
@@ -64,9 +64,9 @@ function toFormat(value: unknown): AudioFormat {
  */
 export function hear(task: "transcribe" | "translate"): Handler {
   return async function heard(exchange) {
-    const { reply, request } = exchange;
+    const { reply } = exchange;
+    const form = requireForm(exchange);
     const model = requireModel(exchange);
-    const form = request.form!;
     const file = form.files.find((candidate) => candidate.field === "file");
     if (!file) throw missing("file");
     const text = `I heard ${file.bytes} bytes of ${file.filename}, with the SHA-256 ${file.sha256}.`;

@@ -6,7 +6,7 @@ import { makePng } from "../png.ts";
 import { hash } from "../random.ts";
 import { missing, Refusal } from "../refusal.ts";
 import { countTokens } from "../tokens.ts";
-import { requireModel } from "./models.ts";
+import { requireForm, requireModel } from "./models.ts";
 
 const MAX_IMAGES = 10;
 const IMAGE_TOKENS = 272;
@@ -39,8 +39,8 @@ export async function generateImages(exchange: Exchange): Promise<void> {
 
 /** `POST /v1/images/edits` and `/variations`, which differ in the prompt. */
 export async function editImages(exchange: Exchange): Promise<void> {
+  const form = requireForm(exchange);
   const model = requireModel(exchange);
-  const form = exchange.request.form!;
   const given = form.files.filter(({ field }) => field === "image" || field === "image[]").length;
   if (given === 0) throw missing("image");
   const isVariation = exchange.request.path.endsWith("/variations");

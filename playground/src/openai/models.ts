@@ -1,6 +1,6 @@
 import type { Exchange } from "../dialect.ts";
 import { asText } from "../json-fields.ts";
-import { field } from "../multipart.ts";
+import { field, type Form } from "../multipart.ts";
 import { missing, Refusal } from "../refusal.ts";
 
 /** 2025-11-01: a model's birthday does not move. */
@@ -25,6 +25,12 @@ export function requireModel({ body, request, settings }: Exchange): string {
   }
   if (!settings.models.includes(model)) throw unknownModel(model);
   return model;
+}
+
+/** The multipart body of a request. @throws Refusal when it has another. */
+export function requireForm({ request }: Exchange): Form {
+  if (request.form) return request.form;
+  throw new Refusal(400, "The Content-Type of this request must be multipart/form-data.");
 }
 
 /** A text field that a request must have. @throws Refusal when it is absent or no text. */

@@ -9,6 +9,7 @@ import { expandScopes, scopeReader } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 
 export { hashKey } from "./key-ring.ts";
+export type { ApiKey, ApiKeysOptions } from "./options.ts";
 export type { Scope } from "./scope.ts";
 
 /** Shorter keys can be guessed by who tries for long. */

@@ -74,22 +74,17 @@ export const ApiKeysOptions = v.strictObject({
       v.array(ApiKey),
       v.rawCheck(({ dataset, addIssue }) => {
         if (!dataset.typed) return;
-        const keys = dataset.value;
-        const report = (index: number, field: "id" | "key" | "hash", message: string): void =>
+        const input = dataset.value;
+        for (const { index, field, message } of findTwins(input)) {
+          const key = input[index]!;
           addIssue({
             message,
             path: [
-              { type: "array", origin: "value", input: keys, key: index, value: keys[index] },
-              { type: "object", origin: "value", input: keys[index]!, key: field, value: undefined },
+              { type: "array", origin: "value", input, key: index, value: key },
+              { type: "object", origin: "value", input: key, key: field, value: undefined },
             ],
           });
-        keys.forEach((key, index) => {
-          const twin = keys.findIndex((other) => other.id === key.id);
-          if (twin < index) report(index, "id", `The id is taken by \`keys.${twin}\``);
-          const sameKey = keys.findIndex((other) => keyHash(other) === keyHash(key));
-          if (sameKey < index)
-            report(index, key.hash === undefined ? "key" : "hash", `The same key as \`keys.${sameKey}\``);
-        });
+        }
       }),
     ),
     [],
@@ -106,14 +101,41 @@ export type ApiKeysOptions = v.InferOutput<typeof ApiKeysOptions>;
 
 /** The digest of a configured key, in whichever form it was given. */
 export function keyHash({ key, hash }: ApiKey): string {
-  return hash ?? hashKey(keyText(key!));
+  return hash ?? hashKey(keyText(key ?? ""));
+}
+
+/** Length of the key; undefined when only its digest is known. */
+export function keyLength({ key }: ApiKey): number | undefined {
+  return key === undefined ? undefined : keyText(key).length;
 }
 
 function keyText(key: string | Secret): string {
   return typeof key === "string" ? key : revealSecret(key);
 }
 
-/** Length of the key; undefined when only its digest is known. */
-export function keyLength({ key }: ApiKey): number | undefined {
-  return key === undefined ? undefined : keyText(key).length;
+interface Twin {
+  readonly index: number;
+  readonly field: "id" | "key" | "hash";
+  readonly message: string;
+}
+
+/** Entries with the id or the key of an earlier one. */
+function findTwins(keys: readonly ApiKey[]): Twin[] {
+  const ids = new Map<string, number>();
+  const hashes = new Map<string, number>();
+  return keys.flatMap((key, index): Twin[] => {
+    const digest = keyHash(key);
+    const twins: Twin[] = [];
+    if (ids.has(key.id)) {
+      twins.push({ index, field: "id", message: `The id is taken by \`keys.${ids.get(key.id)}\`` });
+    }
+    // An entry without any key is reported as such already.
+    if (hashes.has(digest) && digest !== EMPTY_HASH) {
+      const field = key.hash === undefined ? "key" : "hash";
+      twins.push({ index, field, message: `The same key as \`keys.${hashes.get(digest)}\`` });
+    }
+    ids.set(key.id, ids.get(key.id) ?? index);
+    hashes.set(digest, hashes.get(digest) ?? index);
+    return twins;
+  });
 }

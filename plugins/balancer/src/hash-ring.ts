@@ -7,7 +7,7 @@ const MAX_TARGETS = 2 ** 20;
  * Where a target stands on the ring: unsigned 32-bit points that follow from its id and weight alone, so that the map
  * is the same in every process and a target's coming or going moves only its own keys.
  */
-export type RingPoints = (target: Target) => Iterable<number>;
+export type RingPoints = (target: Target) => Uint32Array;
 
 /** Points in order, each with the target that owns the arc ending there. */
 export class HashRing {
@@ -19,13 +19,15 @@ export class HashRing {
     const ordered = targets
       .filter((target) => target.weight > 0)
       .sort((left, right) => (left.id < right.id ? -1 : 1));
-    const keys: number[] = [];
-    for (const [index, target] of ordered.entries()) {
-      for (const point of pointsOf(target)) keys.push(point * MAX_TARGETS + index);
+    const keys = sortKeys(ordered.map(pointsOf));
+    const owners: Target[] = [];
+    this.#points = new Uint32Array(keys.length);
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index]!;
+      this.#points[index] = key / MAX_TARGETS;
+      owners.push(ordered[key % MAX_TARGETS]!);
     }
-    const sorted = Float64Array.from(keys).sort();
-    this.#points = Uint32Array.from(sorted, (key) => Math.floor(key / MAX_TARGETS));
-    this.#owners = Array.from(sorted, (key) => ordered[key % MAX_TARGETS]!);
+    this.#owners = owners;
   }
 
   /**
@@ -56,6 +58,16 @@ export class HashRing {
     }
     return low;
   }
+}
+
+/** One number for each point, its owner's index in the lower digits: sorting numbers needs no comparing function. */
+function sortKeys(pointLists: readonly Uint32Array[]): Float64Array {
+  const keys = new Float64Array(pointLists.reduce((sum, points) => sum + points.length, 0));
+  let end = 0;
+  for (const [owner, points] of pointLists.entries()) {
+    for (const point of points) keys[end++] = point * MAX_TARGETS + owner;
+  }
+  return keys.sort();
 }
 
 /**

@@ -3,6 +3,8 @@ import type { Context, GatewayPluginFactory, Next, Reply, Target } from "gatewri
 import { BalancerOptions } from "./options.ts";
 import { createPick } from "./strategies.ts";
 
+export type { BalancerOptions } from "./options.ts";
+
 /**
  * Chooses the target of each attempt among the candidates that are left. Listed after `retry`, so that each attempt is
  * balanced anew. Of several balancers that apply to a request the first decides.

@@ -6,20 +6,24 @@ export type Digest = "md5" | "sha1" | "sha256";
 
 /** Points by MurmurHash3, `perWeight` for each unit of weight. */
 export function murmurPoints(perWeight: number): RingPoints {
-  return function* points(target) {
-    const count = countOf(perWeight, target.weight);
-    for (let index = 0; index < count; index++) yield murmur3(`${target.id}#${index}`);
+  return (target) => {
+    const points = new Uint32Array(countOf(perWeight, target.weight));
+    for (let index = 0; index < points.length; index++) points[index] = murmur3(`${target.id}#${index}`);
+    return points;
   };
 }
 
 /** Points by a digest, `perWeight` for each unit of weight; as in ketama every digest gives four. */
 export function digestPoints(digest: Digest, perWeight: number): RingPoints {
-  return function* points(target) {
-    const count = countOf(perWeight, target.weight);
-    for (let index = 0; index < count; index += 4) {
-      const bytes = hash(digest, `${target.id}#${index / 4}`, "binary");
-      for (let word = 0; word < Math.min(4, count - index); word++) yield wordAt(bytes, word * 4);
+  return (target) => {
+    const points = new Uint32Array(countOf(perWeight, target.weight));
+    let bytes = "";
+    for (let index = 0; index < points.length; index++) {
+      const word = index % 4;
+      if (word === 0) bytes = hash(digest, `${target.id}#${index / 4}`, "binary");
+      points[index] = wordAt(bytes, word * 4);
     }
+    return points;
   };
 }
 

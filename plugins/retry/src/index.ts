@@ -3,6 +3,8 @@ import type { GatewayPluginFactory } from "gatewright";
 import { RetryOptions } from "./options.ts";
 import { Retrier } from "./retrier.ts";
 
+export type { RetryOptions } from "./options.ts";
+
 /**
  * Tries a failed upstream call again: on another backend at once, on the same after a pause. Listed before the
  * balancer, which then chooses anew for each attempt.

@@ -11,6 +11,7 @@ import type {
 } from "gatewright";
 import { backoffMs } from "./backoff.ts";
 import { retryScope } from "./cause.ts";
+import type { RetryScope } from "./cause.ts";
 import { FirstByteWaits } from "./first-byte-waits.ts";
 import type { RetryOptions } from "./options.ts";
 import { RetryBudgets } from "./retry-budgets.ts";
@@ -99,7 +100,7 @@ export class Retrier {
 
   /** Throws what no further attempt can mend, or must not. */
   #refuseHopeless(ctx: Context, failure: FailedAttempt, made: number): void {
-    const scope = retryScope(failure.upstream, ctx.operation.replaySafe, ctx.stream);
+    const scope = scopeOf(ctx, failure);
     if (scope === "nowhere" || ctx.aborted) throw failure;
     if (made >= this.#options.maxAttempts) throw asLastWord(failure);
     if (!ctx.body.replayable) {
@@ -108,15 +109,21 @@ export class Retrier {
     }
   }
 
-  #note(trail: Trail, ctx: Context, { upstream, attempt }: FailedAttempt): void {
+  #note(trail: Trail, ctx: Context, failure: FailedAttempt): void {
+    const { upstream, attempt } = failure;
     trail.failed(attempt.target, this.#gateway.now() + (upstream.retryAfterMs ?? 0));
-    const scope = retryScope(upstream, ctx.operation.replaySafe, ctx.stream);
-    if (scope === "elsewhere") trail.bar(attempt.target);
+    if (scopeOf(ctx, failure) === "elsewhere") trail.bar(attempt.target);
   }
 }
 
 function isFailedAttempt(error: unknown): error is FailedAttempt {
   return isGatewayError(error) && error.upstream !== undefined && error.attempt !== undefined;
+}
+
+function scopeOf(ctx: Context, { upstream, attempt }: FailedAttempt): RetryScope {
+  // A reply that breaks off names no status, but its headers had one.
+  const status = upstream.status ?? attempt.status;
+  return retryScope({ failure: upstream, status, replaySafe: ctx.operation.replaySafe, stream: ctx.stream });
 }
 
 /** A layer below let no candidate through. */

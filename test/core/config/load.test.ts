@@ -1,19 +1,526 @@
-import { describe, expect, it } from "vitest";
-import { loadGatewayConfig } from "../../../core/src/config/load.ts";
-import { formatFaults } from "../../../core/src/config/fault.ts";
-import { configSource, createProject } from "./_project.ts";
+import { inspect } from "node:util";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { formatFaults, type ConfigFault } from "../../../core/src/config/fault.ts";
+import { loadGatewayConfig, type LoadOptions } from "../../../core/src/config/load.ts";
+import type { ResolvedConfig } from "../../../core/src/config/resolved.ts";
+import { revealSecret } from "../../../core/src/config/secret.ts";
+import { configSource, createProject, type Project } from "./_project.ts";
 
-describe("loadGatewayConfig", () => {
-  it("loads TypeScript with every default filled", async () => {
+async function loaded(project: Project, options: LoadOptions = {}): Promise<ResolvedConfig> {
+  const result = await loadGatewayConfig({ cwd: project.dir, ...options });
+  if (!result.ok) throw new Error(formatFaults(result.faults));
+  return result.config;
+}
+
+async function refused(project: Project, options: LoadOptions = {}): Promise<readonly ConfigFault[]> {
+  const result = await loadGatewayConfig({ cwd: project.dir, ...options });
+  if (result.ok) throw new Error("the config was accepted");
+  return result.faults;
+}
+
+afterEach(() => vi.unstubAllEnvs());
+
+const DATA = {
+  json: `{
+  "backends": { "local": { "adapter": "plain", "baseURL": "http://127.0.0.1:1", "models": ["m"], "apiKey": "\${LOCAL_KEY}" } },
+  "server": { "port": 9001 }
+}`,
+  yaml: `
+backends:
+  local: { adapter: plain, baseURL: "http://127.0.0.1:1", models: [m], apiKey: "\${LOCAL_KEY}" }
+server:
+  port: 9001
+`,
+  toml: `
+[backends.local]
+adapter = "plain"
+baseURL = "http://127.0.0.1:1"
+models = ["m"]
+apiKey = "\${LOCAL_KEY}"
+[server]
+port = 9001
+`,
+};
+
+const MODULE = `
+import { env } from "gatewright";
+export default {
+  backends: { local: { adapter: "plain", baseURL: "http://127.0.0.1:1", models: ["m"], apiKey: env("LOCAL_KEY") } },
+  server: { port: 9001 },
+};
+`;
+
+describe("formats", () => {
+  const formats = {
+    ts: MODULE,
+    js: MODULE,
+    mjs: MODULE,
+    json: DATA.json,
+    yaml: DATA.yaml,
+    yml: DATA.yaml,
+    toml: DATA.toml,
+  };
+  for (const [extension, content] of Object.entries(formats)) {
+    it(`co-1: reads gateway.config.${extension}, with a key from the environment`, async () => {
+      vi.stubEnv("LOCAL_KEY", "from-env");
+      const config = await loaded(await createProject({ [`gateway.config.${extension}`]: content }));
+      expect(config.server.port).toBe(9001);
+      expect(revealSecret(config.backends[0]!.apiKey!)).toBe("from-env");
+    });
+  }
+
+  it("co-1: finds config/gateway.yaml and takes relative paths from the project", async () => {
+    vi.stubEnv("LOCAL_KEY", "from-env");
+    const project = await createProject({
+      "config/gateway.yaml": `${DATA.yaml}state: { driver: file, dir: data }\n`,
+    });
+    const config = await loaded(project);
+    expect(config.dir).toBe(project.dir);
+    expect(config.state).toMatchObject({ driver: "file", dir: project.path("data") });
+  });
+
+  it("co-1: takes plugins by name and options from data formats", async () => {
+    const project = await createProject({
+      "gateway.config.yaml": `
+backends: { local: { adapter: plain, baseURL: "http://127.0.0.1:1", models: [m] } }
+plugins:
+  - greet
+  - { name: greet, options: { word: hi }, when: { operations: [chat] } }
+`,
+      "node_modules/@gatewright/greet/package.json": `{ "name": "@gatewright/greet", "main": "./index.ts" }`,
+      "node_modules/@gatewright/greet/index.ts": `
+        import { defineGatewayPlugin } from "gatewright";
+        const options = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value: { word: "hello", ...value } }) } };
+        export const greet = defineGatewayPlugin({ name: "greet", options, setup: () => ({}) });
+      `,
+    });
+    const { plugins } = await loaded(project);
+    expect(plugins.map(({ options, conditions }) => ({ options, conditions }))).toEqual([
+      { options: { word: "hello" }, conditions: [] },
+      { options: { word: "hi" }, conditions: [{ operations: ["chat"] }] },
+    ]);
+  });
+
+  it("names the package to install for a plugin that is not there", async () => {
+    const project = await createProject({ "gateway.config.yaml": `${DATA.yaml}plugins: [nosuch]\n` });
+    const fault = (await refused(project)).find(({ path }) => path === "plugins[0]");
+    expect(fault).toMatchObject({
+      message: "plugins[0]: the package @gatewright/nosuch is not installed",
+      hint: "Install it: npm install @gatewright/nosuch",
+    });
+  });
+});
+
+describe("defaults", () => {
+  it("listens on every interface in production and on loopback in development", async () => {
+    const project = await createProject({ "gateway.config.ts": configSource("") });
+    expect((await loaded(project)).server).toMatchObject({ host: "0.0.0.0", port: 8080, workers: 1 });
+    expect((await loaded(project, { mode: "development" })).server.host).toBe("127.0.0.1");
+  });
+
+  it("has the time limits of semantics 1.1 and the limits of the listener", async () => {
+    const config = await loaded(await createProject({ "gateway.config.ts": configSource("") }));
+    expect(config.timeouts).toEqual({
+      connectMs: 5000,
+      firstByteMs: 60_000,
+      firstTokenMs: 0,
+      idleMs: 60_000,
+      attemptMs: 0,
+      totalMs: 60_000,
+      maxStreamMs: 600_000,
+    });
+    expect(config.server.limits).toEqual({
+      jsonBytes: 20 * 1024 * 1024,
+      jsonDepth: 128,
+      jsonValues: 500_000,
+      partBytes: 100 * 1024 * 1024,
+      parts: 50,
+      partHeaderBytes: 8192,
+      headerBytes: 16_384,
+      urlBytes: 8192,
+      headersTimeoutMs: 10_000,
+      bodyTimeoutMs: 60_000,
+      keepAliveMs: 65_000,
+      writeTimeoutMs: 60_000,
+      maxConnections: 0,
+      replyBytes: 64 * 1024 * 1024,
+    });
+    expect(config.backends[0]).toMatchObject({ weight: 1, connections: 1024, timeouts: config.timeouts });
+  });
+
+  it("drains as long as a stream may last, and never less than a minute", async () => {
+    const drain = async (body: string): Promise<number> =>
+      (await loaded(await createProject({ "gateway.config.ts": configSource(body) }))).server.drainTimeoutMs;
+    expect(await drain("")).toBe(600_000);
+    expect(await drain("timeouts: { maxStreamMs: 5_000 }")).toBe(60_000);
+    expect(await drain("server: { drainTimeoutMs: 100 }")).toBe(100);
+  });
+});
+
+describe("layers", () => {
+  const layered = configSource(`
+    server: { port: 1, trustedProxies: ["10.0.0.1", "10.0.0.2"], workers: 3 },
+    $production: { server: { port: 2, trustedProxies: ["10.0.0.9"] } },
+    $development: { server: { port: 3 } },
+    $test: { server: { port: 4 } },
+    $env: { production: { log: { level: "warn" } } },
+  `);
+
+  it("lays the mode's layer over the file; lists replace, objects merge", async () => {
+    const project = await createProject({ "gateway.config.ts": layered });
+    const production = await loaded(project);
+    expect(production.server).toMatchObject({ port: 2, workers: 3, trustedProxies: ["10.0.0.9"] });
+    expect(production.log.level).toBe("warn");
+    expect((await loaded(project, { mode: "development" })).server.port).toBe(3);
+    expect((await loaded(project, { mode: "test" })).server.port).toBe(4);
+  });
+
+  it("extends other files, each with its own layers, the nearest winning", async () => {
+    const project = await createProject({
+      "gateway.config.ts": `export default { extends: ["./base/one.ts", "./base/two.json"], server: { workers: 2 } };`,
+      "base/one.ts": configSource(
+        `extends: "./deep.mjs", server: { port: 11 }, $production: { log: { level: "error" } },`,
+      ),
+      "base/two.json": `{ "server": { "port": 22, "host": "127.0.0.2" } }`,
+      "base/deep.mjs": `export default { server: { port: 33, preStopDelayMs: 7 } };`,
+    });
+    const config = await loaded(project);
+    expect(config.server).toMatchObject({ workers: 2, port: 11, host: "127.0.0.2", preStopDelayMs: 7 });
+    expect(config.log.level).toBe("error");
+    expect(config.backends.map(({ name }) => name)).toEqual(["local"]);
+  });
+
+  it("merges plugins of a layer by name: changed in place, new ones after", async () => {
+    const project = await createProject({
+      "plugins.ts": `
+        import { defineGatewayPlugin } from "gatewright";
+        const options = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+        export const make = (name) => defineGatewayPlugin({ name, options, setup: () => ({}) });
+      `,
+      "base.ts": configSource(
+        `plugins: [make("a")({ n: 1 }), make("b")({ n: 1 }), make("a")({ n: 2 })],`,
+        `import { make } from "./plugins.ts";`,
+      ),
+      "gateway.config.ts": `
+        import { make } from "./plugins.ts";
+        export default { extends: "./base.ts", plugins: [make("b")({ n: 9 }), make("a")({ n: 9 }), make("c")({ n: 9 })] };
+      `,
+    });
+    const { plugins } = await loaded(project);
+    expect(plugins.map(({ plugin, options }) => [plugin.name, (options as { n: number }).n])).toEqual([
+      ["a", 9],
+      ["b", 9],
+      ["a", 2],
+      ["c", 9],
+    ]);
+  });
+
+  it("refuses a missing base, a remote one and a circle, each with its place", async () => {
+    const project = await createProject({
+      "gateway.config.ts": configSource(`extends: ["./nosuch", "gh:acme/config", "./loop.ts", 5],`),
+      "loop.ts": `export default { extends: "./gateway.config.ts" };`,
+      "nosuch.ts": `export default {};`,
+    });
+    const faults = await refused(project);
+    expect(faults).toHaveLength(4);
+    expect(faults).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          path: "extends[0]",
+          received: "no such file",
+          hint: 'Did you mean "./nosuch.ts"?',
+        }),
+        expect.objectContaining({
+          path: "extends[1]",
+          hint: expect.stringContaining("remote sources are not read"),
+        }),
+        expect.objectContaining({
+          file: project.path("loop.ts"),
+          path: "extends",
+          received: "a file that extends this one",
+        }),
+        expect.objectContaining({ path: "extends[3]", received: "5" }),
+      ]),
+    );
+  });
+});
+
+describe("files that cannot be read", () => {
+  const syntax = (extension: string, content: string, line: number, column: number): void => {
+    it(`tells the place of a syntax error in ${extension}, and no text around it`, async () => {
+      const name = `gateway.config.${extension}`;
+      const project = await createProject({ [name]: content });
+      const faults = await refused(project);
+      expect(faults).toHaveLength(1);
+      expect(faults[0]).toMatchObject({ file: project.path(name), line, column, expected: "valid syntax" });
+      expect(faults[0]!.message).toContain(`${name}:${line}:${column}: `);
+      expect(JSON.stringify(faults)).not.toContain("sk-canary");
+    });
+  };
+  syntax("ts", `export default {\n  server: { port: 8080 } apiKey: "sk-canary",\n};\n`, 2, 26);
+  syntax("mjs", `export default {\n  server: { port: 8080 } apiKey: "sk-canary",\n};\n`, 2, 26);
+  syntax("json", `{\n  "apiKey": "sk-canary",\n  "server": sk-canary\n}\n`, 3, 13);
+  syntax("yaml", `apiKey: sk-canary\nserver: { port: 1 }}\nkey: sk-canary\n`, 2, 20);
+  syntax("toml", `apiKey = "sk-canary"\nport = sk-canary\n`, 2, 8);
+
+  it("tells where the config throws, in an imported file too, without a stack", async () => {
+    const project = await createProject({
+      "gateway.config.ts": `import { port } from "./lib/port.ts";\nexport default { server: { port } };`,
+      "lib/port.ts": `const limits: { port?: { value: number } } = {};\n\nexport const port = limits.port!.value;\n`,
+    });
+    const [fault] = await refused(project);
+    expect(fault).toMatchObject({
+      file: project.path("lib/port.ts"),
+      line: 3,
+      expected: "code that does not throw",
+    });
+    expect(fault!.message).toMatch(/lib\/port\.ts:3:\d+: Cannot read properties of undefined/);
+    expect(fault!.message).not.toMatch(/\n| at /);
+  });
+
+  it("hides a key that the config's own error quotes", async () => {
+    vi.stubEnv("SOME_API_KEY", "sk-canary-1");
+    const project = await createProject({
+      "gateway.config.ts": `throw new Error("bad key " + process.env.SOME_API_KEY);\nexport default {};`,
+    });
+    expect((await refused(project))[0]!.message).toMatch(/gateway\.config\.ts:1:\d+: bad key \[secret\]$/);
+  });
+
+  it("tells a missing import with the file that wants it", async () => {
+    const project = await createProject({
+      "gateway.config.ts": `import { a } from "./lib/a.ts";\nexport default { a };`,
+      "lib/a.ts": `import { a } from "./nosuch.ts";\nexport { a };`,
+    });
+    expect((await refused(project))[0]!.message).toBe(
+      `${project.path("lib/a.ts")}: cannot find file ./nosuch.ts`,
+    );
+    await project.write("lib/a.ts", `import a from "no-such-package";\nexport { a };`);
+    expect((await refused(project))[0]!.message).toBe(
+      `${project.path("lib/a.ts")}: cannot find package no-such-package`,
+    );
+  });
+
+  it("tells a file without default export what to write", async () => {
+    const project = await createProject({ "gateway.config.ts": `export const config = {};` });
+    expect((await refused(project))[0]).toMatchObject({
+      message: "the config must be an object, got nothing",
+      hint: "Write `export default defineGatewayConfig({ … })`.",
+    });
+  });
+
+  it("tells an empty file", async () => {
+    const project = await createProject({ "gateway.config.yaml": "# nothing yet\n" });
+    expect((await refused(project))[0]!.message).toBe("the config must be an object, got nothing");
+  });
+
+  it("tells where a config was looked for, and how to make one", async () => {
+    const project = await createProject();
+    const [fault] = await refused(project);
+    expect(fault!.message).toContain(`no config was found in ${project.dir}`);
+    for (const name of [
+      "gateway.config.ts",
+      "gateway.config.toml",
+      ".config/gateway.ts",
+      "config/gateway.yaml",
+    ]) {
+      expect(fault!.message).toContain(name);
+    }
+    expect(fault!.hint).toContain("npm create gateway");
+    const [named] = await refused(project, { file: "other.ts" });
+    expect(named!.message).toContain("looked for other.ts");
+  });
+});
+
+describe("environment", () => {
+  it("co-2: .env and .env.local are read, the later one wins, the environment wins over both", async () => {
+    vi.stubEnv("GATEWRIGHT_TEST_REAL", "real");
+    const project = await createProject({
+      "gateway.config.ts": `
+        export default {
+          backends: { local: { adapter: "plain", baseURL: "http://127.0.0.1:1", models: [
+            process.env.GATEWRIGHT_TEST_A, process.env.GATEWRIGHT_TEST_B, process.env.GATEWRIGHT_TEST_REAL,
+          ] } },
+        };`,
+      ".env": "GATEWRIGHT_TEST_A=one\nGATEWRIGHT_TEST_B=one\nGATEWRIGHT_TEST_REAL=file\n",
+      ".env.local": `GATEWRIGHT_TEST_B=two-\${GATEWRIGHT_TEST_A}\n`,
+    });
+    expect((await loaded(project)).backends[0]!.models).toEqual(["one", "two-one", "real"]);
+    await project.write(".env", "");
+    await project.write(".env.local", "GATEWRIGHT_TEST_A=three\n");
+    const faults = await refused(project);
+    expect(faults.map(({ path }) => path)).toEqual(["backends.local.models[1]"]);
+    await project.write(".env.local", "");
+    await refused(project);
+    expect(process.env["GATEWRIGHT_TEST_A"]).toBeUndefined();
+  });
+
+  it("co-2: any scalar is set by its path, over the file and its layers; flags win", async () => {
+    vi.stubEnv("GATEWRIGHT_SERVER_PORT", "9100");
+    vi.stubEnv("GATEWRIGHT_SERVER_LIMITS_JSON_BYTES", "1_000");
+    vi.stubEnv("GATEWRIGHT_BACKENDS_LOCAL_BASE_URL", "http://127.0.0.1:2/v1");
+    vi.stubEnv("GATEWRIGHT_BACKENDS_LOCAL_API_KEY", "sk-canary");
+    vi.stubEnv("GATEWRIGHT_BACKENDS_LOCAL_TIMEOUTS_IDLE_MS", "7");
+    vi.stubEnv("GATEWRIGHT_LOG_REQUESTS", "off");
+    const project = await createProject({
+      "gateway.config.ts": configSource("$production: { server: { port: 5 } },"),
+    });
+    const config = await loaded(project);
+    expect(config.server.port).toBe(9100);
+    expect(config.server.limits.jsonBytes).toBe(1000);
+    expect(config.log.requests).toBe(false);
+    expect(config.backends[0]!.baseURL.href).toBe("http://127.0.0.1:2/v1");
+    expect(config.backends[0]!.timeouts).toMatchObject({ idleMs: 7, connectMs: 5000 });
+    expect(revealSecret(config.backends[0]!.apiKey!)).toBe("sk-canary");
+    expect(inspect(config, { depth: 20 }) + JSON.stringify(config.backends[0]!.apiKey)).not.toContain(
+      "sk-canary",
+    );
+    expect((await loaded(project, { overrides: { port: 1, host: "::1", workers: 2 } })).server).toMatchObject(
+      {
+        port: 1,
+        host: "::1",
+        workers: 2,
+      },
+    );
+  });
+
+  it("names the variable behind a fault", async () => {
+    vi.stubEnv("GATEWRIGHT_SERVER_PORT", "eighty");
+    const [fault] = await refused(await createProject({ "gateway.config.ts": configSource("") }));
+    expect(fault).toMatchObject({
+      path: "server.port",
+      message: "server.port must be a number, got a string of 6 characters",
+      hint: "It is set by the environment variable GATEWRIGHT_SERVER_PORT.",
+    });
+  });
+
+  it("warns about a variable that sets nothing, with the nearest one, but not when the config reads it", async () => {
+    vi.stubEnv("GATEWRIGHT_SERVER_PROT", "9100");
+    vi.stubEnv("GATEWRIGHT_OWN_KEY", "sk-canary");
+    const source = configSource(
+      `$production: { backends: { local: { apiKey: env("GATEWRIGHT_OWN_KEY") } } },`,
+    );
+    const project = await createProject({ "gateway.config.ts": source });
+    const result = await loadGatewayConfig({ cwd: project.dir });
+    expect(result.warnings).toEqual([
+      "GATEWRIGHT_SERVER_PROT sets nothing; did you mean GATEWRIGHT_SERVER_PORT?",
+    ]);
+  });
+
+  for (const [name, value, pick, expected] of [
+    ["HOST", "127.0.0.3", (config: ResolvedConfig) => config.server.host, "127.0.0.3"],
+    ["PORT", "9200", (config: ResolvedConfig) => config.server.port, 9200],
+    ["REQUEST_TIMEOUT", "12", (config: ResolvedConfig) => config.timeouts.totalMs, 12_000],
+    ["CONNECT_TIMEOUT", "3", (config: ResolvedConfig) => config.timeouts.connectMs, 3000],
+    ["LOG_LEVEL", "debug", (config: ResolvedConfig) => config.log.level, "debug"],
+  ] as const) {
+    it(`co-2: GATEWRIGHT_${name} sets what it says`, async () => {
+      vi.stubEnv(`GATEWRIGHT_${name}`, value);
+      expect(pick(await loaded(await createProject({ "gateway.config.ts": configSource("") })))).toBe(
+        expected,
+      );
+    });
+  }
+
+  it("co-2: the path form beats the short name, with a warning when they differ", async () => {
+    vi.stubEnv("GATEWRIGHT_PORT", "9300");
+    vi.stubEnv("GATEWRIGHT_SERVER_PORT", "9400");
     const project = await createProject({ "gateway.config.ts": configSource("") });
     const result = await loadGatewayConfig({ cwd: project.dir });
-    if (!result.ok) throw new Error(formatFaults(result.faults));
-    expect(result.config).toMatchObject({
-      dir: project.dir,
-      file: project.path("gateway.config.ts"),
-      server: { host: "0.0.0.0", port: 8080, workers: 1, preStopDelayMs: 5000, drainTimeoutMs: 600_000 },
-      state: { driver: "memory" },
-      log: { level: "info", format: "auto", requests: true },
+    expect(result.ok && result.config.server.port).toBe(9400);
+    expect(result.warnings).toEqual([
+      "GATEWRIGHT_SERVER_PORT and GATEWRIGHT_PORT differ; GATEWRIGHT_SERVER_PORT holds",
+    ]);
+  });
+
+  it("G8: a missing variable is a fault with path and name; a placeholder is never a key", async () => {
+    const project = await createProject({
+      "gateway.config.ts": configSource(
+        `$production: { backends: { local: { apiKey: env("NO_SUCH_KEY") } } }, plugins: [locked({ key: env("NO_OTHER_KEY") })],`,
+        `const options = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+         const locked = defineGatewayPlugin({ name: "locked", options, setup: () => ({}) });`,
+      ),
     });
+    expect((await refused(project)).map(({ message }) => message)).toEqual([
+      "backends.local.apiKey: the environment variable NO_SUCH_KEY is not set",
+      "plugins[0].locked.key: the environment variable NO_OTHER_KEY is not set",
+    ]);
+    const yaml = await createProject({ "gateway.config.yaml": DATA.yaml });
+    expect((await refused(yaml)).map(({ message }) => message)).toEqual([
+      "backends.local.apiKey: the environment variable LOCAL_KEY is not set",
+    ]);
+    const literal = await createProject({
+      "gateway.config.ts": configSource(`$production: { backends: { local: { apiKey: "\${LOCAL_KEY}" } } },`),
+    });
+    expect((await refused(literal))[0]).toMatchObject({
+      path: "backends.local.apiKey",
+      received: "a placeholder that nothing fills",
+      hint: 'Write `env("LOCAL_KEY")`.',
+    });
+  });
+});
+
+describe("reload", () => {
+  for (const type of ["module", "commonjs"]) {
+    for (const extension of ["ts", "mjs", "js"]) {
+      it(`evaluates the config and its imports anew: ${extension} in a ${type} project`, async () => {
+        const project = await createProject({
+          "package.json": JSON.stringify({ type }),
+          [`gateway.config.${extension}`]: `
+            import { port } from "./lib/port.${extension}";
+            import limits from "./limits.json";
+            export default { backends: {}, server: { port, limits } };`,
+          [`lib/port.${extension}`]: `export { port } from "./deeper.${extension}";`,
+          [`lib/deeper.${extension}`]: `export const port = 1111;`,
+          "limits.json": `{ "jsonDepth": 5 }`,
+        });
+        const before = await loadGatewayConfig({ cwd: project.dir });
+        expect(before.ok && [before.config.server.port, before.config.server.limits.jsonDepth]).toEqual([
+          1111, 5,
+        ]);
+        for (const name of [
+          `gateway.config.${extension}`,
+          `lib/port.${extension}`,
+          `lib/deeper.${extension}`,
+          "limits.json",
+          ".env",
+          ".env.local",
+          "adapters",
+          "adapters/plain.ts",
+        ]) {
+          expect(before.sources).toContain(project.path(name));
+        }
+        await project.write(`lib/deeper.${extension}`, "export const port = 2222;");
+        await project.write("limits.json", `{ "jsonDepth": 6 }`);
+        const after = await loadGatewayConfig({ cwd: project.dir });
+        expect(after.ok && [after.config.server.port, after.config.server.limits.jsonDepth]).toEqual([
+          2222, 6,
+        ]);
+      });
+    }
+  }
+
+  it("keeps packages one instance", async () => {
+    const project = await createProject({
+      "gateway.config.ts": `
+        import { id } from "counted";
+        export default { backends: {}, server: { port: id } };`,
+      "node_modules/counted/package.json": `{ "name": "counted", "type": "module", "exports": "./index.js" }`,
+      "node_modules/counted/index.js": `globalThis.gatewrightCounted = (globalThis.gatewrightCounted ?? 0) + 1; export const id = globalThis.gatewrightCounted;`,
+    });
+    expect((await loaded(project)).server.port).toBe(1);
+    expect((await loaded(project)).server.port).toBe(1);
+    expect((globalThis as { gatewrightCounted?: number }).gatewrightCounted).toBe(1);
+  });
+
+  it("keeps the sources of a file that has a fault, so that its repair is seen", async () => {
+    const project = await createProject({
+      "gateway.config.ts": `import { port } from "./lib/port.ts"; export default { port };`,
+      "lib/port.ts": `export const port = ;`,
+    });
+    const result = await loadGatewayConfig({ cwd: project.dir });
+    expect(result.ok).toBe(false);
+    expect(result.sources).toEqual(
+      expect.arrayContaining([project.path("gateway.config.ts"), project.path("lib/port.ts")]),
+    );
   });
 });

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { expectHistoriesEqual, expectReducerEqualsLua } from "../../_support/atomic-op-suite.ts";
-import type { OpCase } from "../../_support/atomic-op-suite.ts";
 import {
   acquireSlot,
   countAll,
@@ -36,13 +35,13 @@ describe("reducer and Lua are one function", () => {
       { op: acquireSlot, args: fc.tuple(owner, fc.integer({ min: 1, max: 3 }), ttlMs) },
       { op: releaseSlot, args: fc.tuple(owner, ttlMs) },
     ];
-    await expectHistoriesEqual(cases as unknown as OpCase[]);
+    await expectHistoriesEqual(cases);
   });
 
   test("strings and numbers keep their types, and every finite double its bits", async () => {
     const text = fc.oneof(
       fc.string({ unit: "grapheme" }),
-      fc.string({ unit: "binary" }).map((value) => value.toWellFormed()),
+      fc.string({ unit: "binary" }),
       fc.constantFrom("", "0", "1e3", "n1", "s", "nan", "true", "\0", "null"),
     );
     const number = fc.oneof(
@@ -50,7 +49,7 @@ describe("reducer and Lua are one function", () => {
       fc.maxSafeInteger(),
       fc.constantFrom(0.1, 2 ** 53, 2 ** 63, 2 ** 64, -(2 ** 63), 5e-324, 1.7976931348623157e308, 1e21),
     );
-    await expectReducerEqualsLua(swap, { args: fc.tuple(text, number) }, { histories: 150 });
+    await expectReducerEqualsLua(swap, { args: fc.tuple(text, number) }, { runs: 150 });
   });
 
   test("floating point arithmetic agrees to the last bit", async () => {
@@ -60,6 +59,6 @@ describe("reducer and Lua are one function", () => {
 
   test("durable ops", async () => {
     const args = fc.tuple(fc.integer({ min: 0, max: 3 }), fc.constant(10), ttlMs);
-    await expectReducerEqualsLua(countDurably, { args, keys: someKeys }, { histories: 10 });
+    await expectReducerEqualsLua(countDurably, { args, keys: someKeys }, { runs: 10 });
   });
 });

@@ -24,17 +24,17 @@ export interface FolderLock {
 
 /** How often the holder touches the file, for those who cannot see its pid. */
 const BEAT_MS = 1_000;
-/** A holder out of sight that has not touched the file for so long is gone. */
-const SILENT_MS = 5_000;
+/** A holder out of sight that has not touched the file for so many beats is gone. */
+const SILENT_BEATS = 5;
 /** A take-over lasts milliseconds: a mark this old was left by a crash. */
 const TAKEOVER_MS = 30_000;
 
 /**
  * Holds a folder for this process, or throws `StateUnavailable` naming the holder. The lock of a dead process is
- * taken over: at once where its pid can be judged, after `SILENT_MS` without a touch where not (another container or
+ * taken over: at once where its pid can be judged, after five seconds without a touch where not (another container or
  * machine on a shared volume, another boot, systems without /proc).
  */
-export async function lockFolder(fs: FileSystem, dir: string): Promise<FolderLock> {
+export async function lockFolder(fs: FileSystem, dir: string, beatMs = BEAT_MS): Promise<FolderLock> {
   const path = join(dir, "lock");
   const self = await describeSelf(fs);
   const mine = JSON.stringify(self);
@@ -47,7 +47,7 @@ export async function lockFolder(fs: FileSystem, dir: string): Promise<FolderLoc
     await handle.close();
   }
   try {
-    if (!(await tryLink(fs, draft, path))) await takeOver(fs, dir, path, draft, self);
+    if (!(await tryLink(fs, draft, path))) await takeOver({ fs, dir, path, draft, self, beatMs });
   } finally {
     await removeFile(fs, draft);
   }
@@ -61,7 +61,7 @@ export async function lockFolder(fs: FileSystem, dir: string): Promise<FolderLoc
       // A disk that cannot be read or touched says nothing about who holds it; writes will tell.
       () => {},
     );
-  }, BEAT_MS).unref();
+  }, beatMs).unref();
   return {
     isHeld: () => held,
     async release() {
@@ -82,16 +82,20 @@ async function tryLink(fs: FileSystem, draft: string, path: string): Promise<boo
   }
 }
 
+interface TakeOver {
+  fs: FileSystem;
+  dir: string;
+  path: string;
+  draft: string;
+  self: Holder;
+  beatMs: number;
+}
+
 /** Replaces the lock of a holder that is gone. A mark made exclusively keeps two from doing so at once. */
-async function takeOver(
-  fs: FileSystem,
-  dir: string,
-  path: string,
-  draft: string,
-  self: Holder,
-): Promise<void> {
+async function takeOver(attempt: TakeOver): Promise<void> {
+  const { fs, dir, path, draft } = attempt;
   const before = await readWhole(fs, path);
-  if (before !== undefined && (await isAlive(fs, path, before, self))) throw inUse(dir, before);
+  if (before !== undefined && (await isAlive(attempt, before))) throw inUse(dir, before);
   const mark = `${path}.takeover`;
   try {
     await (await fs.open(mark, "wx", OWNER_ONLY)).close();
@@ -115,22 +119,22 @@ async function takeOver(
   }
 }
 
-async function isAlive(fs: FileSystem, path: string, content: Buffer, self: Holder): Promise<boolean> {
+async function isAlive({ fs, path, self, beatMs }: TakeOver, content: Buffer): Promise<boolean> {
   const holder = parseHolder(content);
   if (holder?.place === self.place) {
     const startTime = await startTimeOf(fs, holder.pid);
     if (holder.startTime !== null) return startTime === holder.startTime;
     if (!pidExists(holder.pid)) return false;
   }
-  return wasTouched(fs, path);
+  return wasTouched(fs, path, beatMs);
 }
 
-async function wasTouched(fs: FileSystem, path: string): Promise<boolean> {
+async function wasTouched(fs: FileSystem, path: string, beatMs: number): Promise<boolean> {
   try {
     // Only differences are looked at: the holder's clock may be another one.
     const { mtimeMs } = await fs.stat(path);
-    for (let waitedMs = 0; waitedMs < SILENT_MS; waitedMs += BEAT_MS) {
-      await sleep(BEAT_MS);
+    for (let beat = 0; beat < SILENT_BEATS; beat++) {
+      await sleep(beatMs);
       if ((await fs.stat(path)).mtimeMs !== mtimeMs) return true;
     }
     return false;

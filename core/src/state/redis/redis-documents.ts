@@ -36,7 +36,7 @@ export const redisDocuments = defineDriver(
       async removeItem(key: string) {
         await guard.call(() => client.unlink(prefix + key));
       },
-      async getKeys(base: string) {
+      async getKeys(base = "") {
         const nodes = client.isCluster ? (client as Cluster).nodes("master") : [client as Redis];
         const pattern = `${escapeGlob(prefix)}${base}*`;
         const found = await Promise.all(nodes.map((node) => scan(node, pattern)));

@@ -8,6 +8,8 @@ export interface GuardedCall {
 
 /** How long calls are refused at once after one has timed out; then a single one is let through to try. */
 const OPEN_MS = 1_000;
+/** A store at the edge of the time-out comes and goes many times a second: the log tells it this often. */
+const LOG_EVERY_MS = 10_000;
 
 /**
  * Waits for a store that may be dead once, and not once a call: after a time-out all calls are refused for a second,
@@ -18,6 +20,7 @@ export class StoreGuard {
   readonly #log: Logger | undefined;
   /** Of `performance.now()`; 0 while calls pass. */
   #refuseUntilMs = 0;
+  #lastLogMs = -Infinity;
 
   constructor(timeoutMs: number, log?: Logger) {
     this.#timeoutMs = timeoutMs;
@@ -67,7 +70,7 @@ export class StoreGuard {
   answered(): void {
     if (this.#refuseUntilMs === 0) return;
     this.#refuseUntilMs = 0;
-    this.#log?.info("The state store answers again");
+    this.#log?.debug("The state store answers again");
   }
 
   #admits(): boolean {
@@ -79,8 +82,10 @@ export class StoreGuard {
   }
 
   #trip(): void {
-    if (this.#refuseUntilMs === 0)
-      this.#log?.warn("The state store does not answer", { timeoutMs: this.#timeoutMs });
-    this.#refuseUntilMs = performance.now() + OPEN_MS;
+    const nowMs = performance.now();
+    this.#refuseUntilMs = nowMs + OPEN_MS;
+    if (nowMs - this.#lastLogMs < LOG_EVERY_MS) return;
+    this.#lastLogMs = nowMs;
+    this.#log?.warn("The state store does not answer in time", { timeoutMs: this.#timeoutMs });
   }
 }

@@ -1,0 +1,56 @@
+import { renderUsage, runCommand, type CommandDef } from "citty";
+import { nearest } from "../config/nearest.ts";
+import { VERSION } from "../version.ts";
+import { UsageError } from "./usage.ts";
+
+/** Each command is loaded when it runs, so that none pays for another. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandDef>>> = {
+  dev: async () => (await import("./dev.ts")).dev as CommandDef,
+  start: async () => (await import("./start.ts")).start as CommandDef,
+  check: async () => (await import("./check.ts")).check as CommandDef,
+};
+
+const ALIASES: Readonly<Record<string, string>> = { serve: "start" };
+
+const program: CommandDef = {
+  meta: { name: "gatewright", version: VERSION, description: "A framework for AI API gateways" },
+  subCommands: COMMANDS,
+};
+
+/** Runs the program. Resolves with the exit code: 0, 1 for a failure, 2 for wrong usage. */
+export async function main(rawArgs: readonly string[]): Promise<number> {
+  const [first, ...rest] = rawArgs;
+  if (first === "--version" || first === "-v") return print(VERSION);
+  if (first === undefined) return refuse("Which command?", program);
+  if (first === "--help" || first === "-h" || first === "help") return print(await renderUsage(program));
+  const load = COMMANDS[ALIASES[first] ?? first];
+  if (!load) {
+    const near = nearest(first, Object.keys(COMMANDS));
+    return refuse(`There is no command ${first}.${near ? ` Did you mean ${near}?` : ""}`, program);
+  }
+  const command = await load();
+  if (rest.some((arg) => arg === "--help" || arg === "-h")) return print(await renderUsage(command, program));
+  try {
+    const { result } = await runCommand(command, { rawArgs: rest });
+    return result as number;
+  } catch (error) {
+    if (error instanceof UsageError) return refuse(error.message, command);
+    console.error(isExpected(error) ? error.message : error);
+    return 1;
+  }
+}
+
+function print(text: string): number {
+  console.log(text);
+  return 0;
+}
+
+async function refuse(message: string, command: CommandDef): Promise<number> {
+  console.error(`${message}\n\n${await renderUsage(command, command === program ? undefined : program)}`);
+  return 2;
+}
+
+/** A refusal made for the user: its message says it all, and a stack would hide it. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof Error && error.constructor.name === "StartRefused";
+}

@@ -1,0 +1,118 @@
+import { defineGatewayConfig } from "../../../../core/src/config/define.ts";
+import { env } from "../../../../core/src/config/secret.ts";
+import { when } from "../../../../core/src/config/when.ts";
+import { limit, locked } from "./_adapters.mts";
+
+const local = { adapter: "plain" as const, models: ["m"] };
+
+// What must compile.
+
+export default defineGatewayConfig({
+  server: { port: 8080, limits: { jsonBytes: 1 } },
+  state: { driver: "redis", url: env("REDIS_URL") },
+  log: { level: "debug" },
+  timeouts: { connectMs: 5_000 },
+  backends: {
+    local: {
+      adapter: "plain",
+      baseURL: "http://127.0.0.1:1",
+      models: ["m"],
+      weight: 2,
+      timeouts: { idleMs: 1 },
+    },
+    far: { adapter: "regional", region: "eu", apiKey: env("FAR_KEY"), models: ["m"] },
+    text: { adapter: "regional", region: "us", project: "p", apiKey: "k", models: ["m"] },
+  },
+  models: {
+    best: {
+      targets: [
+        { backend: "local", model: "m" },
+        { backend: "far", weight: 0 },
+      ],
+      aliases: ["finest"],
+    },
+  },
+  defaultModels: { chat: "best" },
+  plugins: [
+    limit(),
+    limit({ capacity: 1 }),
+    locked({ ttlMs: 1 }),
+    when({ operations: ["chat"] }, limit()),
+    when(
+      { models: ["best"], operations: ["chat", "embeddings"] },
+      limit(),
+      when({ models: ["m"] }, locked({ ttlMs: 1 })),
+    ),
+    when({}),
+  ],
+  $production: { server: { workers: 4 }, backends: { local: { weight: 3 } } },
+  $development: { log: { format: "pretty" } },
+  $test: { plugins: [] },
+  $env: { test: { state: { driver: "memory" } } },
+});
+
+defineGatewayConfig({ backends: {} });
+defineGatewayConfig({
+  extends: "./base.ts",
+  backends: {},
+  models: { a: { targets: [{ backend: "of-the-base" }] } },
+});
+defineGatewayConfig({ extends: ["./a.ts", "./b.ts"], backends: { local } });
+
+// What must not.
+
+// @ts-expect-error -- an unknown adapter
+defineGatewayConfig({ backends: { local: { adapter: "plian", models: [] } } });
+// @ts-expect-error -- an option of another adapter
+defineGatewayConfig({ backends: { local: { adapter: "plain", models: [], region: "eu" } } });
+// @ts-expect-error -- an option that no adapter has
+defineGatewayConfig({ backends: { far: { adapter: "regional", models: [], region: "eu", wieght: 1 } } });
+// @ts-expect-error -- a required option of the adapter is missing
+defineGatewayConfig({ backends: { far: { adapter: "regional", models: [] } } });
+// @ts-expect-error -- a wrong value of the adapter's option
+defineGatewayConfig({ backends: { far: { adapter: "regional", region: "mars", models: [] } } });
+// @ts-expect-error -- no model list
+defineGatewayConfig({ backends: { local: { adapter: "plain" } } });
+// @ts-expect-error -- an apiKey that is neither text nor env()
+defineGatewayConfig({ backends: { local: { ...local, models: [], apiKey: 5 } } });
+// @ts-expect-error -- a dangling backend
+defineGatewayConfig({
+  backends: { local: { adapter: "plain", models: [] } },
+  models: { a: { targets: [{ backend: "locla" }] } },
+});
+// @ts-expect-error -- a misspelt field of a target
+defineGatewayConfig({
+  backends: { a: { adapter: "plain", models: [] } },
+  models: { a: { targets: [{ backend: "a", wieght: 1 }] } },
+});
+// @ts-expect-error -- an unknown section
+defineGatewayConfig({ backends: {}, sever: {} });
+// @ts-expect-error -- an unknown key
+defineGatewayConfig({ backends: {}, server: { prot: 1 } });
+// @ts-expect-error -- a key of another state driver
+defineGatewayConfig({ backends: {}, state: { driver: "memory", dir: "x" } });
+// @ts-expect-error -- an unknown operation
+defineGatewayConfig({ backends: {}, defaultModels: { chta: "a" } });
+// @ts-expect-error -- an unknown key in a layer
+defineGatewayConfig({ backends: {}, $production: { server: { prot: 1 } } });
+// @ts-expect-error -- a factory that nobody called
+defineGatewayConfig({ backends: {}, plugins: [limit] });
+// @ts-expect-error -- a list in the list
+defineGatewayConfig({ backends: {}, plugins: [[limit()]] });
+
+// @ts-expect-error -- a wrong option of a plugin
+limit({ capacity: "many" });
+// @ts-expect-error -- a wrong name among few
+limit({ algorithm: "c" });
+// @ts-expect-error -- a misspelt option of a plugin
+limit({ capcity: 1 });
+// @ts-expect-error -- a required argument is missing
+locked();
+// @ts-expect-error -- a required option is missing
+locked({});
+// @ts-expect-error -- an unknown operation in a condition
+when({ operations: ["chta"] }, limit());
+// @ts-expect-error -- an unknown condition
+when({ model: ["m"] }, limit());
+// @ts-expect-error -- a condition without its list
+when({ models: "m" }, limit());

@@ -1,0 +1,339 @@
+import { env } from "gatewright";
+import type { GatewayError, OperationName, Reply } from "gatewright";
+import fc from "fast-check";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { apiKeys, hashKey } from "@gatewright/api-keys";
+import { ipMatcher, isIpRange } from "../../plugins/api-keys/src/allowed-ips.ts";
+import { readCredential } from "../../plugins/api-keys/src/credential.ts";
+import { KeyRing } from "../../plugins/api-keys/src/key-ring.ts";
+import {
+  createHost,
+  createOperation,
+  createTarget,
+  failureOf,
+  FakeContext,
+  findFaults,
+  run,
+  setupMiddlewares,
+} from "./_context.ts";
+import type { FakeRequest } from "./_context.ts";
+import { describePlugin } from "./_suite.ts";
+
+type Options = NonNullable<Parameters<typeof apiKeys>[0]>;
+type KeyOptions = Partial<NonNullable<Options["keys"]>[number]>;
+
+const KEY = "sk-gateway-0123456789abcdefghij";
+const NBSP = "\u00A0";
+const ZERO_WIDTH_SPACE = "\u200B";
+
+/** Sends one request with a key configured; the context shows who was let in. */
+async function ask(
+  key: KeyOptions,
+  request: FakeRequest = { headers: { authorization: `Bearer ${KEY}` } },
+  options: Options = {},
+): Promise<{ reply: Promise<Reply>; ctx: FakeContext }> {
+  const host = createHost();
+  const plugin = apiKeys({
+    ...options,
+    keys: [{ id: "ci", ...("hash" in key ? {} : { key: KEY }), ...key }],
+  });
+  const middlewares = await setupMiddlewares([plugin], host);
+  const ctx = new FakeContext({ candidates: [createTarget("x")], ...request }, host);
+  const reply = run(middlewares, ctx);
+  await reply.catch(() => {});
+  return { reply, ctx };
+}
+
+async function refusalOf(...args: Parameters<typeof ask>): Promise<GatewayError> {
+  const { reply, ctx } = await ask(...args);
+  const error = await failureOf(reply);
+  expect(ctx.attempts).toHaveLength(0);
+  expect(ctx.principal).toBeUndefined();
+  return error;
+}
+
+function withKey(fields: Partial<FakeRequest>): FakeRequest {
+  return { headers: { "x-api-key": KEY }, ...fields };
+}
+
+function on(name: string): FakeRequest {
+  return withKey({ operation: createOperation(name as OperationName) });
+}
+
+describePlugin({
+  folder: "api-keys",
+  factory: "apiKeys",
+  create: () => apiKeys({ keys: [{ id: "ci", key: KEY }] }),
+  request: { headers: { "x-api-key": KEY } },
+});
+
+describe("credentials", () => {
+  it.each([
+    ["Bearer", { authorization: `Bearer ${KEY}` }],
+    ["bearer in lower case", { authorization: `bearer ${KEY}` }],
+    ["bearer in upper case", { authorization: `BEARER ${KEY}` }],
+    ["X-API-Key", { "x-api-key": KEY }],
+    ["X-API-Key beside another Bearer", { "x-api-key": KEY, authorization: "Bearer other" }],
+  ])("A2, ac-2: reads %s", (_, headers) => {
+    expect(readCredential(headers)).toBe(KEY);
+  });
+
+  it.each([
+    ["no header", {}],
+    ["an empty header", { authorization: "" }],
+    ["Bearer alone", { authorization: "Bearer" }],
+    ["Bearer and spaces", { authorization: "Bearer   " }],
+    ["another scheme", { authorization: `Basic ${KEY}` }],
+    ["no scheme", { authorization: KEY }],
+    ["a tab", { authorization: `Bearer\t${KEY}` }],
+    ["two spaces", { authorization: `Bearer  ${KEY}` }],
+    ["a trailing space", { authorization: `Bearer ${KEY} ` }],
+    ["a non-breaking space", { authorization: `Bearer${NBSP}${KEY}` }],
+    ["a zero-width space", { authorization: `Bearer ${ZERO_WIDTH_SPACE}${KEY}` }],
+    ["two tokens", { authorization: `Bearer ${KEY} ${KEY}` }],
+    ["two headers", { authorization: `Bearer ${KEY}, Bearer ${KEY}` }],
+    ["two keys", { "x-api-key": `${KEY}, ${KEY}` }],
+    ["an empty X-API-Key beside a Bearer", { "x-api-key": "", authorization: `Bearer ${KEY}` }],
+    ["513 characters", { authorization: `Bearer ${"k".repeat(513)}` }],
+  ])("A1, A2: finds none in %s", (_, headers) => {
+    expect(readCredential(headers)).toBe("");
+  });
+});
+
+describe("key ring", () => {
+  it("A5: finds a key by nothing but itself", () => {
+    const ring = new KeyRing<string>();
+    ring.add(hashKey(KEY), "ci");
+    expect(ring.find(KEY)).toBe("ci");
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 64 }), (text) => {
+        if (text !== KEY) expect(ring.find(text)).toBeUndefined();
+      }),
+      { seed: 5 },
+    );
+  });
+
+  it("hashes as sha256sum does", () => {
+    // FIPS 180-4, example "abc".
+    expect(hashKey("abc")).toBe("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  });
+});
+
+describe("addresses", () => {
+  it.each([
+    ["203.0.113.7", "203.0.113.7", true],
+    ["203.0.113.7", "203.0.113.8", false],
+    ["10.0.0.0/8", "10.255.0.1", true],
+    ["10.0.0.0/8", "11.0.0.1", false],
+    ["10.0.0.0/8", "::ffff:10.1.2.3", true],
+    ["2001:db8::/32", "2001:db8:1::1", true],
+    ["2001:db8::/32", "2001:db9::1", false],
+    ["0.0.0.0/0", "203.0.113.7", true],
+    ["10.0.0.0/8", "", false],
+    ["10.0.0.0/8", "unix", false],
+  ])("ac-6: %s and %s: %s", (range, address, expected) => {
+    expect(ipMatcher([range])(address)).toBe(expected);
+  });
+
+  it.each(["10.0.0.0/33", "::/129", "10.0.0", "10.0.0.0/", "10.0.0.0/8/8", "10.0.0.0/-1", "localhost", ""])(
+    "takes %j for no range",
+    (text) => {
+      expect(isIpRange(text)).toBe(false);
+    },
+  );
+});
+
+describe("api-keys", () => {
+  afterEach(() => vi.useRealTimers());
+
+  it("ac-2: lets a known key in and names its holder", async () => {
+    const { reply, ctx } = await ask({ name: "CI", tenant: "acme" });
+    expect((await reply).status).toBe(200);
+    expect(ctx.principal).toEqual({ id: "ci", name: "CI", tenant: "acme" });
+  });
+
+  it("ac-3: lets a key in by its digest, in digits of any case", async () => {
+    const { reply } = await ask({ hash: hashKey(KEY).toUpperCase().replace("SHA256", "sha256") });
+    expect((await reply).status).toBe(200);
+  });
+
+  it("takes a key from the environment", async () => {
+    vi.stubEnv("TEST_GATEWAY_KEY", KEY);
+    const key = env("TEST_GATEWAY_KEY");
+    vi.unstubAllEnvs();
+    expect((await (await ask({ key })).reply).status).toBe(200);
+  });
+
+  it("A1, A2, A5, A6: answers every cause of 401 alike", async () => {
+    const bearer = (key: string): FakeRequest => ({ headers: { authorization: `Bearer ${key}` } });
+    const errors = await Promise.all([
+      refusalOf({}, { headers: {} }),
+      ...["undefined", "null", "other-key-0123456789", KEY.toUpperCase(), KEY.slice(0, -1), `${KEY}\0`]
+        .concat(["' OR 1=1 --", "*", ".*", "{{7*7}}", "../", "a:b", "k".repeat(1_000_000)])
+        .map((key) => refusalOf({}, bearer(key))),
+      refusalOf({ disabled: true }),
+      refusalOf({ expiresAt: "2020-01-01T00:00:00Z" }),
+    ]);
+    for (const { status, code, type, message, param, details, headers } of errors) {
+      expect({ status, code, type, message, param, details, headers }).toEqual({
+        status: 401,
+        code: "invalid_api_key",
+        type: "authentication_error",
+        message: "Invalid API key",
+        param: null,
+        details: undefined,
+        headers: { "www-authenticate": "Bearer" },
+      });
+    }
+  });
+
+  it("A4: looks at no key in query, cookie or body", async () => {
+    const error = await refusalOf({}, { headers: { cookie: `key=${KEY}` }, json: { api_key: KEY } });
+    expect(error.status).toBe(401);
+  });
+
+  it("A6: refuses a key from its expiry on, to the millisecond", async () => {
+    const expiresAt = "2030-01-31T00:00:00.500+01:00";
+    vi.useFakeTimers({ toFake: ["Date"] });
+    vi.setSystemTime(Date.parse("2030-01-30T23:00:00.499Z"));
+    expect((await (await ask({ expiresAt })).reply).status).toBe(200);
+    vi.setSystemTime(Date.parse("2030-01-30T23:00:00.500Z"));
+    expect((await refusalOf({ expiresAt })).status).toBe(401);
+  });
+
+  it("refuses everything without keys, and warns of it", async () => {
+    const host = createHost();
+    const middlewares = await setupMiddlewares([apiKeys()], host);
+    const error = await failureOf(run(middlewares, new FakeContext(withKey({}), host)));
+    expect(error.status).toBe(401);
+    expect(host.warnings).toHaveLength(1);
+  });
+
+  it("ac-6: refuses another address with 403", async () => {
+    const allowedIps = ["10.0.0.0/8", "2001:db8::1"];
+    const error = await refusalOf({ allowedIps }, withKey({ clientAddress: "192.0.2.1" }));
+    expect([error.status, error.code, error.type]).toEqual([403, "ip_not_allowed", "permission_error"]);
+    const { reply } = await ask({ allowedIps }, withKey({ clientAddress: "2001:db8::1" }));
+    expect((await reply).status).toBe(200);
+  });
+
+  it.each([
+    ["chat", ["chat", "completions", "responses", "messages"]],
+    ["embeddings", ["embeddings"]],
+    ["rerank", ["rerank"]],
+    ["audio", ["speech", "transcription", "translation"]],
+    ["images", ["imageGeneration", "imageEdit", "imageVariation"]],
+    ["moderation", ["moderation"]],
+    ["batch", ["batch"]],
+    ["models", []],
+  ] as const)("ac-6: scope %s allows %j, and listing models", async (scope, allowed) => {
+    const operations = [
+      "chat",
+      "completions",
+      "responses",
+      "messages",
+      "embeddings",
+      "rerank",
+      "speech",
+    ].concat([
+      "transcription",
+      "translation",
+      "imageGeneration",
+      "imageEdit",
+      "imageVariation",
+      "moderation",
+      "batch",
+    ]);
+    const reached: string[] = [];
+    for (const name of operations) {
+      const { reply } = await ask({ scopes: [scope] }, on(name));
+      const status = await reply.then((answer) => answer.status).catch((error: GatewayError) => error.status);
+      expect([200, 403]).toContain(status);
+      if (status === 200) reached.push(name);
+    }
+    expect(reached).toEqual(allowed);
+    expect((await (await ask({ scopes: [scope] }, on("models"))).reply).status).toBe(200);
+    for (const name of operations) expect((await (await ask({}, on(name))).reply).status).toBe(200);
+  });
+
+  it("ac-6: names the scope that is missing", async () => {
+    const error = await refusalOf({ scopes: ["chat"] }, on("embeddings"));
+    expect([error.status, error.code]).toEqual([403, "insufficient_permissions"]);
+    expect(error.message).toBe("The key lacks the scope `embeddings`");
+  });
+
+  it("opens operations of other plugins to keys for everything, or for the scope they are given", async () => {
+    const native = on("generateContent");
+    expect((await refusalOf({ scopes: ["chat"] }, native)).status).toBe(403);
+    expect((await (await ask({}, native)).reply).status).toBe(200);
+    const operationScopes = { generateContent: "chat" } as const;
+    expect((await (await ask({ scopes: ["chat"] }, native, { operationScopes })).reply).status).toBe(200);
+  });
+
+  it("ac-6: lets core ask which models the key may use", async () => {
+    const { ctx } = await ask({ models: ["small", "best"] });
+    const answers = ["small", "best", "Best", "large"].map((model) => ctx.principal?.allowsModel?.(model));
+    expect(answers).toEqual([true, true, false, false]);
+    expect((await ask({})).ctx.principal).toEqual({ id: "ci" });
+  });
+
+  it("ac-3: warns of keys under 24 characters, without printing them", async () => {
+    const host = createHost();
+    const keys = [
+      { id: "weak", key: "sk-your-api-key" },
+      { id: "strong", key: "k".repeat(24) },
+      { id: "hashed", hash: hashKey("sk-short") },
+    ];
+    await setupMiddlewares([apiKeys({ keys })], host);
+    expect(host.warnings).toEqual(["apiKeys: key `weak` has fewer than 24 characters"]);
+  });
+
+  it("does not compile with a scope that does not exist", () => {
+    // @ts-expect-error `chat`.
+    expect(findFaults(apiKeys({ keys: [{ id: "ci", key: KEY, scopes: ["chats"] }] }))).toHaveLength(1);
+  });
+
+  it.each([
+    ["a key under 10 characters", [{ id: "a", key: "sk-short1" }], ["keys.0.key"]],
+    ["a key of two words", [{ id: "a", key: "correct horse battery" }], ["keys.0.key"]],
+    ["a key over 512 characters", [{ id: "a", key: "k".repeat(513) }], ["keys.0.key"]],
+    ["neither key nor digest", [{ id: "a" }], ["keys.0"]],
+    ["both key and digest", [{ id: "a", key: KEY, hash: hashKey("other") }], ["keys.0"]],
+    ["a digest of another form", [{ id: "a", hash: "md5:0123" }], ["keys.0.hash"]],
+    ["the digest of an empty text", [{ id: "a", hash: hashKey("") }], ["keys.0.hash"]],
+    [
+      "an id given twice",
+      [
+        { id: "a", key: KEY },
+        { id: "a", key: `${KEY}2` },
+      ],
+      ["keys.1.id"],
+    ],
+    [
+      "a key given twice",
+      [
+        { id: "a", key: KEY },
+        { id: "b", key: KEY },
+      ],
+      ["keys.1.key"],
+    ],
+    [
+      "a key and its digest",
+      [
+        { id: "a", key: KEY },
+        { id: "b", hash: hashKey(KEY) },
+      ],
+      ["keys.1.hash"],
+    ],
+    ["a scope that does not exist", [{ id: "a", key: KEY, scopes: ["chats"] }], ["keys.0.scopes.0"]],
+    ["no scope at all", [{ id: "a", key: KEY, scopes: [] }], ["keys.0.scopes"]],
+    ["a range that is none", [{ id: "a", key: KEY, allowedIps: ["10.0.0.0/40"] }], ["keys.0.allowedIps.0"]],
+    ["an expiry without a zone", [{ id: "a", key: KEY, expiresAt: "2030-01-31" }], ["keys.0.expiresAt"]],
+    ["a slip in a field", [{ id: "a", key: KEY, model: ["m"] }], ["keys.0.model"]],
+    ["a key without an object around", [KEY], ["keys.0"]],
+  ])("refuses %s at the start, naming the field", (_, keys, paths) => {
+    const faults = findFaults(apiKeys({ keys } as never));
+    expect(faults.map(({ path }) => path)).toEqual(paths);
+    for (const { message } of faults) expect(message).not.toMatch(/sk-|horse|kkk/);
+  });
+});
