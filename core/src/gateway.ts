@@ -22,6 +22,8 @@ export interface GatewayOptions {
   /** Where plugins keep state; it outlives the snapshot, so that a reload forgets nothing. */
   state: State;
   log: Logger;
+  /** What plugins carry over reloads; the process keeps it. */
+  carried?: Map<string, unknown>;
   /** This process in `Via` headers; the same for every snapshot of a process. */
   via?: string;
   createTransport?(backend: ResolvedBackend): Transport;
@@ -80,9 +82,11 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   };
 
   try {
-    for (const plugin of config.plugins) {
+    const carried = options.carried ?? new Map<string, unknown>();
+    for (const { plugin, scope } of withScopes(config.plugins)) {
       const host: GatewayHost = {
-        state: options.state.scoped(plugin.plugin.name),
+        state: options.state.scoped(scope),
+        carry: <T>(key: string, create: () => T): T => carry(carried, `${scope}:${key}`, create),
         log,
         backends,
         targets: router.targets,
@@ -135,6 +139,22 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         await closeAll();
       })()),
   };
+}
+
+/** A plugin that is listed twice keeps two states: the second is `name-2`. */
+function withScopes(plugins: readonly ResolvedPlugin[]): { plugin: ResolvedPlugin; scope: string }[] {
+  const seen = new Map<string, number>();
+  return plugins.map((plugin) => {
+    const { name } = plugin.plugin;
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return { plugin, scope: count === 1 ? name : `${name}-${count}` };
+  });
+}
+
+function carry<T>(carried: Map<string, unknown>, key: string, create: () => T): T {
+  if (!carried.has(key)) carried.set(key, create());
+  return carried.get(key) as T;
 }
 
 /** Random, so that a request that comes back is told from one that went through another gateway. */

@@ -65,11 +65,15 @@ export type { BodySink, BodyStream, Reply } from "./reply.ts";
 export type { StandardSchemaV1 } from "./standard-schema.ts";
 export { defineAtomicOp, StateUnavailable } from "./state/state.ts";
 export type { AtomicOp, AtomicRecord, AtomicStep, State } from "./state/state.ts";
+export { EventPipe } from "./stream/event-pipe.ts";
+export type { EventPipeOwner, PipedEvent } from "./stream/event-pipe.ts";
 export { NdjsonDecoder } from "./stream/ndjson-decoder.ts";
 export { SseDecoder, writeSse } from "./stream/sse-decoder.ts";
 export { isEventStream, toStreamEvent } from "./stream/event-stream.ts";
 export type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./stream/event-stream.ts";
 export type { Target } from "./target.ts";
+export { createFetchTransport } from "./transport/fetch-transport.ts";
+export { createUndiciTransport } from "./transport/undici-transport.ts";
 export type {
   Transport,
   TransportCall,

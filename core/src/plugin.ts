@@ -22,6 +22,11 @@ export type ChainFact = keyof ChainFacts;
 export interface GatewayHost {
   /** State prefixed by the plugin's name. */
   readonly state: State;
+  /**
+   * What the plugin keeps in this process over reloads: made on first use under its key. A reload may bring other code
+   * of the plugin, so keep plain data.
+   */
+  carry<T>(key: string, create: () => T): T;
   readonly log: Logger;
   readonly backends: ReadonlyMap<string, Backend>;
   /** Every target, by id. */

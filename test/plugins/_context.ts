@@ -46,6 +46,7 @@ export function createHost({ seed = 1, random = createRandom(seed) } = {}): Fake
     nowMs: 0,
     warnings,
     state: unused,
+    carry: (_key, create) => create(),
     backends: new Map(),
     targets: new Map(),
     operations: new Map(),

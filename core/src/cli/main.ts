@@ -35,7 +35,8 @@ export async function main(rawArgs: readonly string[]): Promise<number> {
     return result as number;
   } catch (error) {
     if (error instanceof UsageError) return refuse(error.message, command);
-    console.error(isExpected(error) ? error.message : error);
+    const { StartRefused } = await import("../server/run.ts");
+    console.error(error instanceof StartRefused ? error.message : error);
     return 1;
   }
 }
@@ -48,9 +49,4 @@ function print(text: string): number {
 async function refuse(message: string, command: CommandDef): Promise<number> {
   console.error(`${message}\n\n${await renderUsage(command, command === program ? undefined : program)}`);
   return 2;
-}
-
-/** A refusal made for the user: its message says it all, and a stack would hide it. */
-function isExpected(error: unknown): error is Error {
-  return error instanceof Error && error.constructor.name === "StartRefused";
 }

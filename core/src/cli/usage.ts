@@ -6,9 +6,12 @@ export class UsageError extends Error {}
 
 /** citty takes any flag and any further word: here they are refused, with the nearest right spelling. */
 export function refuseUnknown(args: Readonly<Record<string, unknown>>, known: ArgsDef): void {
-  const names = Object.entries(known).flatMap(([name, { alias }]) => [name, ...[alias ?? []].flat()]);
+  const names = new Set(Object.keys(known));
+  for (const definition of Object.values(known)) {
+    if ("alias" in definition) for (const alias of [definition.alias ?? []].flat()) names.add(alias);
+  }
   for (const name of Object.keys(args)) {
-    if (name === "_" || names.includes(name)) continue;
+    if (name === "_" || names.has(name)) continue;
     const near = nearest(name, Object.keys(known));
     throw new UsageError(`Unknown flag --${name}.${near ? ` Did you mean --${near}?` : ""}`);
   }

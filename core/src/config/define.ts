@@ -101,7 +101,7 @@ export interface GatewayConfig<
   $development?: ConfigLayer;
   /** Laid over in tests. */
   $test?: ConfigLayer;
-  /** Layers by name of the mode. */
+  /** Layers by the name in the variable `GATEWRIGHT_ENV`, else by the mode. Stronger than the mode's own. */
   $env?: Record<string, ConfigLayer>;
 }
 

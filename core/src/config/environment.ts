@@ -2,7 +2,7 @@ import { isMissingSecret, isSecret, createSecret } from "./secret.ts";
 import { pathText, type Path } from "./fault.ts";
 import { isPlainObject } from "./merge.ts";
 import { nearest } from "./nearest.ts";
-import { childNodes, fittingBranches, isSecretNode, unwrap, type SchemaNode } from "./schema-walk.ts";
+import { branches, isSecretNode, unwrap, type SchemaNode } from "./schema-walk.ts";
 
 const PREFIX = "GATEWRIGHT_";
 
@@ -14,6 +14,9 @@ const SHORT_NAMES: Readonly<Record<string, { path: Path; factor?: number }>> = {
   CONNECT_TIMEOUT: { path: ["timeouts", "connectMs"], factor: 1000 },
   LOG_LEVEL: { path: ["log", "level"] },
 };
+
+/** Picks the layer of `$env`; read by the loader. */
+export const ENV_NAME = "GATEWRIGHT_ENV";
 
 export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
 
@@ -27,72 +30,79 @@ interface Scalar {
 export interface EnvironmentOverrides {
   /** Path to the variable that set it. */
   readonly origins: Map<string, string>;
-  /** A copy of `raw` in which every variable that names a scalar below `path` has its say. */
-  apply<Raw>(raw: Raw, schema: SchemaNode, path: Path): Raw;
+  /**
+   * A copy of `raw` in which every variable that names a scalar below `path` has its say. `place` is how faults call
+   * that path, where it differs.
+   */
+  apply<Raw>(raw: Raw, schema: SchemaNode, path: Path, place?: Path): Raw;
   /** Warnings about variables that set nothing; `raw` tells which ones the config itself reads by `env()`. */
   warnings(raw: unknown): string[];
 }
 
 export function createEnvironmentOverrides(variables: EnvironmentVariables): EnvironmentOverrides {
-  const left = new Map<string, string>();
-  for (const [name, value] of Object.entries(variables)) {
-    if (name.startsWith(PREFIX) && value !== undefined && value !== "") left.set(name, value);
-  }
+  const { left, clashes } = collect(variables);
   const origins = new Map<string, string>();
-  const known = new Set<string>(Object.keys(SHORT_NAMES).map((name) => PREFIX + name));
-  const clashes: string[] = [];
+  const known = new Set(Object.keys(SHORT_NAMES).map((name) => PREFIX + name));
 
   return {
     origins,
-    apply(raw, schema, base) {
+    apply(raw, schema, path, place = path) {
       if (left.size === 0) return raw;
       let result: unknown = raw;
-      const set = (variable: string, scalar: Scalar, text: string, factor?: number): void => {
-        result = setAt(result, scalar.path, parse(text, scalar.kind, variable, factor));
-        origins.set(pathText([...base, ...scalar.path]), variable);
-      };
-      const scalars = scalarsBelow(schema, raw, []);
       const byName = new Map<string, Scalar[]>();
-      for (const scalar of scalars) {
-        const name = variableName([...base, ...scalar.path]);
+      for (const scalar of scalarsBelow(schema, raw, [])) {
+        const name = variableName([...path, ...scalar.path]);
         known.add(name);
         byName.set(name, [...(byName.get(name) ?? []), scalar]);
       }
-      for (const [short, { path, factor }] of base.length === 0 ? Object.entries(SHORT_NAMES) : []) {
-        const name = PREFIX + short;
-        const long = variableName(path);
-        const text = left.get(name);
-        const scalar = byName.get(long)?.[0];
-        if (text === undefined || scalar === undefined) continue;
-        left.delete(name);
-        const longText = left.get(long);
-        if (longText === undefined) set(name, scalar, text, factor);
-        else if (parse(text, scalar.kind, name, factor) !== parse(longText, scalar.kind, long)) {
-          clashes.push(`${long} and ${name} differ; ${long} holds`);
-        }
-      }
-      for (const [name, text] of left) {
+      for (const [name, { text, variable }] of left) {
         const [scalar, ...others] = byName.get(name) ?? [];
         if (scalar === undefined) continue;
         left.delete(name);
-        if (others.length === 0) set(name, scalar, text);
-        else {
-          const places = [scalar, ...others].map((one) => pathText([...base, ...one.path]));
-          clashes.push(`${name} could mean ${places.join(" or ")}, so it sets nothing`);
+        if (others.length > 0) {
+          const places = [scalar, ...others].map((one) => pathText([...place, ...one.path]));
+          clashes.push(`${variable} could mean ${places.join(" or ")}, so it sets nothing`);
+          continue;
         }
+        result = setAt(result, scalar.path, parse(text, scalar.kind, variable));
+        origins.set(pathText([...place, ...scalar.path]), variable);
       }
       return result as typeof raw;
     },
     warnings(raw) {
       const read = new Set([...secretsIn(raw)].map(({ name }) => name));
-      const unused = [...left.keys()].filter((name) => !read.has(name));
-      const lost = unused.map((name) => {
-        const near = nearest(name, known);
-        return `${name} sets nothing${near ? `; did you mean ${near}?` : ""}`;
+      const unused = [...left.values()].filter(({ variable }) => !read.has(variable));
+      const lost = unused.map(({ variable }) => {
+        const near = nearest(variable, known);
+        return `${variable} sets nothing${near ? `; did you mean ${near}?` : ""}`;
       });
       return [...clashes, ...lost];
     },
   };
+}
+
+/** The variables by their name as a path, short names turned into it; a name as a path wins. */
+function collect(variables: EnvironmentVariables): {
+  left: Map<string, { text: string; variable: string }>;
+  clashes: string[];
+} {
+  const left = new Map<string, { text: string; variable: string }>();
+  const clashes: string[] = [];
+  for (const [variable, text] of Object.entries(variables)) {
+    if (variable.startsWith(PREFIX) && variable !== ENV_NAME && text) left.set(variable, { text, variable });
+  }
+  for (const [short, { path, factor }] of Object.entries(SHORT_NAMES)) {
+    const given = left.get(PREFIX + short);
+    if (given === undefined) continue;
+    left.delete(PREFIX + short);
+    const name = variableName(path);
+    const text =
+      factor !== undefined && NUMBER.test(given.text) ? String(Number(given.text) * factor) : given.text;
+    const long = left.get(name);
+    if (long === undefined) left.set(name, { text, variable: given.variable });
+    else if (long.text !== text) clashes.push(`${name} and ${given.variable} differ; ${name} holds`);
+  }
+  return { left, clashes };
 }
 
 /** `["backends", "server1", "baseURL"]` as `GATEWRIGHT_BACKENDS_SERVER1_BASE_URL`. */
@@ -110,13 +120,14 @@ function scalarsBelow(schema: SchemaNode, value: unknown, path: Path): Scalar[] 
   const kind = scalarKind(schema);
   if (kind) return [{ path, kind }];
   const object = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
-  const own = Array.isArray(value) ? [...value.keys()] : Object.keys(object);
+  // All branches, since another variable may choose one that the config did not.
+  const nodes = branches(schema);
   const keys = new Set<string | number>([
-    ...fittingBranches(schema, value).flatMap((branch) => Object.keys(branch.entries ?? {})),
-    ...own,
+    ...nodes.flatMap((node) => Object.keys(node.entries ?? {})),
+    ...(Array.isArray(value) ? value.keys() : Object.keys(object)),
   ]);
   return [...keys].flatMap((key) => {
-    const [child] = childNodes(schema, value, key);
+    const child = nodes.map((node) => node.entries?.[key] ?? node.value ?? node.item).find(Boolean);
     return child ? scalarsBelow(child, object[key], [...path, key]) : [];
   });
 }
@@ -138,16 +149,17 @@ function scalarKind(schema: SchemaNode): Scalar["kind"] | undefined {
   return (node.options as readonly SchemaNode[]).map(scalarKind).find(Boolean);
 }
 
+const NUMBER = /^[-+]?\d[\d_]*(?:\.\d+)?$/;
+
 /** Text that does not fit its kind stays text, so that the check tells what is wrong with it. */
-function parse(text: string, kind: Scalar["kind"], variable: string, factor = 1): unknown {
+function parse(text: string, kind: Scalar["kind"], variable: string): unknown {
   if (kind === "secret") return createSecret(text, variable);
   if (kind === "list")
     return text
       .split(",")
       .map((item) => item.trim())
       .filter((item) => item !== "");
-  if (kind === "number" && /^[-+]?\d[\d_]*(?:\.\d+)?$/.test(text))
-    return Number(text.replaceAll("_", "")) * factor;
+  if (kind === "number" && NUMBER.test(text)) return Number(text.replaceAll("_", ""));
   if (kind === "boolean" && /^(?:true|1|yes|on)$/i.test(text)) return true;
   if (kind === "boolean" && /^(?:false|0|no|off)$/i.test(text)) return false;
   return text;

@@ -2,12 +2,13 @@ import { readFile } from "node:fs/promises";
 import { dirname, extname, isAbsolute, relative, resolve } from "node:path";
 import { createFaultList } from "./check.ts";
 import { describeValue, type ConfigFault } from "./fault.ts";
+import { ENV_NAME } from "./environment.ts";
 import { findConfigFile, isFile } from "./find-file.ts";
-import { isPlainObject, type RawConfig } from "./merge.ts";
+import { isPlainObject, modeLayers, type RawConfig } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
 import { readConfigFile } from "./read-file.ts";
 import { toReadFault } from "./read-error.ts";
-import type { ConfigMode } from "./resolve.ts";
+import { checkLayers, type ConfigMode } from "./resolve.ts";
 
 export interface LayerScope {
   readonly mode: ConfigMode;
@@ -28,22 +29,12 @@ export async function readLayers(file: string, scope: LayerScope): Promise<Layer
     return { ok: false, faults: [toReadFault(error, { file, files: scope.loader.files, text })] };
   }
   if (!isPlainObject(config)) return { ok: false, faults: [noObject(file, config)] };
-  const { extends: bases, $env, $production, $development, $test, ...own } = config;
-  const layered: Record<ConfigMode, unknown> = {
-    production: $production,
-    development: $development,
-    test: $test,
-  };
-  const named = isPlainObject($env) ? $env[scope.mode] : undefined;
-  const configs = [named, layered[scope.mode], own].filter(isPlainObject);
+  const { extends: bases, ...own } = config;
+  const configs = modeLayers(own, scope.mode, process.env[ENV_NAME]);
 
   const list = createFaultList(file, new Map());
   const faults: ConfigFault[] = [];
-  for (const [key, layer] of Object.entries({ $env, $production, $development, $test })) {
-    if (layer !== undefined && !isPlainObject(layer)) {
-      list.add([key], { expected: "an object", received: describeValue(layer) });
-    }
-  }
+  checkLayers(own, list);
   const names = bases === undefined ? [] : Array.isArray(bases) ? bases : [bases];
   for (const [index, base] of names.entries()) {
     const path = Array.isArray(bases) ? ["extends", index] : ["extends"];

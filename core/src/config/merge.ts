@@ -40,6 +40,17 @@ function isBranded(value: object): boolean {
   return hasBrand("plugin", value) || isCondition(value) || hasBrand("adapter", value);
 }
 
+/** Keys that hold layers of a config, not parts of it. */
+export const LAYER_KEYS: ReadonlySet<string> = new Set(["$production", "$development", "$test", "$env"]);
+
+/** A config without its layers, under those that apply in a mode: the strongest first. */
+export function modeLayers(config: RawConfig, mode: string, envName: string = mode): RawConfig[] {
+  const { $env } = config;
+  const own = Object.fromEntries(Object.entries(config).filter(([key]) => !LAYER_KEYS.has(key)));
+  const named = isPlainObject($env) ? $env[envName] : undefined;
+  return [named, config[`$${mode}`], own].filter(isPlainObject);
+}
+
 /**
  * The base's list, in its order. The nth entry of a name in `over` takes the place of the nth of that name in the
  * base; names that the base has not come after it. A `when()` goes by its condition.

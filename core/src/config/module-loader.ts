@@ -22,7 +22,6 @@ export interface ModuleLoader {
 export function createModuleLoader(): ModuleLoader {
   const files = new Set<string>();
   const cache: NonNullable<EvalModuleOptions["cache"]> = Object.create(null);
-  let packageJiti: Promise<Jiti> | undefined;
 
   async function importFile(file: string): Promise<Record<string, unknown>> {
     const order = await localModules(file, files);
@@ -49,8 +48,9 @@ export function createModuleLoader(): ModuleLoader {
     files,
     importFile,
     async importPackage(name, dir) {
-      packageJiti ??= createJitiFor(join(dir, "_.ts"), {});
-      return (await packageJiti).import(name);
+      const from = join(dir, "_.ts");
+      const jiti = await createJitiFor(from, conditionalAliases([{ file: from, packages: [name] }]));
+      return jiti.import(name);
     },
   };
 }
@@ -77,14 +77,26 @@ function cacheFolder(dir: string): string | false {
 }
 
 /** jiti does not know `--conditions`: where the process has some, packages are resolved for it. */
-function conditionalAliases(modules: readonly LocalModule[]): Record<string, string> {
+function conditionalAliases(
+  modules: readonly Pick<LocalModule, "file" | "packages">[],
+): Record<string, string> {
   const flags = `${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`;
   if (!/(?:^|\s)(?:-C|--conditions)[\s=]/.test(flags)) return {};
   const aliases: Record<string, string> = {};
   for (const { file, packages } of modules) {
     for (const name of packages) {
-      if (name !== "gatewright") aliases[name] = createRequire(file).resolve(name);
+      const path = name === "gatewright" ? undefined : resolveFrom(file, name);
+      if (path !== undefined) aliases[name] = path;
     }
   }
   return aliases;
+}
+
+/** Undefined where `require` does not find it: jiti knows more ways, and says so when none leads there. */
+function resolveFrom(file: string, name: string): string | undefined {
+  try {
+    return createRequire(file).resolve(name);
+  } catch {
+    return undefined;
+  }
 }

@@ -16,12 +16,30 @@ const CONDITION_KEYS = ["operations", "models"];
 /** A plugin of the flattened list, with the place it was written at. */
 export interface PlacedPlugin {
   readonly plugin: Plugin;
+  /** As written, under what the environment says. */
+  readonly options: unknown;
   readonly conditions: readonly Condition[];
   readonly path: Path;
 }
 
-/** Unfolds `when()` and refuses what is no plugin. */
-export function flattenPlugins(entries: unknown, list: FaultList): PlacedPlugin[] {
+/** Unfolds `when()` and refuses what is no plugin. A variable names a plugin by its name, or by its place. */
+export function placePlugins(
+  entries: unknown,
+  environment: EnvironmentOverrides,
+  list: FaultList,
+): PlacedPlugin[] {
+  const placed = flattenList(entries, list);
+  return placed.map(({ plugin, conditions, path }) => {
+    const node = toSchemaNode(plugin.definition.options);
+    const alone = placed.filter((other) => other.plugin.name === plugin.name).length === 1;
+    const named = alone
+      ? environment.apply(plugin.options, node, ["plugins", plugin.name], path)
+      : plugin.options;
+    return { plugin, options: environment.apply(named, node, path.slice(0, -1), path), conditions, path };
+  });
+}
+
+function flattenList(entries: unknown, list: FaultList): PlacedPlugin[] {
   if (entries === undefined) return [];
   if (!Array.isArray(entries)) {
     list.add(["plugins"], { expected: "a list", received: describeValue(entries) });
@@ -38,7 +56,7 @@ function flatten(
 ): PlacedPlugin[] {
   if (hasBrand("plugin", entry)) {
     const plugin = entry as Plugin;
-    return [{ plugin, conditions, path: [...path, plugin.name] }];
+    return [{ plugin, options: plugin.options, conditions, path: [...path, plugin.name] }];
   }
   if (isCondition(entry)) {
     checkCondition(entry.condition, [...path, "when"], list);
@@ -85,21 +103,15 @@ function checkCondition(condition: unknown, path: Path, list: FaultList): void {
   }
 }
 
-/** Checks the options of each plugin, the environment's word included. */
+/** Checks the options of each plugin. */
 export async function resolvePlugins(
   placed: readonly PlacedPlugin[],
-  environment: EnvironmentOverrides,
   list: FaultList,
 ): Promise<ResolvedPlugin[]> {
   const resolved: ResolvedPlugin[] = [];
-  for (const { plugin, conditions, path } of placed) {
-    const schema = plugin.definition.options;
-    const alone = placed.filter((other) => other.plugin.name === plugin.name).length === 1;
-    const node = toSchemaNode(schema);
-    const named = alone ? environment.apply(plugin.options, node, ["plugins", plugin.name]) : plugin.options;
-    const given = environment.apply(named, node, path.slice(0, -1));
+  for (const { plugin, options: given, conditions, path } of placed) {
     const before = list.faults.length;
-    const options = await checkValue(schema, given, path, list);
+    const options = await checkValue(plugin.definition.options, given, path, list);
     if (list.faults.length === before) resolved.push({ plugin, options, conditions });
   }
   return resolved;

@@ -5,13 +5,13 @@ import { checkValue, createFaultList, didYouMean, type FaultList } from "./check
 import { discoverAdapters } from "./discover-adapters.ts";
 import { createEnvironmentOverrides, secretsIn, type EnvironmentVariables } from "./environment.ts";
 import { describeValue, pathText, type ConfigFault } from "./fault.ts";
-import { isPlainObject, type RawConfig } from "./merge.ts";
+import { isPlainObject, LAYER_KEYS, mergeConfigs, modeLayers, type RawConfig } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
 import { checkDefaultModels, resolveModels } from "./resolve-models.ts";
 import {
   checkExactness,
   checkOrder,
-  flattenPlugins,
+  placePlugins,
   resolvePlugins,
   type PlacedPlugin,
 } from "./resolve-plugins.ts";
@@ -59,10 +59,12 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
     return { ok: false, faults: list.faults, warnings: [] };
   }
   const warnings: string[] = [];
-  const set = environment.apply(raw, toSchemaNode(ConfigSchema), []);
+  checkLayers(raw, list);
+  const merged = mergeConfigs(...modeLayers(raw, options.mode ?? "production"));
+  const set = environment.apply(merged, toSchemaNode(ConfigSchema), []);
 
   checkTopKeys(set, list);
-  const placed = flattenPlugins(set["plugins"], list);
+  const placed = placePlugins(set["plugins"], environment, list);
   const missing = checkSecrets(set, placed, list);
   const sections = await checkSections(set, list);
   const rawBackends = isPlainObject(set["backends"]) ? set["backends"] : {};
@@ -78,13 +80,13 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const models = await resolveModels(set["models"], rawBackends, list, (warning) => warnings.push(warning));
   checkDefaultModels(sections.defaultModels, models, rawBackends, list);
 
-  const plugins = await resolvePlugins(placed, environment, list);
+  const plugins = await resolvePlugins(placed, list);
   checkOrder(placed, list);
   const server = resolveServer(sections, options);
   checkExactness(plugins, placed, { workers: server.workers, driver: sections.state.driver }, list);
   const state = resolveState(sections.state, dir, list);
 
-  warnings.push(...environment.warnings([raw, placed.map(({ plugin }) => plugin.options)]));
+  warnings.push(...environment.warnings([merged, placed.map(({ plugin }) => plugin.options)]));
   const faults = list.faults.filter((fault) => !missing.has(fault.path) || fault.received === "nothing");
   if (faults.length > 0) return { ok: false, faults, warnings };
   return {
@@ -107,15 +109,26 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
 
 const TOP_KEYS: readonly string[] = Object.keys(ConfigSchema.entries);
 
+const SPELLINGS: readonly string[] = [...TOP_KEYS, ...LAYER_KEYS, "extends"];
+
 function checkTopKeys(raw: RawConfig, list: FaultList): void {
   for (const [key, value] of Object.entries(raw)) {
-    if (TOP_KEYS.includes(key) || key.startsWith("$")) continue;
+    if (TOP_KEYS.includes(key) || key === "$schema") continue;
     list.add([key], {
       expected: `one of ${TOP_KEYS.join(", ")}`,
       received: describeValue(value),
       message: `${pathText([key])} is not a part of the config`,
-      hint: didYouMean(key, TOP_KEYS),
+      hint: key === "extends" ? "Only config files extend others." : didYouMean(key, SPELLINGS),
     });
+  }
+}
+
+/** What `$production` and the like hold; what is in them is checked when they apply. */
+export function checkLayers(raw: RawConfig, list: FaultList): void {
+  for (const [key, layer] of Object.entries(raw)) {
+    if (LAYER_KEYS.has(key) && layer !== undefined && !isPlainObject(layer)) {
+      list.add([key], { expected: "an object", received: describeValue(layer) });
+    }
   }
 }
 
@@ -124,7 +137,7 @@ function checkSecrets(raw: RawConfig, placed: readonly PlacedPlugin[], list: Fau
   const missing = new Set<string>();
   const secrets = [
     ...secretsIn(raw),
-    ...placed.flatMap(({ plugin, path }) => [...secretsIn(plugin.options, path)]),
+    ...placed.flatMap(({ options, path }) => [...secretsIn(options, path)]),
   ];
   for (const { path, name } of secrets.filter((secret) => secret.missing)) {
     missing.add(pathText(path));

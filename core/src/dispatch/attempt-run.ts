@@ -375,7 +375,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   onCommit(): void {
     if (this.#phase !== "firstToken") return;
     this.#commit();
-    const reply = this.#reply(this.#events!);
+    const reply = this.#reply(this.#events!.stream);
     reply.headers["content-type"] = "text/event-stream; charset=utf-8";
     reply.headers["x-accel-buffering"] = "no";
     this.#resolve(reply);

@@ -17,6 +17,16 @@ export interface Downstream {
   expire(nowMs: number): void;
 }
 
+export interface ExchangeInit {
+  id: string;
+  operation: Operation;
+  request: DownstreamRequest;
+  downstream: Downstream;
+  router: Router;
+  log: Logger;
+  totalMs: number;
+}
+
 /**
  * What all attempts of one request share: who asked for what, how long it may take, which attempts run, and its end.
  * `RequestContext` is the view of it that one attempt has.
@@ -50,15 +60,7 @@ export class Exchange implements Expirable {
   #finished: Finished | undefined;
   #finishedPromise: Promise<Finished> | undefined;
 
-  constructor(init: {
-    id: string;
-    operation: Operation;
-    request: DownstreamRequest;
-    downstream: Downstream;
-    router: Router;
-    log: Logger;
-    totalMs: number;
-  }) {
+  constructor(init: ExchangeInit) {
     this.id = init.id;
     this.operation = init.operation;
     this.request = init.request;

@@ -1,12 +1,15 @@
 import { GatewayError } from "../errors.ts";
 import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
+import type { Finished } from "../context.ts";
+import type { Exchange } from "../request/exchange.ts";
 import { Sweeper } from "../request/sweeper.ts";
 import { createState, type StateRoot } from "../state/create-state.ts";
 import { createClientAddress, type ClientAddressOf } from "./client-address.ts";
 import { addErrorShape, addHealthRoutes } from "./control-plane.ts";
 import { createLogging, type Logging, type LogSink } from "./logging.ts";
 import { createNodeListener, type NodeListener } from "./node-listener.ts";
+import { createWebHandler, type WebHandler } from "./web-handler.ts";
 
 export interface GatewayProcessOptions {
   logSink?: LogSink;
@@ -18,7 +21,10 @@ export interface GatewayProcessOptions {
  */
 export class GatewayProcess {
   readonly listener: NodeListener;
+  /** The same way in for runtimes that speak web `Request` and `Response`. */
+  readonly fetch: WebHandler;
   readonly #via = createViaName();
+  readonly #carried = new Map<string, unknown>();
   readonly #sweeper = new Sweeper();
   #state!: StateRoot;
   #logging!: Logging;
@@ -29,13 +35,17 @@ export class GatewayProcess {
   readonly #retired = new Set<Promise<void>>();
 
   private constructor() {
-    this.listener = createNodeListener({
+    const shared = {
       current: () => this.#current,
       sweeper: this.#sweeper,
+      requestLog: (exchange: Exchange, finished: Finished) => this.#logging.requestLog?.(exchange, finished),
+    };
+    this.listener = createNodeListener({
+      ...shared,
       clientAddress: (peer, headers) => this.#clientAddress(peer, headers),
-      requestLog: (exchange, finished) => this.#logging.requestLog?.(exchange, finished),
       closing: () => this.#closing,
     });
+    this.fetch = createWebHandler(shared);
   }
 
   static async start(config: ResolvedConfig, options: GatewayProcessOptions = {}): Promise<GatewayProcess> {
@@ -82,6 +92,7 @@ export class GatewayProcess {
       state: this.#state,
       log: this.#logging.log,
       via: this.#via,
+      carried: this.#carried,
     });
     addHealthRoutes(gateway.app, { draining: () => this.#draining, stateOk: () => this.#state.status().ok });
     addErrorShape(gateway);

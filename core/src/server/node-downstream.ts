@@ -1,18 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerLimits } from "../config/resolved.ts";
-import { GatewayError, toGatewayError } from "../errors.ts";
+import { GatewayError } from "../errors.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { Outcome } from "../attempt.ts";
+import { KEEP_ALIVE, KEEP_ALIVE_MS } from "./keep-alive.ts";
 
 /** An upload slower than this for a minute is given up. */
 const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
 const UPLOAD_GRACE_MS = 60_000;
-/** A silent event stream gets a comment, so that proxies in between keep it open. */
-const KEEP_ALIVE_MS = 15_000;
-const KEEP_ALIVE = ": keep-alive\n\n";
 /** An unread body up to this length is read away, so that the connection can be used again. */
 const DRAINED_BYTES = 64 * 1024;
 
@@ -232,27 +230,4 @@ export class NodeDownstream implements Downstream, BodySink {
     exchange.abort(reason);
     exchange.finish("client_abort", this.#res.headersSent ? this.#res.statusCode : 499, reason);
   };
-}
-
-/** Runs the chain and answers; never rejects. */
-export async function answer(
-  handle: (exchange: Exchange) => Promise<Reply>,
-  exchange: Exchange,
-  downstream: NodeDownstream,
-): Promise<void> {
-  try {
-    downstream.send(await handle(exchange));
-  } catch (thrown) {
-    const error = toGatewayError(thrown);
-    if (error.code === "internal_error")
-      exchange.log.error("a request failed inside the gateway", {
-        requestId: exchange.id,
-        cause: describeCause(error.cause),
-      });
-    downstream.fail(error);
-  }
-}
-
-function describeCause(cause: unknown): string {
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
 }

@@ -2,22 +2,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { toNodeHandler } from "srvx/node";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { Exchange } from "../request/exchange.ts";
-import { RequestContext } from "../request/request-context.ts";
-import type { Sweeper } from "../request/sweeper.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
 import type { ClientAddressOf } from "./client-address.ts";
 import { checkRequest, type RequestTarget } from "./guards.ts";
-import { answer, NodeDownstream } from "./node-downstream.ts";
+import { NodeDownstream } from "./node-downstream.ts";
+import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
 import { requestIdOf } from "./request-id.ts";
-import type { RequestLog } from "./request-log.ts";
 
-export interface NodeListenerOptions {
+export interface NodeListenerOptions extends ExchangeKeeping {
   /** The snapshot in force; asked once for each request, which keeps what it got. */
   current(): Gateway;
-  sweeper: Sweeper;
   clientAddress: ClientAddressOf;
-  requestLog: RequestLog | undefined;
   /** Set while the process drains: new requests are served, on connections that then close. */
   closing(): boolean;
 }
@@ -29,7 +24,7 @@ export type NodeListener = (req: IncomingMessage, res: ServerResponse) => void;
  * in between, which would cost several times the rest. Everything else goes to the h3 app.
  */
 export function createNodeListener(options: NodeListenerOptions): NodeListener {
-  const { current, sweeper, clientAddress, requestLog } = options;
+  const { current, clientAddress } = options;
   const controlPlane = toNodeHandler(async (request) => {
     try {
       return await current().app.fetch(request);
@@ -63,30 +58,24 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
     }
 
     const downstream = new NodeDownstream(req, res, gateway.config.server.limits);
-    const exchange = new Exchange({
-      id: requestIdOf(req.headers["x-request-id"] as string | undefined),
-      operation: match.operation,
-      request: {
-        method: req.method!,
-        path: target.path,
-        query: target.query,
-        headers: req.headers as Record<string, string | undefined>,
-        clientAddress: clientAddress(req.socket.remoteAddress ?? "", req.headers),
+    const exchange = openExchange(
+      gateway,
+      {
+        id: requestIdOf(req.headers["x-request-id"] as string | undefined),
+        operation: match.operation,
+        request: {
+          method: req.method!,
+          path: target.path,
+          query: target.query,
+          headers: req.headers as Record<string, string | undefined>,
+          clientAddress: clientAddress(req.socket.remoteAddress ?? "", req.headers),
+        },
+        downstream,
       },
-      downstream,
-      router: gateway.router,
-      log: gateway.log,
-      totalMs: gateway.config.timeouts.totalMs,
-    });
+      options,
+    );
     downstream.attach(exchange);
-    gateway.retain();
-    sweeper.add(exchange);
-    exchange.onFinished((finished) => {
-      sweeper.remove(exchange);
-      gateway.release();
-      requestLog?.(exchange, finished);
-    });
-    void answer((handled) => gateway.handle(new RequestContext(handled)), exchange, downstream);
+    void answer(gateway, exchange, downstream);
   };
 }
 

@@ -1,0 +1,57 @@
+import { toGatewayError, type GatewayError } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
+import type { Reply } from "../reply.ts";
+import { Exchange, type ExchangeInit } from "../request/exchange.ts";
+import { RequestContext } from "../request/request-context.ts";
+import type { Sweeper } from "../request/sweeper.ts";
+import type { RequestLog } from "./request-log.ts";
+
+/** What a server keeps of running requests, whichever way they came in. */
+export interface ExchangeKeeping {
+  sweeper: Sweeper;
+  requestLog: RequestLog | undefined;
+}
+
+/** Counts a request in, and out again when it is over. */
+export function openExchange(
+  gateway: Gateway,
+  init: Pick<ExchangeInit, "id" | "operation" | "request" | "downstream">,
+  { sweeper, requestLog }: ExchangeKeeping,
+): Exchange {
+  const exchange = new Exchange({
+    ...init,
+    router: gateway.router,
+    log: gateway.log,
+    totalMs: gateway.config.timeouts.totalMs,
+  });
+  gateway.retain();
+  sweeper.add(exchange);
+  exchange.onFinished((finished) => {
+    sweeper.remove(exchange);
+    gateway.release();
+    requestLog?.(exchange, finished);
+  });
+  return exchange;
+}
+
+/** Takes the reply, or the error, of the chain. */
+interface Answering {
+  send(reply: Reply): void;
+  fail(error: GatewayError): void;
+}
+
+/** Runs the chain and answers; never rejects. */
+export async function answer(gateway: Gateway, exchange: Exchange, downstream: Answering): Promise<void> {
+  try {
+    downstream.send(await gateway.handle(new RequestContext(exchange)));
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    if (error.code === "internal_error")
+      gateway.log.error("a request failed inside the gateway", {
+        requestId: exchange.id,
+        cause:
+          error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause),
+      });
+    downstream.fail(error);
+  }
+}

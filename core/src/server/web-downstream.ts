@@ -1,0 +1,167 @@
+import type { Outcome } from "../attempt.ts";
+import { GatewayError } from "../errors.ts";
+import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
+import type { Downstream, Exchange } from "../request/exchange.ts";
+import { isEventStream } from "../stream/event-stream.ts";
+import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
+import { KEEP_ALIVE, KEEP_ALIVE_MS } from "./keep-alive.ts";
+
+type Controller = ReadableStreamDefaultController<Uint8Array>;
+
+/** The client's side of a request on runtimes that speak web `Request` and `Response`: Bun, Deno, tests. */
+export class WebDownstream implements Downstream, BodySink {
+  /** Settles with the answer; never rejects. */
+  readonly response: Promise<Response>;
+  readonly #request: Request;
+  #exchange!: Exchange;
+  #resolve!: (response: Response) => void;
+  #answered = false;
+  #stream: BodyStream | undefined;
+  #controller: Controller | undefined;
+  #events = false;
+  #paused = false;
+  #lastWriteAt = 0;
+  #rejectRead: ((error: GatewayError) => void) | undefined;
+
+  constructor(request: Request) {
+    this.#request = request;
+    this.response = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  attach(exchange: Exchange): void {
+    this.#exchange = exchange;
+    exchange.onAbort = (reason) => {
+      this.#rejectRead?.(reason);
+      if (!this.#stream) this.fail(reason);
+    };
+    this.#request.signal.addEventListener("abort", () => this.#leave(), { once: true });
+  }
+
+  async readAll(limit: number): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    const aborted = new Promise<never>((_, reject) => {
+      this.#rejectRead = reject;
+    });
+    const reader = this.stream();
+    for (;;) {
+      const next = await Promise.race([reader.next(), aborted]);
+      if (next.done) return Buffer.concat(chunks, length);
+      length += next.value.length;
+      if (length > limit)
+        throw new GatewayError("request_too_large", { message: `The body is larger than ${limit} bytes` });
+      chunks.push(next.value);
+    }
+  }
+
+  async *stream(): AsyncGenerator<Uint8Array> {
+    if (!this.#request.body) return;
+    try {
+      for await (const chunk of this.#request.body) {
+        this.#exchange.bytesIn += chunk.length;
+        yield chunk;
+      }
+    } catch {
+      throw this.#exchange.abortReason ?? clientLeft();
+    }
+  }
+
+  send(reply: Reply): void {
+    if (this.#answered) {
+      discardReply(reply);
+      return;
+    }
+    this.#answered = true;
+    this.#exchange.committed = true;
+    this.#exchange.firstTokenAt = performance.now();
+    const headers = toHeaders(replyHeaders(this.#exchange, reply));
+    const { body, status } = reply;
+    if (isBodyStream(body)) {
+      this.#resolve(new Response(this.#open(body, status), { status, headers }));
+      return;
+    }
+    this.#sendWhole(status, headers, body);
+    this.#exchange.finish("complete", status);
+  }
+
+  fail(error: GatewayError): void {
+    if (this.#stream) this.#close(interruptedOutcome(error), error);
+    if (this.#answered) return;
+    this.#answered = true;
+    const { headers, body } = errorReply(this.#exchange, error);
+    this.#sendWhole(error.status, toHeaders(headers), body);
+    this.#exchange.finish(outcomeOf(error), error.status, error);
+  }
+
+  #sendWhole(status: number, headers: Headers, body: Uint8Array | string | null): void {
+    this.#exchange.bytesOut =
+      body === null ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    this.#resolve(new Response(this.#request.method === "HEAD" ? null : body, { status, headers }));
+  }
+
+  #open(stream: BodyStream, status: number): ReadableStream<Uint8Array> {
+    this.#stream = stream;
+    this.#events = isEventStream(stream);
+    this.#lastWriteAt = performance.now();
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+        stream.start(this);
+      },
+      pull: () => {
+        if (!this.#paused) return;
+        this.#paused = false;
+        this.#stream?.resume();
+      },
+      cancel: () => this.#leave(status),
+    });
+  }
+
+  data(chunk: Uint8Array): void {
+    if (!this.#stream) return;
+    this.#exchange.bytesOut += chunk.length;
+    this.#lastWriteAt = performance.now();
+    this.#controller!.enqueue(chunk);
+    if (this.#paused || (this.#controller!.desiredSize ?? 0) > 0) return;
+    this.#paused = true;
+    this.#stream.pause();
+  }
+
+  end(): void {
+    if (this.#stream) this.#close("complete");
+  }
+
+  #close(outcome: Outcome, error?: GatewayError): void {
+    this.#stream = undefined;
+    if (error && this.#events)
+      this.#controller!.enqueue(
+        Buffer.from(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id)),
+      );
+    if (error && !this.#events) this.#controller!.error(error);
+    else this.#controller!.close();
+    this.#exchange.finish(outcome, 200, error);
+  }
+
+  #leave(status = 499): void {
+    if (this.#exchange.isFinished) return;
+    const reason = clientLeft();
+    this.#answered = true;
+    this.#stream = undefined;
+    this.#exchange.abort(reason);
+    this.#exchange.finish("client_abort", status, reason);
+  }
+
+  expire(nowMs: number): void {
+    if (!this.#events || !this.#stream || this.#paused || nowMs - this.#lastWriteAt < KEEP_ALIVE_MS) return;
+    this.#lastWriteAt = nowMs;
+    this.#controller!.enqueue(Buffer.from(KEEP_ALIVE));
+  }
+}
+
+function toHeaders(list: readonly string[]): Headers {
+  const headers = new Headers();
+  for (let n = 0; n < list.length; n += 2) headers.append(list[n]!, list[n + 1]!);
+  return headers;
+}

@@ -1,0 +1,187 @@
+import type { GatewayError } from "../errors.ts";
+import type { BodySink } from "../reply.ts";
+import type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./event-stream.ts";
+import { writeSse } from "./sse-decoder.ts";
+
+/** What the pipe tells whoever feeds it. */
+export interface EventPipeOwner {
+  /** The consumer gave up. */
+  onCancel(): void;
+  /** Feed nothing for now (`true`), or go on. What is fed all the same is kept. */
+  onPressure(pause: boolean): void;
+}
+
+/** An event on its way. `raw` is its bytes, blank line included, where they can leave as they are. */
+export interface PipedEvent extends StreamEvent {
+  readonly raw?: Buffer;
+}
+
+/** One plugin's part in the stream, in the order in which it was added. */
+interface Stage {
+  observer?: StreamObserver;
+  transform?: EventTransform;
+}
+
+/** Held back until the consumer starts; beyond, the feeder is asked to pause. */
+const HIGH_WATER_BYTES = 256 * 1024;
+
+/**
+ * The consumer's end of an event stream: holds events until somebody starts it, shows them to observers and
+ * transforms, and writes them out. Unchanged events that stand side by side in memory leave as one write.
+ */
+export class EventPipe implements EventStream {
+  readonly kind = "events";
+  readonly #owner: EventPipeOwner;
+  #stages: Stage[] | undefined;
+  #sink: BodySink | undefined;
+  #held: PipedEvent[] = [];
+  #heldBytes = 0;
+  #pausedFeeder = false;
+  #ended: { error?: GatewayError } | undefined;
+  #closed = false;
+  #run: { chunk: Buffer; start: number; end: number } | undefined;
+  #out: (Buffer | string)[] = [];
+
+  constructor(owner: EventPipeOwner) {
+    this.#owner = owner;
+  }
+
+  get closed(): boolean {
+    return this.#closed || this.#ended !== undefined;
+  }
+
+  // --- the feeder's side
+
+  /** Takes an event; `flush` sends what was taken since the last one. */
+  push(event: PipedEvent): void {
+    if (this.#sink) {
+      this.#deliver(event);
+      return;
+    }
+    this.#held.push(event);
+    this.#heldBytes += event.raw?.length ?? event.data.length;
+    if (this.#heldBytes > HIGH_WATER_BYTES && !this.#pausedFeeder) {
+      this.#pausedFeeder = true;
+      this.#owner.onPressure(true);
+    }
+  }
+
+  flush(): void {
+    if (!this.#sink) return;
+    this.#flushRun();
+    const out = this.#out;
+    if (out.length === 0) return;
+    this.#out = [];
+    for (const piece of out) this.#sink.data(typeof piece === "string" ? Buffer.from(piece) : piece);
+  }
+
+  end(): void {
+    if (this.closed) return;
+    this.#ended = {};
+    this.flush();
+    this.#settle();
+  }
+
+  /** The stream is broken: the consumer is told after what came before it. */
+  fail(error: GatewayError): void {
+    if (this.closed) return;
+    this.#ended = { error };
+    this.flush();
+    this.#settle();
+  }
+
+  // --- the consumer's side
+
+  observe(observer: StreamObserver): void {
+    (this.#stages ??= []).push({ observer });
+  }
+
+  transform(transform: EventTransform): void {
+    (this.#stages ??= []).push({ transform });
+  }
+
+  start(sink: BodySink): void {
+    if (this.#sink || this.#closed) throw new Error("a stream is started once");
+    this.#sink = sink;
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const event of held) this.#deliver(event);
+    this.flush();
+    if (this.#pausedFeeder) {
+      this.#pausedFeeder = false;
+      this.#owner.onPressure(false);
+    }
+    this.#settle();
+  }
+
+  pause(): void {
+    this.#owner.onPressure(true);
+  }
+
+  resume(): void {
+    this.#owner.onPressure(false);
+  }
+
+  cancel(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#held = [];
+    this.#owner.onCancel();
+  }
+
+  // --- one event
+
+  #deliver(piped: PipedEvent): void {
+    if (!this.#stages || isComment(piped)) {
+      this.#write(piped);
+      return;
+    }
+    let events: readonly StreamEvent[] = [piped];
+    for (const stage of this.#stages) {
+      if (stage.transform) events = events.flatMap((event) => stage.transform!(event) ?? []);
+      else for (const event of events) stage.observer!.event?.(event);
+    }
+    for (const event of events) this.#write(event);
+  }
+
+  #write(event: PipedEvent): void {
+    const { raw } = event;
+    if (!raw) {
+      this.#flushRun();
+      this.#out.push(writeSse(event.data, event.type));
+      return;
+    }
+    const run = this.#run;
+    if (run && run.chunk.buffer === raw.buffer && run.end === raw.byteOffset) {
+      run.end = raw.byteOffset + raw.length;
+      return;
+    }
+    this.#flushRun();
+    this.#run = { chunk: raw, start: raw.byteOffset, end: raw.byteOffset + raw.length };
+  }
+
+  #flushRun(): void {
+    const run = this.#run;
+    if (!run) return;
+    this.#run = undefined;
+    this.#out.push(Buffer.from(run.chunk.buffer, run.start, run.end - run.start));
+  }
+
+  #settle(): void {
+    if (!this.#ended || !this.#sink || this.#closed) return;
+    this.#closed = true;
+    const { error } = this.#ended;
+    for (const { observer } of this.#stages ?? []) {
+      if (error) observer?.fail?.(error);
+      else observer?.end?.();
+    }
+    if (error) this.#sink.fail(error);
+    else this.#sink.end();
+  }
+}
+
+/** A block of comments passes by everybody. */
+function isComment(event: PipedEvent): boolean {
+  return event.data === "" && event.json === undefined;
+}

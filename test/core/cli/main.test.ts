@@ -1,0 +1,158 @@
+import { execFile } from "node:child_process";
+import { symlink } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { configSource, createProject, type Project } from "../config/_project.ts";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const PROGRAM = `
+  const { main } = await import(${JSON.stringify(new URL("../../../core/src/cli/main.ts", import.meta.url).href)});
+  process.exit(await main(process.argv.slice(1)));
+`;
+
+interface Run {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the program in a process of its own, from source. */
+function gatewright(cwd: string, ...args: string[]): Promise<Run> {
+  const tsx = new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href;
+  const flags = [
+    "--conditions=gatewright-source",
+    "--import",
+    tsx,
+    "--input-type=module",
+    "-e",
+    PROGRAM,
+    "--",
+  ];
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [...flags, ...args],
+      { cwd, env: { ...process.env, NO_COLOR: "1" } },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+      },
+    );
+  });
+}
+
+describe("usage", () => {
+  it.each([
+    [["--version"], 0, /^\d+\.\d+\.\d+\n$/],
+    [["--help"], 0, /dev[\s\S]*start, serve[\s\S]*check/],
+    [["start", "--help"], 0, /--config[\s\S]*--port[\s\S]*--host[\s\S]*--workers/],
+  ])("to-1: gatewright %j exits %i and prints what it should", async (args, code, output) => {
+    const run = await gatewright(ROOT, ...args);
+    expect(run).toMatchObject({ code, stderr: "" });
+    expect(run.stdout).toMatch(output);
+  });
+
+  it.each([
+    [[], "Which command?"],
+    [["strat"], "There is no command strat. Did you mean start?"],
+    [["start", "--prot", "1"], "Unknown flag --prot. Did you mean --port?"],
+    [["start", "--port", "x"], "--port must be a whole number from 0 to 65535."],
+    [["start", "--port"], "--port must be a whole number from 0 to 65535."],
+    [["start", "--workers=0"], "--workers must be a whole number from 1 to 1024."],
+    [["check", "gateway.config.ts"], "Unexpected argument gateway.config.ts."],
+    [["check", "--config"], "--config needs a value."],
+    [["dev", "--workers", "2"], "Unknown flag --workers."],
+  ])("to-1: gatewright %j is wrong usage: exit 2", async (args, message) => {
+    const run = await gatewright(ROOT, ...args);
+    expect(run.code).toBe(2);
+    expect(run.stderr.split("\n")[0]).toBe(message);
+    expect(run.stderr).toContain("USAGE");
+    expect(run.stdout).toBe("");
+  });
+});
+
+/** With the workspace's TypeScript and packages. */
+async function createTypedProject(config: string): Promise<Project> {
+  const project = await createProject({ "gateway.config.ts": config, "node_modules/.keep": "" });
+  for (const name of ["typescript", "gatewright", "@types", "@typescript"]) {
+    await symlink(`${ROOT}node_modules/${name}`, project.path(`node_modules/${name}`));
+  }
+  await project.write(
+    "tsconfig.json",
+    JSON.stringify({
+      compilerOptions: {
+        module: "nodenext",
+        target: "es2023",
+        lib: ["es2023", "dom"],
+        strict: true,
+        skipLibCheck: true,
+        types: ["node"],
+        rootDir: "src",
+        composite: true,
+        customConditions: ["gatewright-source"],
+      },
+      include: ["src"],
+    }),
+  );
+  return project;
+}
+
+describe("check", () => {
+  it("accepts a sound config and says which", async () => {
+    const project = await createTypedProject(configSource("server: { port: 1 },"));
+    const run = await gatewright(project.dir, "check");
+    expect(run.stdout + run.stderr).toBe(`${project.path("gateway.config.ts")} is valid.\n`);
+    expect(run.code).toBe(0);
+  });
+
+  it("reports type errors that the run-time check cannot see", async () => {
+    const project = await createTypedProject(configSource("", `const port: number = "8080";\nvoid port;`));
+    const run = await gatewright(project.dir, "check");
+    expect(run.stderr).toContain("error TS2322: Type 'string' is not assignable to type 'number'.");
+    expect(run).toMatchObject({ code: 1, stdout: "" });
+  });
+
+  it("says when types were not checked", async () => {
+    const project = await createProject({ "gateway.config.ts": configSource("") });
+    const run = await gatewright(project.dir, "check");
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(run.stdout).toContain("types were not checked: typescript is not installed");
+  });
+
+  it("to-2: prints every fault with its path and exits 1", async () => {
+    const project = await createProject({
+      "gateway.config.json": `{ "backends": { "a": { "adapter": "plian", "models": [] } }, "server": { "prot": 1 } }`,
+    });
+    const run = await gatewright(project.dir, "check", "--config", "gateway.config.json");
+    expect(run).toMatchObject({ code: 1, stdout: "" });
+    expect(run.stderr).toBe(
+      [
+        "gateway.config.json: 2 faults",
+        "  ✗ server.prot is not an option",
+        "    Did you mean `port`?",
+        '  ✗ backends.a.adapter: there is no adapter "plian"',
+        "    Did you mean `plain`?",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("to-1: tells the outcome as JSON", async () => {
+    const project = await createProject({ "gateway.config.json": `{ "server": { "prot": 1 } }` });
+    const run = await gatewright(project.dir, "check", "--json");
+    expect(run.code).toBe(1);
+    const outcome = JSON.parse(run.stdout) as { ok: boolean; faults: { path: string }[] };
+    expect(outcome.ok).toBe(false);
+    expect(outcome.faults.map(({ path }) => path)).toEqual(["server.prot", "backends"]);
+  });
+});
+
+describe("start", () => {
+  it("to-2: refuses a config with faults: exit 1, each fault with its path, no stack", async () => {
+    const project = await createProject({
+      "gateway.config.json": `{ "backends": {}, "server": { "port": -1 } }`,
+    });
+    const run = await gatewright(project.dir, "start");
+    expect(run.code).toBe(1);
+    expect(run.stderr).toBe("gateway.config.json: 1 fault\n  ✗ server.port must be at least 0, got -1\n");
+  });
+});
