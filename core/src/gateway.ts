@@ -182,12 +182,15 @@ function buildChain(
   const firstWithBody = instances.findIndex(needsBody);
   const split = firstWithBody < 0 ? instances.length : firstWithBody;
 
-  const last: Handler = async (ctx): Promise<Reply> =>
-    ctx.operation.answer ? ctx.operation.answer(ctx, router) : dispatch(ctx);
+  const last: Handler = (ctx) => (ctx.operation.answer ? answerHere(ctx, router) : dispatch(ctx));
   const inner = composeChain(instances.slice(split).flatMap(toLayer), last);
   const admission = createAdmission(config, inner);
   const admit: Handler = (ctx) => (ctx.operation.body === "none" ? inner(ctx) : admission(ctx));
   return composeChain(instances.slice(0, split).flatMap(toLayer), admit);
+}
+
+async function answerHere(ctx: RequestContext, router: Router): Promise<Reply> {
+  return ctx.operation.answer!(ctx, router);
 }
 
 function toLayer({ plugin, instance }: { plugin: ResolvedPlugin; instance: PluginInstance }): Layer[] {

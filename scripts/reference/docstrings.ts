@@ -14,14 +14,7 @@ export interface Docs {
 }
 
 /** Actions that wrap their first argument. */
-const WRAPPERS: ReadonlySet<string> = new Set([
-  "optional",
-  "exactOptional",
-  "nullable",
-  "nullish",
-  "pipe",
-  "partial",
-]);
+const WRAPPERS: ReadonlySet<string> = new Set(["optional", "exactOptional", "nullable", "nullish", "pipe"]);
 const OBJECTS: ReadonlySet<string> = new Set(["strictObject", "looseObject", "object"]);
 
 /** Docstrings of every schema that a file names by a top-level `const`. */
@@ -43,8 +36,8 @@ export function readDocs(file: string): Map<string, Docs> {
     const { property } = expression.callee;
     const name = property.type === "Identifier" ? property.name : "";
     const args = expression.arguments as Expression[];
-    if (WRAPPERS.has(name)) return docs(args[0]!);
-    if (OBJECTS.has(name)) return docs(args[0]!);
+    if (WRAPPERS.has(name) || OBJECTS.has(name)) return docs(args[0]!);
+    if (name === "partial") return withoutDefaults(docs(args[0]!));
     if (name === "array") return { inner: docs(args[0]!) };
     if (name === "record") return { inner: docs(args[1]!) };
     const list = name === "union" ? args[0] : name === "variant" ? args[1] : undefined;
@@ -57,11 +50,20 @@ export function readDocs(file: string): Map<string, Docs> {
     for (const property of properties) {
       if (property.type !== "Property" || property.key.type !== "Identifier") continue;
       const text = docstringBefore(property.start, source, comments);
-      entries[property.key.name] = { ...docs(property.value as Expression), ...(text && { text }) };
+      entries[property.key.name] = { ...docs(property.value), ...(text && { text }) };
     }
     return entries;
   };
   return new Map([...constants].map(([name, value]) => [name, docs(value)]));
+}
+
+/** A partial object has the fields of another and leaves the defaults to it. */
+function withoutDefaults({ entries = {} }: Docs): Docs {
+  const bare = Object.entries(entries).map(([name, docs]) => [
+    name,
+    { ...docs, text: docs.text?.replace(/\s*@default.*/, "") },
+  ]);
+  return { entries: Object.fromEntries(bare) as Record<string, Docs> };
 }
 
 function declaredBy(statement: Statement): [name: string, value: Expression][] {

@@ -1,3 +1,4 @@
+import { env } from "gatewright";
 import type { Docs } from "./docstrings.ts";
 
 /** The part of a valibot schema that is read here. */
@@ -10,122 +11,152 @@ export interface SchemaNode {
   readonly default?: unknown;
   readonly literal?: unknown;
   readonly options?: readonly (SchemaNode | string)[];
-  readonly pipe?: readonly {
-    readonly type: string;
-    readonly requirement?: unknown;
-    readonly metadata?: Readonly<Record<string, unknown>>;
-  }[];
+  /** Of a custom schema. */
+  check?(input: unknown): boolean;
+  /** The schema itself, then what is done with its value. */
+  readonly pipe?: readonly Action[];
 }
 
-/** One setting, as a row of a reference. */
+interface Action {
+  readonly type: string;
+  readonly requirement?: unknown;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** One setting, as a row of a reference; texts are Markdown. */
 export interface Field {
   /** Dotted, with `[]` for items of a list and `<name>` for values of a record. */
   readonly path: string;
   readonly type: string;
-  /** As it would be written; empty where there is none. */
+  /** As it would be written; `required`; or empty where there is none. */
   readonly fallback: string;
-  readonly required: boolean;
-  readonly text: string;
+  readonly meaning: string;
 }
 
-/** Settings of an object schema, nested ones included. */
+/** Settings of an object, nested ones included; of a variant those of each choice, headed by the choice. */
 export function fieldsOf(schema: SchemaNode, docs: Docs, prefix: string): Field[] {
-  return Object.entries(unwrap(schema).entries ?? {}).flatMap(([name, node]) => {
+  const node = unwrap(schema);
+  if (node.type !== "variant") return entriesOf(node, docs, prefix);
+  return (node.options as readonly SchemaNode[]).flatMap((option, index) =>
+    entriesOf(option, docs.options?.[index] ?? {}, prefix, schema.default),
+  );
+}
+
+/** `chosen` is the default of a variant. */
+function entriesOf(schema: SchemaNode, docs: Docs, prefix: string, chosen?: unknown): Field[] {
+  return Object.entries(schema.entries ?? {}).flatMap(([name, node]) => {
     const own = docs.entries?.[name] ?? {};
     const path = prefix + name;
     const inner = unwrap(node);
-    if (inner.entries) return fieldsOf(inner, own, `${path}.`);
-    const item = inner.item && unwrap(inner.item);
-    const value = inner.value && unwrap(inner.value);
+    if (inner.type === "literal")
+      return [toChoice(path, node, own, (chosen as Record<string, unknown>)?.[name])];
     const field = toField(path, node, own);
-    if (item?.entries) return [field, ...fieldsOf(item, own.inner ?? {}, `${path}[].`)];
-    if (value?.entries) return [field, ...fieldsOf(value, own.inner ?? {}, `${path}.<name>.`)];
-    return [field];
+    if (inner.entries) return [...(own.text ? [field] : []), ...entriesOf(inner, own, `${path}.`)];
+    const [child, step] = inner.item ? [inner.item, "[]"] : [inner.value, ".<name>"];
+    if (!child || !unwrap(child).entries) return [field];
+    return [field, ...fieldsOf(child, own.inner ?? {}, `${path}${step}.`)];
   });
 }
 
-/** Branches of a variant: the value that selects each, its schema and its docstrings. */
-export function branchesOf(schema: SchemaNode, docs: Docs): { schema: SchemaNode; docs: Docs }[] {
-  const { type, options = [] } = unwrap(schema);
-  if (type !== "variant") return [{ schema, docs }];
-  return (options as readonly SchemaNode[]).map((option, index) => ({
-    schema: option,
-    docs: docs.options?.[index] ?? {},
-  }));
-}
-
-export function unwrap(node: SchemaNode): SchemaNode {
+function unwrap(node: SchemaNode): SchemaNode {
   return node.wrapped ? unwrap(node.wrapped) : node;
 }
 
+/** One value of a setting that decides which others there are. */
+function toChoice(path: string, node: SchemaNode, { text = "" }: Docs, chosen: unknown): Field {
+  const { literal } = unwrap(node);
+  const isDefault = node.default === literal || chosen === literal;
+  return {
+    path: `${path}: ${JSON.stringify(literal)}`,
+    type: "choice",
+    fallback: isDefault ? "the default" : "",
+    meaning: text,
+  };
+}
+
 function toField(path: string, node: SchemaNode, { text = "" }: Docs): Field {
-  const [description, tagged] = text.split(/\s*@default\s+/);
-  const printed = node.default === undefined ? undefined : printDefault(path, node.default);
+  const [meaning, tagged] = text.split(/\s*@default\s+/);
+  const printed = printDefault(path, node);
   return {
     path,
-    type: typeText(node),
-    fallback: printed ?? tagged ?? "",
-    required: node.wrapped === undefined,
-    text: description!,
+    type: unwrap(node).entries ? "object" : orList(alternatives(node)),
+    fallback: node.wrapped === undefined ? "required" : (printed ?? tagged ?? ""),
+    meaning: meaning!,
   };
 }
 
 const KIB = 1024;
 const MIB = KIB * KIB;
 
-/** As TypeScript would write it; sizes in the largest unit that fits. */
-function printDefault(path: string, value: unknown): string {
-  if (typeof value !== "number") return JSON.stringify(value);
+/** As TypeScript would write it; sizes in the largest unit that fits. Absent for objects, whose fields tell theirs. */
+function printDefault(path: string, { default: value, wrapped }: SchemaNode): string | undefined {
+  if (value === undefined || (wrapped && unwrap(wrapped).entries)) return undefined;
+  if (typeof value !== "number") return `\`${JSON.stringify(value)}\``;
   if (path.endsWith("Bytes") && value % MIB === 0) return `${value / MIB} MiB`;
   if (path.endsWith("Bytes") && value % KIB === 0) return `${value / KIB} KiB`;
-  return value.toLocaleString("en-US").replaceAll(",", "_");
+  return `\`${printNumber(value)}\``;
 }
 
 /** What may stand there, in words. */
-function typeText(schema: SchemaNode): string {
-  if (isSecret(schema)) return '`env("NAME")` or text';
+function alternatives(schema: SchemaNode): string[] {
+  if (isSecret(schema)) return ['`env("NAME")`', "text"];
   const node = unwrap(schema);
-  const names = (node.options ?? []).filter((option) => typeof option === "string");
+  const options = node.options ?? [];
   switch (node.type) {
     case "string":
-      return "text";
+      return ["text"];
     case "number":
-      return numberText(node);
+      return [numberText(node)];
     case "boolean":
-      return "`true` or `false`";
+      return ["`true`", "`false`"];
     case "literal":
-      return `\`${JSON.stringify(node.literal)}\``;
+      return [`\`${JSON.stringify(node.literal)}\``];
     case "picklist":
-      return orList(names.map((name) => `\`${JSON.stringify(name)}\``));
+      return options.map((option) => `\`${JSON.stringify(option)}\``);
     case "array":
-      return unwrap(node.item!).entries ? "list" : `list of ${typeText(node.item!)}`;
+      return [unwrap(node.item!).entries ? "list" : `list of ${orList(alternatives(node.item!))}`];
     case "record":
-      return unwrap(node.value!).entries ? "objects by name" : `${typeText(node.value!)} by name`;
+      return [
+        unwrap(node.value!).entries ? "objects by name" : `${orList(alternatives(node.value!))}, by name`,
+      ];
     case "union":
-      return orList((node.options as readonly SchemaNode[]).map(typeText));
+      return (options as readonly SchemaNode[]).flatMap(alternatives);
     case "strict_object":
-      return `\`{ ${Object.keys(node.entries!).join(", ")} }\``;
-    case "unknown":
-      return "value";
-    default:
-      throw new Error(`The reference has no words for a schema of type ${node.type}`);
+      return [`\`{ ${Object.keys(node.entries!).join(", ")} }\``];
+    case "custom":
+      if (node.check?.(env("NAME", "text"))) return ['`env("NAME")`'];
   }
+  throw new Error(`The reference has no words for a schema of type ${node.type}`);
 }
 
 function numberText(node: SchemaNode): string {
-  const requirement = (type: string): number | undefined =>
-    node.pipe?.find((action) => action.type === type)?.requirement as number | undefined;
-  const whole = node.pipe?.some(({ type }) => type === "integer" || type === "safe_integer");
-  const [least, most] = [requirement("min_value"), requirement("max_value")].map((bound) =>
-    bound?.toLocaleString("en-US").replaceAll(",", "_"),
-  );
-  const noun = whole ? "whole number" : "number";
+  const actions = actionsOf(node);
+  const bound = (type: string): string | undefined => {
+    const found = actions.findLast((action) => action.type === type)?.requirement;
+    return found === undefined ? undefined : printNumber(found as number);
+  };
+  const noun = actions.some(({ type }) => type === "integer" || type === "safe_integer")
+    ? "whole number"
+    : "number";
+  const [least, most] = [bound("min_value"), bound("max_value")];
   if (least === undefined) return noun;
   return most === undefined ? `${noun} from ${least}` : `${noun} from ${least} to ${most}`;
 }
 
+/** Those of the pipes inside a pipe first. */
+function actionsOf({ pipe = [] }: SchemaNode): Action[] {
+  const [inner, ...actions] = pipe as readonly (Action & SchemaNode)[];
+  return inner ? [...actionsOf(inner), ...actions] : [];
+}
+
+function printNumber(value: number): string {
+  return value.toLocaleString("en-US").replaceAll(",", "_");
+}
+
 function isSecret(node: SchemaNode): boolean {
-  const marked = node.pipe?.some(({ type, metadata }) => type === "metadata" && metadata?.["secret"] === true);
+  const marked = node.pipe?.some(
+    ({ type, metadata }) => type === "metadata" && metadata?.["secret"] === true,
+  );
   return marked === true || (node.wrapped !== undefined && isSecret(node.wrapped));
 }
 

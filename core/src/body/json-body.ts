@@ -1,3 +1,4 @@
+import { asBuffer } from "../as-buffer.ts";
 import { isUtf8 } from "node:buffer";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
@@ -56,7 +57,7 @@ export function parseJsonBody(bytes: Uint8Array, bounds: JsonBounds): JsonBody {
   const fields = scanJson(bytes, bounds);
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+    json = JSON.parse(asBuffer(bytes).toString("utf8"));
   } catch {
     throw invalid("The body is not valid JSON");
   }

@@ -1,3 +1,4 @@
+import { asBuffer } from "../as-buffer.ts";
 import { GatewayError } from "../errors.ts";
 
 /** Bounds that hold before anything is parsed. */
@@ -83,14 +84,17 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
         depth--;
         if (depth === 0 && close < 0) {
           close = i;
-          if (valueStart >= 0) addField();
+          if (valueStart >= 0) spans.push(keyStart, keyEnd, valueStart, valueEnd);
         } else if (depth === 1) valueEnd = i + 1;
         break;
       case COMMA:
         values++;
         if (values >= maxValues)
           throw new GatewayError("json_too_large", { message: `The body has more than ${maxValues} values` });
-        if (depth === 1 && valueStart >= 0) addField();
+        if (depth === 1 && valueStart >= 0) {
+          spans.push(keyStart, keyEnd, valueStart, valueEnd);
+          keyStart = keyEnd = valueStart = valueEnd = -1;
+        }
         break;
       case COLON:
         if (depth === 1 && keyStart >= 0 && valueStart === -1) valueStart = -2;
@@ -104,11 +108,6 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
     i++;
   }
   return { open, close, spans };
-
-  function addField(): void {
-    spans.push(keyStart, keyEnd, valueStart, valueEnd);
-    keyStart = keyEnd = valueStart = valueEnd = -1;
-  }
 }
 
 /** Index behind the closing quote of a string whose first character is at `from`. */
@@ -138,8 +137,16 @@ export function memberNames(text: Uint8Array, { spans }: JsonFields): string[] {
   return names;
 }
 
+/** The text of a member's value; of the last one where the name is repeated, as `JSON.parse` has it. */
+export function memberText(text: Uint8Array, { spans }: JsonFields, name: string): Buffer | undefined {
+  for (let n = spans.length - 4; n >= 0; n -= 4)
+    if (decodeKey(text, spans[n]!, spans[n + 1]!) === name)
+      return Buffer.from(text.buffer, text.byteOffset + spans[n + 2]!, spans[n + 3]! - spans[n + 2]!);
+  return undefined;
+}
+
 function decodeKey(text: Uint8Array, start: number, end: number): string {
-  const raw = Buffer.from(text.buffer, text.byteOffset + start, end - start).toString("utf8");
+  const raw = asBuffer(text).toString("utf8", start, end);
   if (!raw.includes("\\")) return raw.slice(1, -1);
   try {
     return JSON.parse(raw) as string;
@@ -156,7 +163,7 @@ export type JsonEdits = Readonly<Record<string, string | undefined>>;
  * was: number spelling, escapes, order and white space.
  */
 export function editJson(text: Uint8Array, fields: JsonFields, edits: JsonEdits): Buffer {
-  const source = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  const source = asBuffer(text);
   const pieces: Buffer[] = [];
   const { spans } = fields;
   const count = spans.length / 4;

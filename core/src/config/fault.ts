@@ -48,7 +48,9 @@ export function describeValue(value: unknown, named = false): string {
 function describeText(text: string, named: boolean): string {
   if (text === "") return "an empty string";
   const shown = /^[-+]?[\d._]{1,16}$/.test(text) || (named && isPlainName(text));
-  return shown ? JSON.stringify(text) : `a string of ${text.length} characters`;
+  return shown
+    ? JSON.stringify(text)
+    : `a string of ${text.length} ${text.length === 1 ? "character" : "characters"}`;
 }
 
 /** Prefixes of well-known keys, and long runs of letters mixed with digits, are taken for secrets. */

@@ -55,6 +55,8 @@ export interface ServerLimits {
   readonly keepAliveMs: number;
   /** A client that takes nothing for so long is cut off. */
   readonly writeTimeoutMs: number;
+  /** A comment goes into an event stream that was silent for so long. 0: none. */
+  readonly streamKeepAliveMs: number;
   /** 0: unlimited. */
   readonly maxConnections: number;
   /** A whole (not streamed) upstream reply held in memory, in bytes. */

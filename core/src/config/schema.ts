@@ -48,6 +48,8 @@ export const LimitsSchema = v.strictObject({
   keepAliveMs: v.optional(positive, 65_000),
   /** A client that takes nothing for so long is cut off. @default 60_000 */
   writeTimeoutMs: v.optional(positive, 60_000),
+  /** A comment goes into an event stream that was silent for so long; 0 sends none. @default 15_000 */
+  streamKeepAliveMs: v.optional(count, 15_000),
   /** Most connections open at once; 0 is no limit. @default 0 */
   maxConnections: v.optional(count, 0),
   /** Largest whole (not streamed) upstream reply held in memory, in bytes. @default 64 MiB */

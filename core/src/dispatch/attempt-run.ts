@@ -1,3 +1,4 @@
+import { asBuffer } from "../as-buffer.ts";
 import type { MappingInfo } from "../adapter.ts";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import { editJson, scanJson } from "../body/json-text.ts";
@@ -189,10 +190,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     if (encoding !== undefined && encoding !== "identity")
       return malformedReply("The backend compressed a reply that was asked for uncompressed", status);
 
-    const { operation, stream } = this.#exchange;
+    const { operation } = this.#exchange;
     const { translated, mapping } = this.#prepared.plan;
     const type = mediaType(headers);
-    if (stream && operation.stream) {
+    // The flag of a form that is sent on as it comes may stand after its file: then the reply tells.
+    if (!this.#prepared.replayable && type === "text/event-stream") this.#exchange.stream = true;
+    if (this.#exchange.stream && operation.stream) {
       const wanted =
         translated && mapping.stream?.format === "ndjson" ? "application/x-ndjson" : "text/event-stream";
       if (type === wanted) {
@@ -485,7 +488,7 @@ function mediaType(headers: Headers): string {
 }
 
 function toText(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  return asBuffer(bytes).toString("utf8");
 }
 
 function parseReply(text: string, status: number): JsonObject {

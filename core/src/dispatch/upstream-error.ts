@@ -1,3 +1,4 @@
+import { asBuffer } from "../as-buffer.ts";
 import type { Adapter } from "../adapter.ts";
 import { GatewayError, type UpstreamFailure } from "../errors.ts";
 import type { TransportFailure } from "../transport/transport.ts";
@@ -102,7 +103,7 @@ export function fromTransportFailure(
 }
 
 function parseBody(body: Uint8Array): unknown {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  const text = asBuffer(body).toString("utf8");
   try {
     return JSON.parse(text) as unknown;
   } catch {

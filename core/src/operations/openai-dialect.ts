@@ -11,7 +11,10 @@ export const openaiDialect: Dialect = {
   errorEvent: (error) => writeSse(JSON.stringify(errorObject(error))),
 };
 
-/** The Responses API names its events: `event: error`, flat, without an `error` object. */
+/**
+ * The Responses API names its events: `event: error`, flat. The `error` object stands beside, since the official SDKs
+ * throw on nothing else and would take the broken stream for a whole one.
+ */
 export const responsesDialect: Dialect = {
   name: "openai",
   errorBody: openaiDialect.errorBody,
@@ -23,6 +26,7 @@ export const responsesDialect: Dialect = {
         message: error.message,
         param: error.param,
         sequence_number: 0,
+        ...errorObject(error),
       }),
       "error",
     ),

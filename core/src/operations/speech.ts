@@ -1,5 +1,5 @@
 import { defineOperation, type Operation } from "../operation.ts";
-import { missing, openaiDialect, readUsage, wrongType } from "./openai-dialect.ts";
+import { missing, openaiDialect, readStreamError, readUsage, wrongType } from "./openai-dialect.ts";
 
 /** Longest text that OpenAI's servers speak. */
 const MAX_INPUT_CHARACTERS = 4_096;
@@ -24,6 +24,7 @@ export const speech: Operation = defineOperation({
   stream: {
     isContent: (json) => json["type"] === "speech.audio.delta",
     finishes: (json) => (json["type"] === "speech.audio.done" ? 1 : 0),
+    error: readStreamError,
     usage: readUsage,
     terminator: null,
   },

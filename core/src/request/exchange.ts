@@ -54,6 +54,8 @@ export class Exchange implements Expirable {
   onAbort: ((reason: GatewayError) => void) | undefined;
   /** Set once the reply's first byte may go out: the deadline no longer holds. */
   committed = false;
+  previous: Expirable | undefined = undefined;
+  next: Expirable | undefined = undefined;
   #controller: AbortController | undefined;
   #abortListeners: Set<() => void> | undefined;
   #finishListeners: ((finished: Finished) => void)[] | undefined;
@@ -102,7 +104,9 @@ export class Exchange implements Expirable {
     if (this.abortReason) return;
     this.downstream.expire(nowMs);
     if (!this.committed && this.totalMs > 0 && nowMs >= this.startedAt + this.totalMs) {
-      this.abort(timeoutError(this.totalMs));
+      // Laid at the door of the attempt that runs, so that policies can judge it.
+      const runs = this.attempts.some((attempt) => attempt.outcome === undefined);
+      this.abort(timeoutError(this.totalMs, runs ? { kind: "timeout", sent: true } : undefined));
       return;
     }
     for (const attempt of this.attempts) attempt.expire(nowMs);

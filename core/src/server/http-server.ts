@@ -1,6 +1,15 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ServerLimits } from "../config/resolved.ts";
+import { GatewayError } from "../errors.ts";
+import { refuse, refuseConnection } from "./refusal.ts";
 
 /** How often Node looks for connections that are late with their headers. */
 const CHECK_MS = 2_000;
@@ -13,6 +22,7 @@ export function applyServerLimits(server: Server, limits: ServerLimits): void {
   server.keepAliveTimeout = limits.keepAliveMs;
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
   server.on("clientError", onClientError);
+  server.on("connect", onConnect);
 }
 
 /** The production server, made with the options that can only be given at creation. */
@@ -29,33 +39,67 @@ export function createHttpServer(listener: RequestListener, limits: ServerLimits
 /** `Expect: 100-continue` is answered when the body is wanted, so that a refusal saves the upload. */
 export function listenForExpectations(server: Server, listener: RequestListener): void {
   server.on("checkContinue", listener);
-  server.on("checkExpectation", (_req, res) => {
-    res.writeHead(417, { connection: "close", "content-length": 0 }).end();
+  server.on("checkExpectation", (req, res) => {
+    const message = "Only the expectation 100-continue can be met";
+    refuse(req, res, new GatewayError("invalid_request", { status: 417, message, headers: CLOSE }));
   });
 }
 
-function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+const CLOSE = { connection: "close" };
+
+function onConnect(_req: IncomingMessage, socket: Duplex): void {
+  refuseConnection(socket, new GatewayError("method_not_allowed", { headers: { allow: "GET, HEAD, POST" } }));
+}
+
+/** What Node could not read, or what did not come in time. */
+function onClientError(error: ClientError, socket: Socket): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
-  const [status, reason] = statusOf(error.code);
-  const code = status === 431 ? "request_too_large" : "invalid_request";
-  const body = JSON.stringify({
-    error: {
-      message: `${reason}: the request could not be read`,
-      type: "invalid_request_error",
-      param: null,
-      code,
-    },
-  });
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
+  const current = answeredOn(socket);
+  if (current && (current.headersSent || current.req.complete)) {
+    // The fault lies behind the request that is being answered: nothing may stand in the place of that answer.
+    current.once("close", () => socket.destroySoon());
+    return;
+  }
+  refuseConnection(socket, toRefusal(error));
 }
 
-function statusOf(code: string | undefined): [status: number, reason: string] {
-  if (code === "HPE_HEADER_OVERFLOW") return [431, "Request Header Fields Too Large"];
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return [408, "Request Timeout"];
-  return [400, "Bad Request"];
+type ClientError = NodeJS.ErrnoException & { rawPacket?: Buffer };
+
+/** What Node is answering on a connection; its own handler of client errors looks there as well. */
+function answeredOn(socket: Socket): ServerResponse | null | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
+}
+
+function toRefusal({ code, rawPacket }: ClientError): GatewayError {
+  const start = rawPacket?.toString("latin1", 0, LONGEST_START) ?? "";
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      // As far as can be seen: of a request line that came in several packets only the last is at hand.
+      return /^[A-Z]+ \S+$/.test(start)
+        ? new GatewayError("uri_too_long")
+        : new GatewayError("request_too_large", {
+            status: 431,
+            message: "The request headers are too large",
+          });
+    case "HPE_INVALID_METHOD":
+      return /^[A-Za-z-]+(?: |$)/.test(start)
+        ? new GatewayError("method_not_allowed", { status: 501, message: "The method is not known" })
+        : unreadable();
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return new GatewayError("request_too_large", { message: "The chunk extensions are too large" });
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new GatewayError("request_timeout", { message: "The request did not arrive in time" });
+    default:
+      return unreadable();
+  }
+}
+
+/** As much of a packet as is looked at to tell what it was meant to be. */
+const LONGEST_START = 8 * 1024;
+
+function unreadable(): GatewayError {
+  return new GatewayError("invalid_request", { message: "The request could not be read" });
 }

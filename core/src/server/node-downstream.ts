@@ -6,13 +6,11 @@ import type { Downstream, Exchange } from "../request/exchange.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { Outcome } from "../attempt.ts";
-import { KEEP_ALIVE, KEEP_ALIVE_MS } from "./keep-alive.ts";
+import { isSilent, KEEP_ALIVE } from "./keep-alive.ts";
 
 /** An upload slower than this for a minute is given up. */
 const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
 const UPLOAD_GRACE_MS = 60_000;
-/** An unread body up to this length is read away, so that the connection can be used again. */
-const DRAINED_BYTES = 64 * 1024;
 
 /** The client's side of a request on Node: reads the body from, and writes the reply to, the raw HTTP objects. */
 export class NodeDownstream implements Downstream, BodySink {
@@ -71,7 +69,6 @@ export class NodeDownstream implements Downstream, BodySink {
         this.#reading = "done";
         resolve(rest ? Buffer.concat(rest, length) : (first ?? Buffer.alloc(0)));
       });
-      req.on("error", () => reject(clientLeft()));
     });
   }
 
@@ -177,15 +174,17 @@ export class NodeDownstream implements Downstream, BodySink {
 
   /** An answer that comes before the body was read: a long rest is not waited for. */
   #finishUnread(headers: string[]): void {
-    if (this.#reading === "done" || this.#req.complete) return;
-    const length = Number(this.#req.headers["content-length"] ?? 0);
-    const chunked = this.#req.headers["transfer-encoding"] !== undefined;
-    if (chunked || length > DRAINED_BYTES) headers.push("connection", "close");
+    if (leavesBodyUnread(this.#req)) headers.push("connection", "close");
   }
 
   // --- limits and the end
 
   expire(nowMs: number): void {
+    // A pipelined reply whose turn has not come hears nothing of the end of its connection.
+    if (this.#req.socket.destroyed) {
+      this.#onClose();
+      return;
+    }
     if (this.#blockedSince > 0 && nowMs - this.#blockedSince >= this.#limits.writeTimeoutMs) {
       this.#res.destroy();
       return;
@@ -194,7 +193,7 @@ export class NodeDownstream implements Downstream, BodySink {
       this.#events &&
       this.#stream &&
       this.#blockedSince === 0 &&
-      nowMs - this.#lastWriteAt >= KEEP_ALIVE_MS
+      isSilent(this.#lastWriteAt, nowMs, this.#limits)
     ) {
       this.#lastWriteAt = nowMs;
       this.#res.write(KEEP_ALIVE);
@@ -225,9 +224,12 @@ export class NodeDownstream implements Downstream, BodySink {
       return;
     }
     const reason = clientLeft();
+    const stream = this.#stream;
     this.#answered = true;
     this.#stream = undefined;
     exchange.abort(reason);
+    // A stream of a plugin's own has no attempt to learn it from.
+    stream?.cancel();
     exchange.finish("client_abort", this.#res.headersSent ? this.#res.statusCode : 499, reason);
   };
 }

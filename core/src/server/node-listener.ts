@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { toNodeHandler } from "srvx/node";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { openaiDialect } from "../operations/openai-dialect.ts";
 import type { ClientAddressOf } from "./client-address.ts";
 import { checkRequest, type RequestTarget } from "./guards.ts";
 import { NodeDownstream } from "./node-downstream.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
+import { refuse } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 
 export interface NodeListenerOptions extends ExchangeKeeping {
@@ -33,15 +34,26 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
     }
   }) as NodeListener;
 
+  /** Connections that end with the reply at hand: what came behind its request is not looked at. */
+  const ending = new WeakSet<Socket>();
+
   return function onRequest(req, res) {
+    if (ending.has(req.socket)) return;
     if (options.closing()) res.setHeader("connection", "close");
     const gateway = current();
     let target: RequestTarget;
     try {
       target = checkRequest(req, gateway.config.server.limits.urlBytes, gateway.via);
     } catch (thrown) {
-      refuse(req, res, toGatewayError(thrown));
+      const error = toGatewayError(thrown);
+      if (error.headers["connection"] === "close") ending.add(req.socket);
+      refuse(req, res, error);
       return;
+    }
+    if (req.headers.upgrade !== undefined) {
+      // Served as if it had not asked (RFC 9110, section 7.8), but somebody may believe the protocol to be another now.
+      ending.add(req.socket);
+      res.setHeader("connection", "close");
     }
     const match = gateway.routes.match(req.method!, target.path);
     if (!match) {
@@ -77,17 +89,4 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
     downstream.attach(exchange);
     void answer(gateway, exchange, downstream);
   };
-}
-
-/** A refusal before there is an operation: in the OpenAI shape, as for unknown routes. */
-function refuse(req: IncomingMessage, res: ServerResponse, error: GatewayError): void {
-  const id = requestIdOf(req.headers["x-request-id"] as string | undefined);
-  const body = openaiDialect.errorBody(error, id);
-  res.writeHead(error.status, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
-    "x-request-id": id,
-    ...error.headers,
-  });
-  res.end(req.method === "HEAD" ? undefined : body);
 }

@@ -4,7 +4,8 @@ import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply 
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
-import { KEEP_ALIVE, KEEP_ALIVE_MS } from "./keep-alive.ts";
+import type { ServerLimits } from "../config/resolved.ts";
+import { isSilent, KEEP_ALIVE } from "./keep-alive.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 
@@ -13,6 +14,7 @@ export class WebDownstream implements Downstream, BodySink {
   /** Settles with the answer; never rejects. */
   readonly response: Promise<Response>;
   readonly #request: Request;
+  readonly #limits: ServerLimits;
   #exchange!: Exchange;
   #resolve!: (response: Response) => void;
   #answered = false;
@@ -23,8 +25,9 @@ export class WebDownstream implements Downstream, BodySink {
   #lastWriteAt = 0;
   #rejectRead: ((error: GatewayError) => void) | undefined;
 
-  constructor(request: Request) {
+  constructor(request: Request, limits: ServerLimits) {
     this.#request = request;
+    this.#limits = limits;
     this.response = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -147,14 +150,18 @@ export class WebDownstream implements Downstream, BodySink {
   #leave(status = 499): void {
     if (this.#exchange.isFinished) return;
     const reason = clientLeft();
+    const stream = this.#stream;
     this.#answered = true;
     this.#stream = undefined;
     this.#exchange.abort(reason);
+    // A stream of a plugin's own has no attempt to learn it from.
+    stream?.cancel();
     this.#exchange.finish("client_abort", status, reason);
   }
 
   expire(nowMs: number): void {
-    if (!this.#events || !this.#stream || this.#paused || nowMs - this.#lastWriteAt < KEEP_ALIVE_MS) return;
+    if (!this.#events || !this.#stream || this.#paused) return;
+    if (!isSilent(this.#lastWriteAt, nowMs, this.#limits)) return;
     this.#lastWriteAt = nowMs;
     this.#controller!.enqueue(Buffer.from(KEEP_ALIVE));
   }

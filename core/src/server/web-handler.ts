@@ -24,7 +24,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
     if (request.headers.get("via")?.includes(gateway.via))
       return refusal(id, new GatewayError("loop_detected"));
 
-    const downstream = new WebDownstream(request);
+    const downstream = new WebDownstream(request, gateway.config.server.limits);
     const exchange = openExchange(
       gateway,
       {

@@ -1,4 +1,4 @@
-import { editJson, scanJson } from "../body/json-text.ts";
+import { editJson, memberText, scanJson } from "../body/json-text.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject, StreamRules } from "../operation.ts";
 import { EventPipe, type EventPipeOwner, type PipedEvent } from "./event-pipe.ts";
@@ -73,7 +73,7 @@ export class EventRelay {
     if (this.#sse) this.#sse.end(this.#onBlock);
     else this.#ndjson!.end(this.#onLine);
     if (!this.whole)
-      throw new GatewayError("upstream_interrupted", {
+      throw new GatewayError(this.#committed ? "upstream_interrupted" : "provider_error", {
         message: "The backend ended the stream before its answer was complete",
         upstream: { kind: "truncated", sent: true },
       });
@@ -120,19 +120,19 @@ export class EventRelay {
     if (failure) throw toStreamError(failure);
     if (this.#terminated) return;
     let event: PipedEvent = { raw, data: data ?? "", type, json };
-    if (json["usage"] !== undefined && rules.usage) {
+    const response = json["response"] as JsonObject | undefined;
+    if (rules.usage && (json["usage"] !== undefined || response !== undefined)) {
       const usage = rules.usage(json, type);
       if (usage) this.#options.owner.onUsage(usage);
-      if (this.#options.hideUsage) {
-        if (isUsageOnly(json)) return;
-        event = withFields(event, { usage: undefined });
-      }
+    }
+    if (this.#options.hideUsage && json["usage"] !== undefined) {
+      if (isUsageOnly(json)) return;
+      event = withFields(event, { usage: undefined });
     }
     const { model } = this.#options;
     if (json["model"] !== model && typeof json["model"] === "string") event = withFields(event, { model });
-    const response = json["response"] as JsonObject | undefined;
     if (typeof response?.["model"] === "string" && response["model"] !== model)
-      event = withFields(event, { response: { ...response, model } });
+      event = withInnerFields(event, "response", { model });
     if (event.data === "") event = { ...event, data: JSON.stringify(event.json) };
     this.stream.push(event);
     const finishes = rules.finishes(json, type);
@@ -184,11 +184,35 @@ function isUsageOnly(json: JsonObject): boolean {
 /** The event with members changed, or removed by undefined; all its other bytes as they came. */
 function withFields(event: PipedEvent, fields: JsonObject): PipedEvent {
   const json = { ...(event.json as JsonObject), ...fields };
+  // Translated: there is no text yet.
   if (event.data === "") return { ...event, json };
+  return withText(event, editMembers(Buffer.from(event.data), fields), json);
+}
+
+/** The same for members of a member, which is an object. */
+function withInnerFields(event: PipedEvent, name: string, fields: JsonObject): PipedEvent {
+  const outer = event.json as JsonObject;
+  const json = { ...outer, [name]: { ...(outer[name] as JsonObject), ...fields } };
+  if (event.data === "") return { ...event, json };
+  const text = Buffer.from(event.data);
+  const spans = scanJson(text);
+  const inner = editMembers(memberText(text, spans, name)!, fields).toString("utf8");
+  return withText(event, editJson(text, spans, { [name]: inner }), json);
+}
+
+function editMembers(text: Buffer, fields: JsonObject): Buffer {
   const edits: Record<string, string | undefined> = {};
   for (const name of Object.keys(fields))
     edits[name] = fields[name] === undefined ? undefined : JSON.stringify(fields[name]);
-  const text = Buffer.from(event.data);
-  const data = editJson(text, scanJson(text), edits).toString("utf8");
-  return { data, type: event.type, json };
+  return editJson(text, scanJson(text), edits);
+}
+
+/** The event under another text, in the place of the old one. Data over several lines is written anew. */
+function withText(event: PipedEvent, text: Buffer, json: JsonObject): PipedEvent {
+  const old = Buffer.from(event.data);
+  const { raw, type } = event;
+  const at = raw?.indexOf(old) ?? -1;
+  const data = text.toString("utf8");
+  if (!raw || at < 0) return { data, type, json };
+  return { raw: Buffer.concat([raw.subarray(0, at), text, raw.subarray(at + old.length)]), data, type, json };
 }

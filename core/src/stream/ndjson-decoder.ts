@@ -1,3 +1,4 @@
+import { asBuffer } from "../as-buffer.ts";
 import { GatewayError } from "../errors.ts";
 
 const LF = 0x0a;
@@ -9,7 +10,7 @@ export class NdjsonDecoder {
   #scanned = 0;
 
   push(chunk: Uint8Array, onLine: (line: string) => void): void {
-    let buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let buffer = asBuffer(chunk);
     if (this.#carry) buffer = Buffer.concat([this.#carry, buffer]);
     let start = 0;
     let at = buffer.indexOf(LF, this.#scanned);

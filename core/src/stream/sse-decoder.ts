@@ -1,3 +1,4 @@
+import { asBuffer } from "../as-buffer.ts";
 import { GatewayError } from "../errors.ts";
 
 const LF = 0x0a;
@@ -34,7 +35,7 @@ export class SseDecoder {
 
   /** Calls back for each block that the chunk completes. */
   push(chunk: Uint8Array, onBlock: (block: SseBlock) => void): void {
-    let buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let buffer = asBuffer(chunk);
     if (this.#carry) {
       buffer = Buffer.concat([this.#carry, buffer]);
       this.#carry = null;

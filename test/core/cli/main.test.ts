@@ -82,7 +82,7 @@ async function createTypedProject(config: string): Promise<Project> {
       compilerOptions: {
         module: "nodenext",
         target: "es2023",
-        lib: ["es2023", "dom"],
+        lib: ["es2023"],
         strict: true,
         skipLibCheck: true,
         types: ["node"],

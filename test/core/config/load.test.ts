@@ -175,6 +175,17 @@ describe("layers", () => {
     expect((await loaded(project, { mode: "test" })).server.port).toBe(4);
   });
 
+  it("takes the layer of $env that GATEWRIGHT_ENV names, over the mode's own", async () => {
+    vi.stubEnv("GATEWRIGHT_ENV", "staging");
+    const source = configSource(
+      `$production: { server: { port: 2 } }, $env: { staging: { server: { port: 5 } } },`,
+    );
+    const project = await createProject({ "gateway.config.ts": source });
+    const result = await loadGatewayConfig({ cwd: project.dir });
+    expect(result.ok && result.config.server.port).toBe(5);
+    expect(result.warnings).toEqual([]);
+  });
+
   it("extends other files, each with its own layers, the nearest winning", async () => {
     const project = await createProject({
       "gateway.config.ts": `export default { extends: ["./base/one.ts", "./base/two.json"], server: { workers: 2 } };`,

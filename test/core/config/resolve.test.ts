@@ -163,6 +163,48 @@ describe("resolveConfig", () => {
     expect(result.warnings).toEqual([]);
   });
 
+  it("applies the mode's layer of a config built in code", async () => {
+    const config = await accepted({
+      server: { port: 1 },
+      $production: { server: { port: 2 } },
+      $schema: "x",
+    });
+    expect(config.server.port).toBe(2);
+  });
+
+  it("lets the environment choose another state driver, and fill a secret that is missing", async () => {
+    const result = await resolve(
+      {
+        state: { driver: "memory" },
+        backends: { local: { ...local, apiKey: env("NO_SUCH_KEY") } },
+      },
+      {
+        GATEWRIGHT_STATE_DRIVER: "redis",
+        GATEWRIGHT_STATE_URL: "redis://127.0.0.1:1",
+        GATEWRIGHT_BACKENDS_LOCAL_API_KEY: "k-1",
+      },
+    );
+    if (!result.ok) throw new Error(formatFaults(result.faults));
+    expect(result.config.state.driver).toBe("redis");
+    expect(result.warnings).toEqual([]);
+  });
+
+  it("names the variable behind a plugin's wrong option, and sets nothing that is ambiguous", async () => {
+    const result = await resolve(
+      { backends: { "a-b": local, a_b: local }, plugins: [limit()] },
+      { GATEWRIGHT_PLUGINS_LIMIT_CAPACITY: "-1", GATEWRIGHT_BACKENDS_A_B_WEIGHT: "7" },
+    );
+    expect(!result.ok && result.faults).toMatchObject([
+      {
+        path: "plugins[0].limit.capacity",
+        hint: "It is set by the environment variable GATEWRIGHT_PLUGINS_LIMIT_CAPACITY.",
+      },
+    ]);
+    expect(result.warnings).toEqual([
+      "GATEWRIGHT_BACKENDS_A_B_WEIGHT could mean backends.a-b.weight or backends.a_b.weight, so it sets nothing",
+    ]);
+  });
+
   it("tells apart two plugins of one name by their place", async () => {
     const result = await resolve(
       { plugins: [limit(), limit()] },
@@ -183,6 +225,26 @@ describe("faults", () => {
     "an unknown section": [
       { sever: {} },
       { path: "sever", message: "sever is not a part of the config", hint: "Did you mean `server`?" },
+    ],
+    "a misspelt layer": [
+      { $prodction: {} },
+      {
+        path: "$prodction",
+        message: "$prodction is not a part of the config",
+        hint: "Did you mean `$production`?",
+      },
+    ],
+    "a layer that is no object": [
+      { $production: [] },
+      { path: "$production", message: "$production must be an object, got an empty list" },
+    ],
+    "`extends` in a config that is no file": [
+      { extends: "./base.ts" },
+      {
+        path: "extends",
+        message: "extends is not a part of the config",
+        hint: "Only config files extend others.",
+      },
     ],
     "an unknown key of a section": [
       { server: { prot: 1 } },

@@ -75,14 +75,14 @@ defineGatewayConfig({ backends: { far: { adapter: "regional", region: "mars", mo
 defineGatewayConfig({ backends: { local: { adapter: "plain" } } });
 // @ts-expect-error -- an apiKey that is neither text nor env()
 defineGatewayConfig({ backends: { local: { ...local, models: [], apiKey: 5 } } });
-// @ts-expect-error -- a dangling backend
 defineGatewayConfig({
   backends: { local: { adapter: "plain", models: [] } },
+  // @ts-expect-error -- a dangling backend
   models: { a: { targets: [{ backend: "locla" }] } },
 });
-// @ts-expect-error -- a misspelt field of a target
 defineGatewayConfig({
   backends: { a: { adapter: "plain", models: [] } },
+  // @ts-expect-error -- a misspelt field of a target
   models: { a: { targets: [{ backend: "a", wieght: 1 }] } },
 });
 // @ts-expect-error -- an unknown section

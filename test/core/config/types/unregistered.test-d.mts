@@ -8,8 +8,8 @@ defineGatewayConfig({
 
 // @ts-expect-error -- what every backend has is checked all the same
 defineGatewayConfig({ backends: { far: { adapter: "anything", weight: "2", models: ["m"] } } });
-// @ts-expect-error -- and so are names of backends
 defineGatewayConfig({
   backends: { far: { adapter: "x", models: [] } },
+  // @ts-expect-error -- and so are names of backends
   models: { a: { targets: [{ backend: "fra" }] } },
 });
