@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { indexFile, listAdapters, renderIndex } from "./generate-adapters.ts";
+import { generateReadme } from "./generate-readme.ts";
 import { generateReference } from "./generate-reference.ts";
 import { generateTsconfig } from "./generate-tsconfig.ts";
-import { generateReadmeFigures } from "./readme-figures.ts";
+import { readIfThere } from "./read-if-there.ts";
 
 /** A file that follows from others, or holds a part that does. */
 export interface GeneratedFile {
@@ -18,18 +19,8 @@ export async function generateAll(): Promise<GeneratedFile[]> {
     { file: indexFile, text: renderIndex(listAdapters()) },
     ...generateTsconfig(),
     ...(await generateReference()),
-    ...generateReadmeFigures(),
+    ...generateReadme(),
   ];
-}
-
-/** `undefined` for a file that is not there yet. */
-export function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,31 +1,16 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Results } from "../bench/src/results.ts";
-import { readIfThere, type GeneratedFile } from "./generate.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { ROOT } from "./workspace.ts";
 
-const README = join(ROOT, "README.md");
 const RESULTS = join(ROOT, "docs/bench/latest.json");
-const START = "<!-- figures: made by `npm run generate` from docs/bench/latest.json -->";
-const END = "<!-- end of figures -->";
 
-/** The README with the figures of the last saved run between its two markers. */
-export function generateReadmeFigures(): GeneratedFile[] {
-  const readme = readFileSync(README, "utf8");
-  const [before, rest] = splitAt(readme, START);
-  const [, after] = splitAt(rest, END);
+/** Figures of the last saved run, or how to measure. */
+export function readFigures(): string {
   const saved = readIfThere(RESULTS);
-  const figures =
-    saved === undefined
-      ? "No run is saved yet: `npm run bench -- --save` measures the gateway against a bare proxy on your machine."
-      : renderFigures(JSON.parse(saved) as SavedResults);
-  return [{ file: README, text: `${before}${START}\n\n${figures}\n\n${END}${after}` }];
-}
-
-function splitAt(text: string, mark: string): [before: string, after: string] {
-  const at = text.indexOf(mark);
-  if (at < 0) throw new Error(`README.md has no line ${mark}`);
-  return [text.slice(0, at), text.slice(at + mark.length)];
+  return saved === undefined
+    ? "No run is saved yet: `npm run bench -- --save` measures the gateway against a bare proxy on your machine."
+    : renderFigures(JSON.parse(saved) as SavedResults);
 }
 
 /** As JSON keeps them: what was not measured is null. */

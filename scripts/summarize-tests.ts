@@ -2,9 +2,9 @@
  * Prints the outcome of a test run as the last line, `N passed, N failed`, from the JSON file of vitest's reporter.
  * Fails when a test failed or was skipped, when a file could not be loaded, or when nothing ran.
  */
-import { readFileSync } from "node:fs";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
+import { readIfThere } from "./read-if-there.ts";
 
 /** The part of the report that is read here. */
 interface TestReport {
@@ -50,7 +50,10 @@ export function summarizeTests({ success, testResults }: TestReport): TestSummar
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  const { lines, ok } = summarizeTests(JSON.parse(readFileSync(argv[2]!, "utf8")) as TestReport);
+  const report = readIfThere(argv[2]!);
+  const { lines, ok } = summarizeTests(
+    report === undefined ? { success: false, testResults: [] } : (JSON.parse(report) as TestReport),
+  );
   for (const line of lines) console.log(line);
   process.exitCode = ok ? 0 : 1;
 }

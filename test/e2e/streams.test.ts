@@ -167,7 +167,7 @@ describe("the pace of a stream", () => {
   }
 
   it("st-2 E18: hands on each event before the next one is there", async () => {
-    const pieces = [ROLE + delta("a"), delta("b"), FINISH + DONE];
+    const pieces = [ROLE + delta("a"), delta("b"), FINISH, DONE];
     const { script, release } = stepwise(pieces);
     const stage = await stageBefore(await scripted(script));
     const client = await connectRaw(stage.url);

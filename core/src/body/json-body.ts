@@ -69,7 +69,8 @@ export function parseJsonBody(bytes: Uint8Array, bounds: JsonBounds): JsonBody {
 }
 
 function refuseDuplicates(names: readonly string[]): void {
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice === undefined) return;
   throw new GatewayError("duplicate_field", { param: twice, message: `\`${twice}\` is given twice` });
 }

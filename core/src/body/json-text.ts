@@ -52,6 +52,7 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
   while (i < end) {
     const byte = text[i]!;
     if (byte === QUOTE) {
+      values++;
       const stop = endOfString(text, i + 1, end);
       if (depth === 1 && open >= 0) {
         if (valueStart === -2) valueStart = i;
@@ -73,6 +74,7 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
       case OPEN_BRACKET:
         if (depth === 0 && byte === OPEN_BRACE && open < 0) open = i;
         else if (depth === 1 && valueStart === -2) valueStart = i;
+        values++;
         depth++;
         if (depth > maxDepth)
           throw new GatewayError("json_too_deep", {
@@ -88,9 +90,7 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
         } else if (depth === 1) valueEnd = i + 1;
         break;
       case COMMA:
-        values++;
-        if (values >= maxValues)
-          throw new GatewayError("json_too_large", { message: `The body has more than ${maxValues} values` });
+        if (values > maxValues) throw tooManyValues(maxValues);
         if (depth === 1 && valueStart >= 0) {
           spans.push(keyStart, keyEnd, valueStart, valueEnd);
           keyStart = keyEnd = valueStart = valueEnd = -1;
@@ -99,15 +99,46 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
       case COLON:
         if (depth === 1 && keyStart >= 0 && valueStart === -1) valueStart = -2;
         break;
-      default:
+      default: {
+        values++;
+        const stop = endOfWord(text, i + 1, end);
         if (depth === 1) {
           if (valueStart === -2) valueStart = i;
-          valueEnd = i + 1;
+          valueEnd = stop;
         }
+        i = stop;
+        continue;
+      }
     }
     i++;
   }
+  // Between two commas there is room for few values only, so that it was enough to look there on the way.
+  if (values > maxValues) throw tooManyValues(maxValues);
   return { open, close, spans };
+}
+
+function tooManyValues(maxValues: number): GatewayError {
+  return new GatewayError("json_too_large", { message: `The body has more than ${maxValues} values` });
+}
+
+/** Index behind a number, `true`, `false` or `null` whose second character is at `from`. */
+function endOfWord(text: Uint8Array, from: number, end: number): number {
+  let i = from;
+  while (i < end && isWord(text[i]!)) i++;
+  return i;
+}
+
+function isWord(byte: number): boolean {
+  return (
+    byte > 0x20 &&
+    byte !== COMMA &&
+    byte !== COLON &&
+    byte !== QUOTE &&
+    byte !== CLOSE_BRACE &&
+    byte !== CLOSE_BRACKET &&
+    byte !== OPEN_BRACE &&
+    byte !== OPEN_BRACKET
+  );
 }
 
 /** Index behind the closing quote of a string whose first character is at `from`. */

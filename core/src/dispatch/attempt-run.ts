@@ -108,18 +108,13 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#fail(new GatewayError("provider_error", { message: "The attempt was given up" }), "cancelled");
       return;
     }
-    const clientLeft = reason.code === "client_closed_request";
-    this.#fail(this.#blame(reason, clientLeft), clientLeft ? "client_abort" : "upstream_error");
-  }
-
-  /** A deadline that broke while this attempt ran is laid at its door, so that policies can judge it. */
-  #blame(reason: GatewayError, clientLeft: boolean): GatewayError {
-    if (clientLeft || reason.upstream) return reason;
-    return new GatewayError(reason.code, {
-      message: reason.message,
-      headers: reason.headers,
-      upstream: reason.code === "timeout" ? { kind: "timeout", sent: true } : undefined,
-    });
+    if (reason.code === "client_closed_request") this.#fail(reason, "client_abort");
+    else if (reason.upstream) this.#fail(reason, "upstream_error");
+    else {
+      // A shutdown gives one reason to many requests, and an error names the attempt that it ended.
+      const { code, message, headers } = reason;
+      this.#fail(new GatewayError(code, { message, headers }), "cancelled");
+    }
   }
 
   /** Looks at the limits of the present phase. */

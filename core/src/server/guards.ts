@@ -20,14 +20,28 @@ export function checkRequest(req: IncomingMessage, urlBytes: number, via: string
       message: "Encoded bodies are not accepted; send the body as it is",
     });
   if (headers.via !== undefined && headers.via.includes(via)) throw new GatewayError("loop_detected");
-  if (headers["transfer-encoding"] !== undefined && headers["transfer-encoding"].toLowerCase() !== "chunked")
-    throw badRequest("The transfer encoding is not supported");
+  checkTransferEncoding(headers["transfer-encoding"], req.httpVersion);
+  if (rawHeaders.length > 2 * MAX_HEADER_LINES)
+    throw new GatewayError("request_too_large", {
+      status: 431,
+      message: `The request has more than ${MAX_HEADER_LINES} header lines`,
+    });
 
-  const url = originForm(req.url!);
+  const url = originForm(req.url!, req.method!);
   if (url.length > urlBytes)
     throw new GatewayError("uri_too_long", { message: `The URL is longer than ${urlBytes} bytes` });
   const mark = url.indexOf("?");
   return mark < 0 ? { path: url, query: "" } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+}
+
+/** Node leaves out what comes behind its 2,000th header line; nobody needs half as many. */
+const MAX_HEADER_LINES = 1_000;
+
+function checkTransferEncoding(encoding: string | undefined, httpVersion: string): void {
+  if (encoding === undefined) return;
+  if (encoding.toLowerCase() !== "chunked") throw badRequest("The transfer encoding is not supported");
+  // RFC 9112, section 6.1: the framing is to be taken as faulty.
+  if (httpVersion === "1.0") throw badRequest("HTTP/1.0 has no transfer encodings");
 }
 
 /** Node keeps the first of two Host headers; a proxy in front may have read the second. */
@@ -53,8 +67,8 @@ function checkHost(rawHeaders: readonly string[], httpVersion: string): void {
 let lastValidHost: string | undefined;
 
 /** Absolute form is for proxies; its path is taken, its host is not (RFC 9112, section 3.2.2). */
-function originForm(url: string): string {
-  if (url.startsWith("/") || url === "*") return url;
+function originForm(url: string, method: string): string {
+  if (url.startsWith("/") || (url === "*" && method === "OPTIONS")) return url;
   const match = /^https?:\/\/[^/?#]+(\/[^#]*)?$/i.exec(url);
   if (!match) throw badRequest("The request target is not valid");
   return match[1] ?? "/";

@@ -30,8 +30,7 @@ export function createLogging(config: LogConfig, sink?: LogSink): Logging {
   const call =
     (level: "debug" | "info" | "warn" | "error") =>
     (message: string, fields?: Record<string, unknown>): void => {
-      if (pretty && fields) consola[level](message, fields);
-      else if (fields) consola[level]({ message, ...fields });
+      if (fields) consola[level](message, fields);
       else consola[level](message);
     };
   const log: Logger = { debug: call("debug"), info: call("info"), warn: call("warn"), error: call("error") };
@@ -49,12 +48,8 @@ export function createLogging(config: LogConfig, sink?: LogSink): Logging {
 function jsonReporter(lines: LineBuffer): ConsolaReporter {
   return {
     log({ date, type, args }: LogObject) {
-      const [first] = args as unknown[];
-      const fields =
-        typeof first === "object" && first !== null && !(first instanceof Error)
-          ? first
-          : { message: args.map(String).join(" ") };
-      lines.add(JSON.stringify({ time: date.toISOString(), level: type, ...fields }));
+      const [message, fields] = args as [unknown, object | undefined];
+      lines.add(JSON.stringify({ time: date.toISOString(), level: type, message: String(message), ...fields }));
       if (type === "error" || type === "fatal") lines.flush();
     },
   };

@@ -7,6 +7,7 @@ import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { Outcome } from "../attempt.ts";
 import { isSilent, KEEP_ALIVE } from "./keep-alive.ts";
+import { leavesBodyUnread } from "./refusal.ts";
 
 /** An upload slower than this for a minute is given up. */
 const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
@@ -18,7 +19,7 @@ export class NodeDownstream implements Downstream, BodySink {
   readonly #res: ServerResponse;
   readonly #limits: ServerLimits;
   #exchange!: Exchange;
-  #reading: "not yet" | "json" | "upload" | "done" = "not yet";
+  #reading: "not yet" | "json" | "upload" | "done" | "given up" = "not yet";
   #readFrom = 0;
   #rejectRead: ((error: GatewayError) => void) | undefined;
   /** An answer was begun: whatever comes later is dropped. */
@@ -174,7 +175,7 @@ export class NodeDownstream implements Downstream, BodySink {
 
   /** An answer that comes before the body was read: a long rest is not waited for. */
   #finishUnread(headers: string[]): void {
-    if (leavesBodyUnread(this.#req)) headers.push("connection", "close");
+    if (this.#reading === "given up" || leavesBodyUnread(this.#req)) headers.push("connection", "close");
   }
 
   // --- limits and the end
@@ -207,7 +208,7 @@ export class NodeDownstream implements Downstream, BodySink {
   }
 
   #slowBody(): void {
-    this.#reading = "done";
+    this.#reading = "given up";
     this.#exchange.abort(new GatewayError("request_timeout"));
   }
 

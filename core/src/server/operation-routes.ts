@@ -40,5 +40,6 @@ export function createOperationRoutes(operations: readonly Operation[]): Operati
 function addMethod(entry: PathEntry | undefined, operation: Operation): PathEntry {
   const byMethod = entry?.byMethod ?? new Map<string, { operation: Operation }>();
   byMethod.set(operation.method, { operation });
-  return { byMethod, refused: { allow: [...byMethod.keys()].join(", ") } };
+  const allow = [...byMethod.keys()].map((method) => (method === "GET" ? "GET, HEAD" : method));
+  return { byMethod, refused: { allow: allow.join(", ") } };
 }

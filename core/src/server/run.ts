@@ -1,4 +1,5 @@
 import cluster from "node:cluster";
+import { stat } from "node:fs/promises";
 import { formatFaults } from "../config/fault.ts";
 import { loadGatewayConfig, type LoadResult } from "../config/load.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -60,6 +61,7 @@ export async function startGateway(
 ): Promise<StartedGateway> {
   const run: RunOptions = { cwd: process.cwd(), ...options };
   const mode: Mode = options.dev ? "development" : "production";
+  const loadedAt = Date.now();
   const loaded = await load(run, mode);
   const config = accept(loaded);
   const server = await open(() => (options.dev ? serveForDevelopment(config) : serve(config)), config);
@@ -83,6 +85,8 @@ export async function startGateway(
   const watcher = options.dev
     ? await watch(loaded.sources, async () => (await reload()).sources, server)
     : undefined;
+  // A change that came before the watcher was ready.
+  if (watcher && (await anyNewerThan(loadedAt, loaded.sources))) await reload();
   return {
     url: server.url,
     server,
@@ -92,6 +96,18 @@ export async function startGateway(
       await server.stop(config.server.drainTimeoutMs);
     },
   };
+}
+
+async function anyNewerThan(timeMs: number, files: readonly string[]): Promise<boolean> {
+  const times = await Promise.all(
+    files.map((file) =>
+      stat(file).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0,
+      ),
+    ),
+  );
+  return times.some((mtimeMs) => mtimeMs >= timeMs);
 }
 
 async function watch(
@@ -140,7 +156,7 @@ async function open(start: () => Promise<RunningServer>, { server }: ResolvedCon
 
 function announce(server: RunningServer): void {
   const { log, chainNames } = server.gateway;
-  log.info(`Gatewright listens on ${server.url}`);
+  log.info(`Gatewright listens on ${server.url}`, cluster.isWorker ? { pid: process.pid } : undefined);
   log.info(`Chain: ${chainNames.join(" → ") || "empty"}`);
 }
 

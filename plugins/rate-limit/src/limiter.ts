@@ -1,0 +1,187 @@
+import { GatewayError } from "gatewright";
+import type { Context, GatewayHost } from "gatewright";
+import { admit, ADMIT_FIGURES, ADMIT_HEAD, correct, NEVER } from "./atomic.ts";
+import type { Decision } from "./decision.ts";
+import type { Limit } from "./limit.ts";
+import { LocalStore } from "./local-store.ts";
+import type { RateLimitOptions } from "./options.ts";
+import { Outage } from "./outage.ts";
+import { boundTokens } from "./token-bound.ts";
+import type { TokenBound } from "./token-bound.ts";
+
+type Figures = readonly number[];
+
+/** What was asked of the limits that apply to a request. */
+interface Question {
+  readonly limits: readonly Limit[];
+  readonly keys: readonly string[];
+  readonly costs: readonly number[];
+  /** Of token limits. */
+  readonly bound: TokenBound | undefined;
+}
+
+/** Whether a request may go on, and what it has taken if so. */
+export interface Verdict extends Question {
+  readonly admitted: boolean;
+  readonly decisions: readonly Decision[];
+  /** On the clock of what counted. */
+  readonly takenAtUs: number;
+  readonly source: Decision["source"];
+}
+
+const MEANWHILE = {
+  "open-local": "each process limits by its share",
+  open: "requests pass unlimited",
+  closed: "requests are refused",
+};
+
+/** Asks the store, all limits of a request at once, and says what holds while it is down. */
+export class Limiter {
+  readonly #limits: readonly Limit[];
+  readonly #options: RateLimitOptions;
+  readonly #host: GatewayHost;
+  readonly #outage: Outage;
+  readonly #countsTokens: boolean;
+  #local: LocalStore | undefined;
+
+  constructor(limits: readonly Limit[], options: RateLimitOptions, host: GatewayHost) {
+    this.#limits = limits;
+    this.#options = options;
+    this.#host = host;
+    this.#outage = new Outage(host, MEANWHILE[options.onStoreFailure]);
+    this.#countsTokens = limits.some(({ unit }) => unit === "tokens");
+  }
+
+  /**
+   * Decides, at once where the store is of this process. Undefined: no limit applies, or none can be checked and all
+   * may pass. @throws `state_unavailable` where the options say so.
+   */
+  decide(ctx: Context): Verdict | undefined | Promise<Verdict | undefined> {
+    const question = this.#ask(ctx);
+    if (question.keys.length === 0) return undefined;
+    try {
+      const figures = this.#host.state.run(admit, question.keys, admitArgs(question, "store"));
+      if (!(figures instanceof Promise)) return this.#verdict(question, figures, "store");
+      return figures.then(
+        (figures) => {
+          this.#outage.answered();
+          return this.#verdict(question, figures, "store");
+        },
+        (error: unknown) => this.#without(question, error),
+      );
+    } catch (error) {
+      return this.#without(question, error);
+    }
+  }
+
+  /**
+   * Sets right what an admitted request took, limit by limit. Runs once for a verdict. Where the store does not take
+   * it, what was reserved stays taken: that is the safe side, and it runs off by itself.
+   */
+  correct(verdict: Verdict, used: (limit: Limit, cost: number) => number): void {
+    const keys: string[] = [];
+    const args: number[] = [];
+    for (const [i, limit] of verdict.limits.entries()) {
+      const delta = used(limit, verdict.costs[i]!) - verdict.costs[i]!;
+      if (delta === 0) continue;
+      const { algorithm, numbers } = verdict.source === "store" ? limit.count : limit.localCount;
+      keys.push(verdict.keys[i]!);
+      args.push(algorithm, ...numbers, delta, verdict.takenAtUs);
+    }
+    if (keys.length === 0) return;
+    if (verdict.source === "local") {
+      this.#local!.run(correct, keys, args);
+      return;
+    }
+    try {
+      const done = this.#host.state.run(correct, keys, args);
+      if (done instanceof Promise) done.catch((error: unknown) => this.#noteFailure(error));
+    } catch (error) {
+      this.#noteFailure(error);
+    }
+  }
+
+  #ask(ctx: Context): Question {
+    const limits: Limit[] = [];
+    const keys: string[] = [];
+    const costs: number[] = [];
+    const bound = this.#countsTokens ? boundTokens(ctx, this.#options.tokens) : undefined;
+    for (const limit of this.#limits) {
+      const key = limit.keys(ctx);
+      if (key === undefined) continue;
+      limits.push(limit);
+      keys.push(key);
+      costs.push(limit.unit === "tokens" ? bound!.prompt + bound!.output : costOf(limit, ctx));
+    }
+    return { limits, keys, costs, bound };
+  }
+
+  #without(question: Question, error: unknown): Verdict | undefined {
+    this.#noteFailure(error);
+    switch (this.#options.onStoreFailure) {
+      case "open":
+        return undefined;
+      case "open-local": {
+        this.#local ??= new LocalStore(this.#host);
+        const figures = this.#local.run(admit, question.keys, admitArgs(question, "local"));
+        return this.#verdict(question, figures, "local");
+      }
+      case "closed":
+        if (this.#options.shadow) return undefined;
+        throw new GatewayError("state_unavailable", {
+          status: 503,
+          type: "service_unavailable",
+          message: "Limits cannot be checked at the moment",
+          headers: { "retry-after": "1" },
+        });
+    }
+  }
+
+  #noteFailure(error: unknown): void {
+    // By name, since two copies of core can meet. Anything else is a fault of ours.
+    if ((error as Error).name !== "StateUnavailable") throw error;
+    this.#outage.failed(error as Error);
+  }
+
+  #verdict(question: Question, figures: Figures, source: Decision["source"]): Verdict {
+    const takenAtUs = figures[1]!;
+    const { shadow } = this.#options;
+    const decisions = question.limits.map((limit, i): Decision => {
+      const at = ADMIT_HEAD + i * ADMIT_FIGURES;
+      const resetUs = figures[at + 1]!;
+      const waitUs = figures[at + 2]!;
+      return {
+        name: limit.name,
+        unit: limit.unit,
+        fits: waitUs === 0,
+        limit: source === "store" ? limit.limit : limit.localCount.most,
+        remaining: figures[at]!,
+        resetMs: Math.ceil(resetUs / 1_000),
+        resetAtMs: Math.ceil((takenAtUs + resetUs) / 1_000),
+        waitMs: waitUs === NEVER ? Infinity : Math.ceil(waitUs / 1_000),
+        windowSeconds: limit.windowSeconds,
+        source,
+        shadow,
+      };
+    });
+    return { ...question, admitted: figures[0] === 1, decisions, takenAtUs, source };
+  }
+}
+
+function admitArgs({ limits, costs }: Question, source: Decision["source"]): number[] {
+  const args: number[] = [];
+  for (let i = 0; i < limits.length; i++) {
+    const { algorithm, numbers, most } = source === "store" ? limits[i]!.count : limits[i]!.localCount;
+    // One process has a part of the limit only: what fits into the whole must not be refused for ever.
+    const cost = source === "store" ? costs[i]! : Math.min(costs[i]!, most);
+    args.push(algorithm, numbers[0], numbers[1], numbers[2], cost);
+  }
+  return args;
+}
+
+function costOf({ name, cost }: Limit, ctx: Context): number {
+  const units = typeof cost === "number" ? cost : cost(ctx);
+  if (!(units >= 0 && Number.isFinite(units)))
+    throw new TypeError(`rateLimit: the cost of \`${name}\` must be a number of 0 or more, got ${units}`);
+  return Math.ceil(units);
+}

@@ -1,0 +1,212 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { editJson, memberNames, scanJson } from "../../../core/src/body/json-text.ts";
+import { parseJsonBody } from "../../../core/src/body/json-body.ts";
+import { isGatewayError } from "gatewright";
+
+const RUNS = { seed: 20_240_229, numRuns: 400 };
+const WIDE = { maxDepth: 100, maxValues: 1_000_000 };
+
+/** JSON text with white space, escapes and number spellings that no writer of ours would choose. */
+function spell(value: unknown, gap: () => string, odd: () => boolean): string {
+  if (typeof value === "string") return spellString(value, odd);
+  if (Array.isArray(value))
+    return `[${gap()}${value.map((item) => spell(item, gap, odd)).join(`${gap()},${gap()}`)}${gap()}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value).map(
+      ([name, item]) => `${spellString(name, odd)}${gap()}:${gap()}${spell(item, gap, odd)}`,
+    );
+    return `{${gap()}${members.join(`${gap()},${gap()}`)}${gap()}}`;
+  }
+  if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) < 1e15 && odd())
+    return `${Object.is(value, -0) ? "-0" : value}.0e0`;
+  return JSON.stringify(value);
+}
+
+function spellString(text: string, odd: () => boolean): string {
+  let out = "";
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const plain = JSON.stringify(text[i]).slice(1, -1);
+    out += odd() ? `\\u${code.toString(16).padStart(4, "0")}` : plain;
+  }
+  return `"${out}"`;
+}
+
+const jsonObject = fc.dictionary(
+  fc.string({ unit: "grapheme", maxLength: 12 }),
+  fc.jsonValue({ maxDepth: 4 }),
+  {
+    maxKeys: 8,
+    noNullPrototype: true,
+  },
+);
+
+/** An object, its text in some spelling, and the text of each member. */
+const spelled = fc
+  .tuple(
+    jsonObject,
+    fc.array(fc.nat(3), { minLength: 1, maxLength: 40 }),
+    fc.array(fc.nat(3), { minLength: 1 }),
+  )
+  .map(([object, gaps, odds]) => {
+    let g = 0;
+    let o = 0;
+    const gap = (): string => ["", " ", "\n\t", "  "][gaps[g++ % gaps.length]!]!;
+    const odd = (): boolean => odds[o++ % odds.length] === 0;
+    return { object, text: gap() + spell(object, gap, odd) + gap() };
+  });
+
+describe("scanJson", () => {
+  it("finds the members of any object in any spelling, by name and by bytes", () => {
+    fc.assert(
+      fc.property(spelled, ({ text }) => {
+        const bytes = Buffer.from(text);
+        const object = JSON.parse(text) as Record<string, unknown>;
+        const fields = scanJson(bytes);
+        const names = memberNames(bytes, fields);
+        expect(new Set(names)).toEqual(new Set(Object.keys(object)));
+        expect(String(bytes.subarray(fields.open, fields.open + 1))).toBe("{");
+        expect(String(bytes.subarray(fields.close, fields.close + 1))).toBe("}");
+        for (const [n, name] of names.entries()) {
+          const value = bytes.subarray(fields.spans[n * 4 + 2], fields.spans[n * 4 + 3]);
+          expect(JSON.parse(String(value))).toEqual(object[name]);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it("allows exactly the depth and the count of values that a walk of the parsed value finds", () => {
+    fc.assert(
+      fc.property(spelled, ({ text }) => {
+        const { depth, values } = measure(JSON.parse(text));
+        const bytes = Buffer.from(text);
+        expect(() => scanJson(bytes, { maxDepth: depth, maxValues: values })).not.toThrow();
+        expect(() => scanJson(bytes, { maxDepth: depth - 1, maxValues: values })).toThrow(
+          expect.objectContaining({ code: "json_too_deep" }),
+        );
+        expect(() => scanJson(bytes, { maxDepth: depth, maxValues: values - 1 })).toThrow(
+          expect.objectContaining({ code: "json_too_large" }),
+        );
+      }),
+      RUNS,
+    );
+  });
+
+  it("reads long strings with escapes to their true end", () => {
+    for (const tail of ["", "\\", '"', '\\"', "\\\\", '\\\\"']) {
+      const text = JSON.stringify({ a: "x".repeat(100) + tail, b: [tail.repeat(60)], c: 1 });
+      const bytes = Buffer.from(text);
+      expect(memberNames(bytes, scanJson(bytes))).toEqual(["a", "b", "c"]);
+    }
+  });
+
+  it("ends on any bytes at all, and never points outside of them", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.string({ maxLength: 60 }), (bytes, text) => {
+        for (const input of [bytes, Buffer.from(text)])
+          for (const at of scanJson(input, WIDE).spans) expect(at).toBeLessThanOrEqual(input.length);
+      }),
+      RUNS,
+    );
+  });
+});
+
+describe("editJson", () => {
+  const edits = fc.dictionary(
+    fc.oneof(fc.constantFrom("model", "stream_options", "a", ""), fc.string({ maxLength: 4 })),
+    fc.option(fc.jsonValue({ maxDepth: 1 }), { nil: undefined }),
+    { maxKeys: 4, noNullPrototype: true },
+  );
+
+  it("gives the object with the edits, and leaves the bytes of every other member alone", () => {
+    fc.assert(
+      fc.property(spelled, edits, fc.array(fc.nat(7), { maxLength: 3 }), ({ text }, changes, picks) => {
+        const bytes = Buffer.from(text);
+        const object = JSON.parse(text) as Record<string, unknown>;
+        const fields = scanJson(bytes);
+        const names = memberNames(bytes, fields);
+        const all = new Map(Object.entries(changes));
+        // Members that are there are changed or removed as well.
+        for (const pick of picks)
+          if (names[pick] !== undefined) all.set(names[pick], pick % 2 ? undefined : pick);
+        const texts: Record<string, string | undefined> = Object.create(null) as Record<string, undefined>;
+        const expected = new Map(Object.entries(object));
+        for (const [name, value] of all) {
+          texts[name] = value === undefined ? undefined : JSON.stringify(value);
+          if (value === undefined) expected.delete(name);
+          else expected.set(name, JSON.parse(texts[name]!) as unknown);
+        }
+        const edited = editJson(bytes, fields, texts);
+        expect(new Map(Object.entries(JSON.parse(String(edited)) as object))).toEqual(expected);
+        const untouched = names.flatMap((name, n) =>
+          all.has(name) ? [] : [String(bytes.subarray(fields.spans[n * 4], fields.spans[n * 4 + 3]))],
+        );
+        const after = scanJson(edited);
+        const kept = memberNames(edited, after).flatMap((name, n) =>
+          all.has(name) ? [] : [String(edited.subarray(after.spans[n * 4], after.spans[n * 4 + 3]))],
+        );
+        expect(kept).toEqual(untouched);
+      }),
+      RUNS,
+    );
+  });
+
+  it("changes nothing without edits", () => {
+    const bytes = Buffer.from(' { "a" : 1e0 , "b":[ ] } ');
+    expect(String(editJson(bytes, scanJson(bytes), {}))).toBe(String(bytes));
+  });
+});
+
+describe("parseJsonBody", () => {
+  const codeOf = (text: string | Uint8Array, bounds = WIDE): string => {
+    try {
+      parseJsonBody(Buffer.from(text as Uint8Array), bounds);
+      return "accepted";
+    } catch (error) {
+      if (!isGatewayError(error)) throw error;
+      expect(error.status).toBe(400);
+      return error.code;
+    }
+  };
+
+  it("J4: refuses a member given twice, also where one is spelled by escapes", () => {
+    expect(codeOf('{"model":"a","model":"b"}')).toBe("duplicate_field");
+    expect(codeOf('{"model":"a","\\u006dodel":"b"}')).toBe("duplicate_field");
+    expect(codeOf('{"__proto__":1,"__proto__":2}')).toBe("duplicate_field");
+    expect(codeOf('{"a":{"b":1,"b":2}}')).toBe("accepted");
+  });
+
+  it("J4: finds the one repeated member among 200,000 without comparing each with each", () => {
+    const members = Array.from({ length: 200_000 }, (_, n) => `"k${n}":1`);
+    expect(codeOf(`{${members.join(",")},"k199999":2}`)).toBe("duplicate_field");
+  });
+
+  it("J5: a member named __proto__ is data, and stays data when another member changes", () => {
+    const body = parseJsonBody(Buffer.from('{"__proto__":{"x":1},"model":"a"}'), WIDE).with({ model: "b" });
+    expect(({} as { x?: number }).x).toBeUndefined();
+    expect(Object.getPrototypeOf(body.json)).toBe(Object.prototype);
+    expect(String(body.bytes)).toBe('{"__proto__":{"x":1},"model":"b"}');
+  });
+
+  it("keeps the last of several changes, and the bytes of all else", () => {
+    const text = '{"model":"a", "n" : 1.0,\n"x":"\\u00e9"}';
+    const body = parseJsonBody(Buffer.from(text), WIDE);
+    expect(body.bytes).toEqual(Buffer.from(text));
+    const changed = body.with({ model: "b", n: undefined }).with({ model: "c", y: [1] });
+    expect(String(changed.bytes)).toBe('{"model":"c",\n"x":"\\u00e9","y":[1]}');
+    expect(changed.json).toEqual({ model: "c", x: "é", y: [1] });
+    expect(body.json).toEqual({ model: "a", n: 1, x: "é" });
+  });
+});
+
+function measure(value: unknown): { depth: number; values: number } {
+  if (typeof value !== "object" || value === null) return { depth: 0, values: 1 };
+  const items = Object.values(value).map(measure);
+  return {
+    depth: 1 + Math.max(0, ...items.map(({ depth }) => depth)),
+    values:
+      1 + (Array.isArray(value) ? 0 : items.length) + items.reduce((sum, { values }) => sum + values, 0),
+  };
+}

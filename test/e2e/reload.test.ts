@@ -1,0 +1,149 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { resolveConfig } from "gatewright";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { startSimulatedBackend, type SimulatedBackend } from "../../playground/src/simulated-backend.ts";
+import { startTestGateway } from "../_support/gateway.ts";
+import { ROOT, startProgram } from "../_support/program.ts";
+import { waitFor } from "../_support/wait-for.ts";
+
+const MODEL = "gpt-4o-mini";
+
+async function startBackend(settings: Record<string, unknown> = {}): Promise<SimulatedBackend> {
+  const backend = await startSimulatedBackend({ dialect: "openai", ...settings });
+  onTestFinished(() => backend.close());
+  return backend;
+}
+
+function configFor(backend: SimulatedBackend, name: string): Record<string, unknown> {
+  return {
+    server: { host: "127.0.0.1", port: 0 },
+    log: { level: "silent" },
+    backends: { [name]: { adapter: "openai", baseURL: `${backend.url}/v1`, models: [MODEL] } },
+    plugins: [],
+  };
+}
+
+function chat(url: string, stream: boolean): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: MODEL, stream, messages: [{ role: "user", content: "hello" }] }),
+  });
+}
+
+describe("reload", () => {
+  it("G1: 200 reloads under load fail no request, and each request sees one whole snapshot", async () => {
+    const first = await startBackend({ name: "first", tokens: 8, tokenMs: 1 });
+    const second = await startBackend({ name: "second", tokens: 8, tokenMs: 1 });
+    const gateway = await startTestGateway(configFor(first, "first"));
+    onTestFinished(() => gateway.close());
+    const faults: string[] = [];
+    let running = true;
+    let answered = 0;
+
+    const client = async (stream: boolean): Promise<void> => {
+      while (running) {
+        const reply = await chat(gateway.url, stream);
+        const text = await reply.text();
+        answered++;
+        if (reply.status !== 200) faults.push(`${reply.status} ${text}`);
+        else if (stream && !text.endsWith("data: [DONE]\n\n")) faults.push(`cut: ${text.slice(-200)}`);
+      }
+    };
+    const clients = Array.from({ length: 12 }, (_, n) => client(n % 2 === 0));
+    for (let n = 0; n < 200; n++) {
+      const [backend, name] = n % 2 === 0 ? [second, "second"] : [first, "first"];
+      const resolved = await resolveConfig(configFor(backend as SimulatedBackend, name as string), {
+        dir: ROOT,
+      });
+      if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults));
+      await gateway.server.gateway.reload(resolved.config);
+    }
+    running = false;
+    await Promise.all(clients);
+
+    expect(faults).toEqual([]);
+    expect(answered).toBeGreaterThan(clients.length);
+    expect(first.requests.length + second.requests.length).toBe(answered);
+    expect(gateway.server.gateway.active).toBe(0);
+  }, 60_000);
+
+  it("a stream that runs over a reload ends whole on the backend it began with", async () => {
+    const first = await startBackend({ tokens: 6, tokenMs: 20 });
+    const second = await startBackend();
+    const gateway = await startTestGateway(configFor(first, "first"));
+    onTestFinished(() => gateway.close());
+
+    const reply = await chat(gateway.url, true);
+    const resolved = await resolveConfig(configFor(second, "second"), { dir: ROOT });
+    if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults));
+    await gateway.server.gateway.reload(resolved.config);
+    const next = await chat(gateway.url, false);
+
+    expect(reply.headers.get("x-gatewright-backend")).toBe("first");
+    expect(await reply.text()).toMatch(/data: \[DONE\]\n\n$/);
+    expect(next.headers.get("x-gatewright-backend")).toBe("second");
+    await next.text();
+  });
+
+  it("a plugin's close runs after the last request of its snapshot, and once", async () => {
+    const backend = await startBackend({ tokens: 4, tokenMs: 20 });
+    const events: string[] = [];
+    const { defineGatewayPlugin } = await import("gatewright");
+    const v = await import("valibot");
+    const witness = defineGatewayPlugin({
+      name: "witness",
+      options: v.strictObject({}),
+      setup: () => ({
+        middleware: async (ctx, next) => {
+          ctx.onFinished(({ outcome }) => events.push(outcome));
+          return next();
+        },
+        close: () => void events.push("closed"),
+      }),
+    });
+    const gateway = await startTestGateway({ ...configFor(backend, "first"), plugins: [witness()] });
+    onTestFinished(() => gateway.close());
+    const reply = await chat(gateway.url, true);
+    const resolved = await resolveConfig(configFor(backend, "first"), { dir: ROOT });
+    if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults));
+    await gateway.server.gateway.reload(resolved.config);
+    expect(events).toEqual([]);
+    await reply.text();
+    await waitFor("the old snapshot is closed", () => events.includes("closed"));
+
+    expect(events).toEqual(["complete", "closed"]);
+  });
+
+  it("G2: `gatewright dev` takes a changed file into use, and keeps the old config when the change is broken", async () => {
+    const first = await startBackend();
+    const second = await startBackend();
+    const dir = await mkdtemp(join(ROOT, "node_modules", ".cache-reload-"));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const file = join(dir, "gateway.config.ts");
+    const source = (backend: SimulatedBackend, name: string): string =>
+      `export default ${JSON.stringify({ ...configFor(backend, name), log: { level: "info", format: "json" } })};\n`;
+    await writeFile(file, source(first, "first"));
+    const program = await startProgram("dev", file);
+    onTestFinished(async () => {
+      program.kill("SIGTERM");
+      program.kill("SIGTERM");
+      await program.exited;
+    });
+    const backendOf = async (): Promise<string | null> => {
+      const reply = await chat(program.url, false);
+      await reply.text();
+      expect(reply.status).toBe(200);
+      return reply.headers.get("x-gatewright-backend");
+    };
+
+    expect(await backendOf()).toBe("first");
+    await writeFile(file, "export default { backends: { first: { adapter: 'opnai', models: [] } } };\n");
+    await waitFor("the fault is told", () => program.output().includes("the old one serves on"));
+    expect(program.output()).toContain("opnai");
+    expect(await backendOf()).toBe("first");
+    await writeFile(file, source(second, "second"));
+    await waitFor("the new config is in use", async () => (await backendOf()) === "second");
+  }, 60_000);
+});
