@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { indexFile, listAdapters, renderIndex } from "./generate-adapters.ts";
+import { generateLock } from "./generate-lock.ts";
 import { generateReadme } from "./generate-readme.ts";
 import { generateReference } from "./generate-reference.ts";
 import { generateTsconfig } from "./generate-tsconfig.ts";
@@ -17,6 +18,7 @@ export interface GeneratedFile {
 export async function generateAll(): Promise<GeneratedFile[]> {
   return [
     { file: indexFile, text: renderIndex(listAdapters()) },
+    ...generateLock(),
     ...generateTsconfig(),
     ...(await generateReference()),
     ...generateReadme(),

@@ -26,12 +26,17 @@ const INSTALL_DEADLINE_MS = 600_000;
 export default async function installCompat(project: TestProject): Promise<void> {
   const release = await takeLock();
   try {
-    await installOnce(join(folder, "package-lock.json"), join(folder, "node_modules/.installed"), async () => {
-      const flags = ["--ignore-scripts", "--no-audit", "--no-fund"];
-      await run("npm", ["ci", ...flags], { cwd: folder, shell: process.platform === "win32" });
-    });
+    await installOnce(
+      join(folder, "package-lock.json"),
+      join(folder, "node_modules/.installed"),
+      async () => {
+        const flags = ["--ignore-scripts", "--no-audit", "--no-fund"];
+        await run("npm", ["ci", ...flags], { cwd: folder, shell: process.platform === "win32" });
+      },
+    );
     const hasPython = await canMakeVenv();
-    if (hasPython) await installOnce(join(folder, "python/requirements.txt"), join(venv, ".installed"), installPython);
+    if (hasPython)
+      await installOnce(join(folder, "python/requirements.txt"), join(venv, ".installed"), installPython);
     project.provide("compatPython", hasPython ? python : "");
   } finally {
     await release();

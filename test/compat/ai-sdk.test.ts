@@ -98,12 +98,18 @@ describe.each(providers)("%s", (_name, createModel) => {
   });
 
   it("reads the gateway's error", async () => {
-    rig.openai.faults = rig.ollama.faults = [{ kind: "status", status: 429, headers: { "retry-after": "7" } }];
+    rig.openai.faults = rig.ollama.faults = [
+      { kind: "status", status: 429, headers: { "retry-after": "7" } },
+    ];
     const failure: unknown = await generateText({ model: createModel(), prompt, maxRetries }).catch(
       (error: unknown) => error,
     );
     expect(APICallError.isInstance(failure)).toBe(true);
-    expect(failure).toMatchObject({ statusCode: 429, isRetryable: true, responseHeaders: { "retry-after": "7" } });
+    expect(failure).toMatchObject({
+      statusCode: 429,
+      isRetryable: true,
+      responseHeaders: { "retry-after": "7" },
+    });
   });
 
   it("st-6: reports a stream that was cut", async () => {
@@ -128,7 +134,11 @@ describe.each([
   ["@ai-sdk/openai", "text-embedding-3-small", () => openai.embedding("text-embedding-3-small")],
 ])("%s, embeddings", (_name, _id, createModel) => {
   it("in-5: embeds many texts", async () => {
-    const { embeddings, usage } = await embedMany({ model: createModel(), values: ["one", "two"], maxRetries });
+    const { embeddings, usage } = await embedMany({
+      model: createModel(),
+      values: ["one", "two"],
+      maxRetries,
+    });
     expect(embeddings).toHaveLength(2);
     expect(embeddings[0]).not.toEqual(embeddings[1]);
     expect(usage.tokens).toBeGreaterThan(0);
@@ -149,7 +159,11 @@ describe("@ai-sdk/openai, media", () => {
   });
 
   it("in-9: generates an image", async () => {
-    const { image } = await generateImage({ model: openai.image("gpt-image-1"), prompt: "A boat", maxRetries });
+    const { image } = await generateImage({
+      model: openai.image("gpt-image-1"),
+      prompt: "A boat",
+      maxRetries,
+    });
     expect(image.mediaType).toBe("image/png");
   });
 });

@@ -108,9 +108,7 @@ describe.each(BACKENDS)("openai for Node, errors on the %s backend", (name) => {
   it("st-6: gets a status when a stream fails before its first content", async () => {
     // Each time: a kept connection that fails before the headers is tried once more by the gateway itself.
     open[name].faults = () => ({ kind: "cut", afterEvents: 0 });
-    const error = await failureOf(
-      connect(open).chat.completions.create({ model, messages, stream: true }),
-    );
+    const error = await failureOf(connect(open).chat.completions.create({ model, messages, stream: true }));
     expect(error).toMatchObject({ status: 502, code: "provider_error" });
   });
 
@@ -169,9 +167,7 @@ describe.each(BACKENDS)("openai for Node, errors on the %s backend", (name) => {
 
 describe("openai for Node, errors", () => {
   it("gets NotFoundError for a model that nobody has", async () => {
-    const error = await failureOf(
-      connect(open).chat.completions.create({ model: "gpt-9", messages }),
-    );
+    const error = await failureOf(connect(open).chat.completions.create({ model: "gpt-9", messages }));
     expect(error).toBeInstanceOf(OpenAI.NotFoundError);
     expect(error).toMatchObject({ status: 404, code: "model_not_found", param: "model" });
   });

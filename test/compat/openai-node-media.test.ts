@@ -17,7 +17,8 @@ const RECORDING = randomBytes(300_000);
 const PNG_START = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
 
 const recording = () => toFile(RECORDING, "speech.mp3", { type: "audio/mpeg" });
-const picture = (name: string) => toFile(Buffer.concat([PNG_START, randomBytes(2000)]), name, { type: "image/png" });
+const picture = (name: string) =>
+  toFile(Buffer.concat([PNG_START, randomBytes(2000)]), name, { type: "image/png" });
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 function expectPng(base64: string | undefined): void {
@@ -124,7 +125,10 @@ describe("openai for Node, images", () => {
 
   it("in-9: gets an image as URL", async () => {
     const reply = await client.images.generate({ model: "dall-e-2", prompt: "A boat" });
-    expect(reply.data![0]).toMatchObject({ url: expect.stringMatching(/\.png$/) as string, revised_prompt: "A boat" });
+    expect(reply.data![0]).toMatchObject({
+      url: expect.stringMatching(/\.png$/) as string,
+      revised_prompt: "A boat",
+    });
   });
 
   it("in-9: streams partial images and the last one", async () => {
@@ -154,7 +158,9 @@ describe("openai for Node, images", () => {
       model: "gpt-image-1",
     });
     expectPng(reply.data![0]!.b64_json);
-    const [{ form }] = rig.openai.requestsTo("/v1/images/edits") as [{ form: { files: { filename: string }[] } }];
+    const [{ form }] = rig.openai.requestsTo("/v1/images/edits") as [
+      { form: { files: { filename: string }[] } },
+    ];
     expect(form.files.map(({ filename }) => filename)).toEqual(["one.png", "two.png", "mask.png"]);
   });
 

@@ -77,7 +77,12 @@ describe.each(BACKENDS)("openai for Node, chat on the %s backend", (name) => {
 
   it("E19: sees a chunk of usage when it asked for one", async () => {
     const stream_options = { include_usage: true };
-    const stream = await client.chat.completions.create({ model, messages: hello, stream: true, stream_options });
+    const stream = await client.chat.completions.create({
+      model,
+      messages: hello,
+      stream: true,
+      stream_options,
+    });
     const chunks: OpenAI.ChatCompletionChunk[] = [];
     for await (const chunk of stream) chunks.push(chunk);
     const last = chunks.at(-1)!;

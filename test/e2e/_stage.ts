@@ -132,7 +132,9 @@ export function streamReply(...pieces: (string | Uint8Array)[]): Buffer {
 export function jsonReply(json: unknown, status = 200, headers: Record<string, string> = {}): string {
   const body = typeof json === "string" ? json : JSON.stringify(json);
   const length = String(Buffer.byteLength(body));
-  return replyHead(status, { "content-type": "application/json", "content-length": length, ...headers }) + body;
+  return (
+    replyHead(status, { "content-type": "application/json", "content-length": length, ...headers }) + body
+  );
 }
 
 /** One chunk of a chat stream as an event. */
@@ -160,7 +162,11 @@ export function chatBody(rest: Record<string, unknown> = {}): Record<string, unk
   return { model: MODEL, messages: [{ role: "user", content: "Say something." }], ...rest };
 }
 
-export function chat(stage: Stage, rest: Record<string, unknown> = {}, init?: RequestInit): Promise<Response> {
+export function chat(
+  stage: Stage,
+  rest: Record<string, unknown> = {},
+  init?: RequestInit,
+): Promise<Response> {
   return post(`${stage.url}/v1/chat/completions`, chatBody(rest), init);
 }
 

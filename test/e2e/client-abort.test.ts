@@ -28,7 +28,10 @@ const CLOSED_WITHIN_MS = 1_000;
 async function send(stage: Stage, path: string, body: unknown): Promise<RawClient> {
   const client = await connectRaw(stage.url);
   await client.send(
-    requestText("POST", path, { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+    requestText("POST", path, {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    }),
   );
   return client;
 }
@@ -66,7 +69,10 @@ const TOOLS = {
   tools: [
     {
       type: "function",
-      function: { name: "get_weather", parameters: { type: "object", properties: { city: { type: "string" } } } },
+      function: {
+        name: "get_weather",
+        parameters: { type: "object", properties: { city: { type: "string" } } },
+      },
     },
   ],
 };
@@ -74,9 +80,19 @@ const TOOLS = {
 const WINDOWS: Window[] = [
   { title: "before headers, whole", fault: { kind: "no_answer" }, stream: false, status: 499 },
   { title: "before headers, streamed", fault: { kind: "no_answer" }, stream: true, status: 499 },
-  { title: "in the middle of a whole reply", fault: { kind: "stall", afterBytes: 20 }, stream: false, status: 499 },
+  {
+    title: "in the middle of a whole reply",
+    fault: { kind: "stall", afterBytes: 20 },
+    stream: false,
+    status: 499,
+  },
   { title: "before the first token", fault: { kind: "stall", afterEvents: 1 }, stream: true, status: 499 },
-  { title: "after headers without an event", fault: { kind: "silence_after_headers" }, stream: true, status: 499 },
+  {
+    title: "after headers without an event",
+    fault: { kind: "silence_after_headers" },
+    stream: true,
+    status: 499,
+  },
   { title: "in mid-stream", fault: { kind: "stall", afterEvents: 4 }, stream: true, status: 200 },
   {
     title: "inside a tool-call delta",
@@ -209,7 +225,9 @@ describe("a client that leaves", () => {
   });
 
   it("E14: does not start another attempt while a retry waits", async () => {
-    const backend = await simulated({ faults: [{ kind: "status", status: 503, headers: { "retry-after": "20" } }] });
+    const backend = await simulated({
+      faults: [{ kind: "status", status: 503, headers: { "retry-after": "20" } }],
+    });
     const stage = await stageBefore(backend, { plugins: [retry()] });
     const client = await sendChat(stage, {});
     await waitFor("the failed attempt", () => stage.contexts[0]?.attempts[0]?.outcome);
@@ -227,9 +245,16 @@ describe("a client that leaves", () => {
       body: JSON.stringify(chatBody()),
     });
     await client.send(request + request);
-    await waitFor("both requests", () => backend.requests.filter(({ bodySha256 }) => bodySha256).length === 2);
+    await waitFor(
+      "both requests",
+      () => backend.requests.filter(({ bodySha256 }) => bodySha256).length === 2,
+    );
     client.destroy();
-    await waitFor("the end of both calls", () => backend.requests.every(({ closedAt }) => closedAt), CLOSED_WITHIN_MS);
+    await waitFor(
+      "the end of both calls",
+      () => backend.requests.every(({ closedAt }) => closedAt),
+      CLOSED_WITHIN_MS,
+    );
     await stage.ended(2);
     expect(stage.ends.map(({ outcome }) => outcome)).toEqual(["client_abort", "client_abort"]);
     expect(stage.inFlight()).toBe(0);
@@ -275,7 +300,11 @@ describe("a client that leaves", () => {
     const end = await stage.ended();
     expect(end).toMatchObject({ outcome: "client_abort", usage: { inputTokens: 3, outputTokens: 2 } });
     expect(end.bytesOut).toBeGreaterThan(0);
-    await waitFor("the end of the upstream connection", () => upstream.connections[0]!.ended, CLOSED_WITHIN_MS);
+    await waitFor(
+      "the end of the upstream connection",
+      () => upstream.connections[0]!.ended,
+      CLOSED_WITHIN_MS,
+    );
   });
 
   it("re-10: leaves the connections of others alone", async () => {

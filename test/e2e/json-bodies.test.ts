@@ -45,6 +45,7 @@ async function expectBad(body: string | Uint8Array, error: Record<string, unknow
   expect(reply.headers["x-request-id"]).toBeTruthy();
   expect(pair.backend.requests).toHaveLength(0);
   expect((await send(CHAT_BODY)).status).toBe(200);
+  pair.backend.clear();
 }
 
 describe("depth and counts", () => {

@@ -36,7 +36,13 @@ const WITHOUT_USAGE = OPENAI_EVENTS.filter((event) => !event.includes("prompt_to
 
 const OLLAMA_STREAM = [
   ...["né", "漢字", "😀🏳️‍🌈"].map((content) => ({ message: { role: "assistant", content }, done: false })),
-  { message: { role: "assistant", content: "" }, done: true, done_reason: "stop", prompt_eval_count: 3, eval_count: 4 },
+  {
+    message: { role: "assistant", content: "" },
+    done: true,
+    done_reason: "stop",
+    prompt_eval_count: 3,
+    eval_count: 4,
+  },
 ]
   .map((line) => `${JSON.stringify({ model: MODEL, created_at: "2025-11-01T00:00:00Z", ...line })}\n`)
   .join("");
@@ -68,12 +74,20 @@ async function stageWithCuts(body: string, headers: Record<string, string>, adap
 }
 
 /** What the client gets for each of so many requests, without repetition. */
-async function distinctStreams(stage: Stage, count: number, request: Record<string, unknown>): Promise<string[]> {
+async function distinctStreams(
+  stage: Stage,
+  count: number,
+  request: Record<string, unknown>,
+): Promise<string[]> {
   const streams = new Set<string>();
   let left = count;
   const ask = async (): Promise<void> => {
     while (left-- > 0) {
-      const response = await chat(stage, { stream: true, ...request }, { headers: { "x-request-id": "req-7f3a" } });
+      const response = await chat(
+        stage,
+        { stream: true, ...request },
+        { headers: { "x-request-id": "req-7f3a" } },
+      );
       streams.add(await response.text());
     }
   };
@@ -99,7 +113,11 @@ describe("a stream cut in two at every byte", () => {
   });
 
   it("E1 E12: comes out with LF where the backend writes CRLF", async () => {
-    const { stage, count } = await stageWithCuts(OPENAI_STREAM.replaceAll("\n", "\r\n"), EVENT_STREAM, "openai");
+    const { stage, count } = await stageWithCuts(
+      OPENAI_STREAM.replaceAll("\n", "\r\n"),
+      EVENT_STREAM,
+      "openai",
+    );
     expect(await distinctStreams(stage, count, ASK_FOR_USAGE)).toEqual([OPENAI_STREAM]);
   });
 
@@ -124,7 +142,11 @@ describe("a stream cut in two at every byte", () => {
 
 describe("a stream in single bytes", () => {
   /** Each byte of the reply, its head included, is a TCP segment of its own. */
-  async function stageByteByByte(body: string, headers: Record<string, string>, adapter: "openai" | "ollama") {
+  async function stageByteByByte(
+    body: string,
+    headers: Record<string, string>,
+    adapter: "openai" | "ollama",
+  ) {
     const { "transfer-encoding": _, ...rest } = headers;
     const upstream = await scripted(async (connection) => {
       await connection.readRequest();

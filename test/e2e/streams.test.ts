@@ -102,7 +102,11 @@ describe("a stream in the client's own dialect", () => {
     const invalid = Buffer.concat([Buffer.from(before), Buffer.from([0xc3, 0x28]), Buffer.from(after)]);
     const stage = await stageBefore(await answering(streamReply(invalid, delta("b"), FINISH, DONE)));
     const stream = await chatStream(stage, { model: ALIAS, ...ASKED });
-    expect(chunksOf(stream).map(({ choices }) => choices[0]!.delta["content"])).toEqual(["\ufffd(", "b", undefined]);
+    expect(chunksOf(stream).map(({ choices }) => choices[0]!.delta["content"])).toEqual([
+      "\ufffd(",
+      "b",
+      undefined,
+    ]);
     expect((await stage.ended()).outcome).toBe("complete");
   });
 
@@ -222,7 +226,9 @@ describe("the reply around a stream", () => {
     const stage = await stageBefore(await simulated());
     const client = await connectRaw(stage.url);
     await client.send(requestText("POST", "/v1/chat/completions", chatRequest()));
-    const [status, ...lines] = String(await client.readUntil("\r\n\r\n")).trimEnd().split("\r\n");
+    const [status, ...lines] = String(await client.readUntil("\r\n\r\n"))
+      .trimEnd()
+      .split("\r\n");
     expect(status).toBe("HTTP/1.1 200 OK");
     const headers = readHeaders(lines);
     expect(headers).toMatchObject({
@@ -255,7 +261,9 @@ describe("the usage of a stream", () => {
   it("E19 st-5: is asked for upstream and kept from a client that did not ask", async () => {
     const upstream = await scripted(async (connection) => {
       const { body } = await connection.readRequest();
-      expect(JSON.parse(String(body))).toEqual(chatBody({ stream: true, stream_options: { include_usage: true } }));
+      expect(JSON.parse(String(body))).toEqual(
+        chatBody({ stream: true, stream_options: { include_usage: true } }),
+      );
       await connection.send(streamReply(...sent));
     });
     const stage = await stageBefore(upstream);
@@ -277,7 +285,11 @@ describe("the usage of a stream", () => {
 
   it("st-9: is read from the last event of the Responses API", async () => {
     const stage = await stageBefore(await simulated({ tokens: 5 }));
-    const response = await post(`${stage.url}/v1/responses`, { model: MODEL, input: "Say something.", stream: true });
+    const response = await post(`${stage.url}/v1/responses`, {
+      model: MODEL,
+      input: "Say something.",
+      stream: true,
+    });
     await response.text();
     expect((await stage.ended()).usage).toMatchObject({ outputTokens: 5 });
   });

@@ -8,6 +8,7 @@ import type {
   AttemptScope,
   Backend,
   Context,
+  ContextVars,
   GatewayHost,
   Middleware,
   Operation,
@@ -16,10 +17,12 @@ import type {
   PluginInstance,
   Reply,
   RequestBody,
+  State,
   Target,
   UpstreamFailure,
 } from "gatewright";
 import { composeChain } from "../../core/src/chain.ts";
+import { AtomicTable } from "../../core/src/state/memory/atomic-table.ts";
 import type { RequestContext, ScopeSnapshot } from "../../core/src/request/request-context.ts";
 
 /** The clock, the dice and the log of a gateway. */
@@ -41,11 +44,10 @@ export function createRandom(seed: number): () => number {
 
 export function createHost({ seed = 1, random = createRandom(seed) } = {}): FakeHost {
   const warnings: string[] = [];
-  const unused = {} as never;
   const host: FakeHost = {
     nowMs: 0,
     warnings,
-    state: unused,
+    state: createRecords(() => host.nowMs * 1_000),
     carry: (_key, create) => create(),
     backends: new Map(),
     targets: new Map(),
@@ -61,6 +63,17 @@ export function createHost({ seed = 1, random = createRandom(seed) } = {}): Fake
     now: () => host.nowMs,
   };
   return host;
+}
+
+/** The atomic part of memory state, on a clock of the test's. */
+function createRecords(nowUs: () => number): State {
+  const table = new AtomicTable(1_000_000, nowUs);
+  const state: Partial<State> = {
+    driver: "memory",
+    shared: false,
+    run: (op, keys, args) => table.run(op, "", keys, args),
+  };
+  return state as State;
 }
 
 export interface OptionsFault {
@@ -134,6 +147,8 @@ interface Shared {
   readonly host: FakeHost;
   readonly attempts: Attempt[];
   readonly sleeps: number[];
+  readonly replyHeaders: Record<string, string>;
+  readonly vars: ContextVars;
   principal: Context["principal"];
   abort: AbortController;
 }
@@ -146,7 +161,6 @@ export class FakeContext implements Context {
   candidates: readonly Target[];
   target: Target | undefined = undefined;
   upstreamHeaders: Record<string, string> | undefined = undefined;
-  readonly vars = {};
   readonly finished = new Promise<never>(() => {});
   readonly operation: Operation;
   readonly request: Context["request"];
@@ -157,6 +171,8 @@ export class FakeContext implements Context {
       host,
       attempts: [],
       sleeps: [],
+      replyHeaders: {},
+      vars: {},
       principal: undefined,
       abort: new AbortController(),
     };
@@ -184,6 +200,9 @@ export class FakeContext implements Context {
   }
   get stream(): boolean {
     return this.#shared.request.stream ?? false;
+  }
+  get vars(): ContextVars {
+    return this.#shared.vars;
   }
   get attempts(): Attempt[] {
     return this.#shared.attempts;
@@ -232,7 +251,13 @@ export class FakeContext implements Context {
   resolve(): readonly Target[] {
     return this.candidates;
   }
-  setReplyHeader(): void {}
+  /** Headers of whatever reply leaves. */
+  get replyHeaders(): Record<string, string> {
+    return this.#shared.replyHeaders;
+  }
+  setReplyHeader(name: string, value: string): void {
+    this.#shared.replyHeaders[name] = value;
+  }
   onFinished(): void {}
 }
 

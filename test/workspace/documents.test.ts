@@ -34,9 +34,9 @@ it("compiles every TypeScript example of the documents", { timeout: 60_000 }, as
         sourceMap: false,
         noEmit: true,
         rewriteRelativeImportExtensions: false,
-        types: ["node", "@gatewright/adapters"],
+        allowImportingTsExtensions: true,
       },
-      files: examples.map(({ name }) => name),
+      files: [relative(folder, join(ROOT, "gateway-env.d.ts")), ...examples.map(({ name }) => name)],
     }),
   );
   expect(await compile(folder)).toBe("");

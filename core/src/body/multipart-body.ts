@@ -20,9 +20,11 @@ interface Source {
   /** What was read to find the fields, and the rest that still comes. */
   head: Uint8Array[];
   rest: AsyncIterator<Uint8Array> | undefined;
+  /** What is not spooled can be sent once. */
+  opened: boolean;
   scanner: MultipartScanner;
-  /** Where the value of `model` stands. */
-  model: { start: number; end: number } | undefined;
+  /** Where the value of `model` stands, and what it is. */
+  model: { start: number; end: number; value: string } | undefined;
 }
 
 /**
@@ -34,13 +36,10 @@ export class MultipartBody implements RequestBody {
   readonly bytes = undefined;
   readonly json: JsonObject;
   readonly #source: Source;
-  readonly #model: string | undefined;
-  #opened = false;
 
-  constructor(source: Source, json: JsonObject, model?: string) {
+  constructor(source: Source, json: JsonObject) {
     this.#source = source;
     this.json = json;
-    this.#model = model;
   }
 
   get replayable(): boolean {
@@ -54,22 +53,22 @@ export class MultipartBody implements RequestBody {
       throw new GatewayError("internal_error", {
         cause: new Error(`a plugin changed \`${other}\` of a multipart body`),
       });
-    return new MultipartBody(this.#source, { ...this.json, ...fields }, fields["model"] as string);
+    return new MultipartBody(this.#source, { ...this.json, ...fields });
   }
 
   /** The body as it goes to a backend, with the backend's name of the model. */
   open({ model }: { model: string }): SentMultipart {
     const source = this.#source;
     if (!source.spool) {
-      if (this.#opened)
+      if (source.opened)
         throw new GatewayError("provider_error", {
           message: "The upload was sent once and cannot be sent again",
         });
-      this.#opened = true;
+      source.opened = true;
     }
-    const value = Buffer.from(this.#model ?? model);
+    const value = Buffer.from(model);
     const span = source.model;
-    const unchanged = span === undefined || this.json["model"] === model;
+    const unchanged = span === undefined || span.value === model;
     const chunks = source.spool ? source.spool.read() : flow(source);
     const length = source.spool?.length ?? source.contentLength;
     return {
@@ -110,7 +109,7 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
       if (name === "model") {
         if (model)
           throw new GatewayError("duplicate_field", { param: "model", message: "`model` is given twice" });
-        model = { start, end };
+        model = { start, end, value };
       }
       addField(fields, name, value);
     },
@@ -123,6 +122,7 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     spool: undefined,
     head: [],
     rest: undefined,
+    opened: false,
     scanner,
     model,
     ...rest,

@@ -31,8 +31,7 @@ const MAX_FIELD_BYTES = 256 * 1024;
  * not ending in a space. Anything else is refused, also a boundary of dashes alone, which delimits nothing.
  */
 export function boundaryOf(contentType: string): string {
-  const match = /;\s*boundary=(?:"([^"\r\n]*)"|([^\s;"]+))\s*(?:;|$)/i.exec(contentType);
-  const boundary = match?.[1] ?? match?.[2] ?? "";
+  const boundary = readParameters(contentType)?.get("boundary") ?? "";
   if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary) || /^-+$/.test(boundary))
     throw invalid("The multipart content type has no valid boundary");
   return boundary;
@@ -56,6 +55,8 @@ export class MultipartScanner {
   #field: Buffer[] = [];
   #fieldAt = 0;
   #preamble = true;
+  /** Bytes before the first part and behind the last, which belong to nobody. */
+  #outside = 0;
 
   constructor(boundary: string, bounds: MultipartBounds, events: MultipartEvents) {
     this.#delimiter = Buffer.from(`\r\n--${boundary}`);
@@ -72,7 +73,10 @@ export class MultipartScanner {
   }
 
   push(chunk: Uint8Array): void {
-    if (this.#state === "epilogue") return;
+    if (this.#state === "epilogue") {
+      this.#countOutside(chunk.length);
+      return;
+    }
     this.#rest = Buffer.concat([this.#rest, chunk]);
     while (this.#step());
   }
@@ -111,8 +115,7 @@ export class MultipartScanner {
 
   #takeData(data: Buffer): void {
     if (this.#preamble) {
-      if (data.length > this.#bounds.partHeaderBytes)
-        throw invalid("The multipart body has no opening boundary");
+      this.#countOutside(data.length);
       return;
     }
     this.#partBytes += data.length;
@@ -130,6 +133,12 @@ export class MultipartScanner {
     this.#field.push(Buffer.from(data));
   }
 
+  #countOutside(bytes: number): void {
+    this.#outside += bytes;
+    if (this.#outside > this.#bounds.partHeaderBytes)
+      throw invalid("The multipart body holds too much outside of its parts");
+  }
+
   #endPart(): void {
     const part = this.#part;
     if (part && part.filename === undefined) {
@@ -144,6 +153,7 @@ export class MultipartScanner {
     if (this.#rest.length < 2) return false;
     if (this.#rest[0] === DASH && this.#rest[1] === DASH) {
       this.#state = "epilogue";
+      this.#countOutside(this.#rest.length - 2);
       this.#rest = Buffer.alloc(0);
       return false;
     }
@@ -189,18 +199,36 @@ export class MultipartScanner {
   }
 }
 
+/** Refuses what two readers could take for two different parts. */
 function readPartHeaders(text: string): MultipartPart {
-  const disposition = text
-    .split("\r\n")
-    .find((line) => line.toLowerCase().startsWith("content-disposition:"));
-  const name = disposition && parameter(disposition, "name");
-  if (name === undefined) throw invalid("A part of the multipart body has no name");
-  return { name, filename: parameter(disposition!, "filename") };
+  const lines = text.split("\r\n").filter((line) => /^content-disposition:/i.test(line));
+  const params = lines.length === 1 ? readParameters(lines[0]!) : undefined;
+  const name = params?.get("name");
+  if (name === undefined || /[\r\n\0]/.test(text.replaceAll("\r\n", "")))
+    throw invalid("A part of the multipart body has no name, or its headers are not valid");
+  return { name, filename: params!.get("filename") ?? params!.get("filename*") };
 }
 
-function parameter(header: string, name: string): string | undefined {
-  const match = new RegExp(`;\\s*${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^;\\s]+))`, "i").exec(header);
-  return match?.[1]?.replaceAll(/\\(.)/g, "$1").replaceAll("%22", '"') ?? match?.[2];
+/**
+ * What stands behind the first `;` of a header: names, in lower case, with tokens or quoted texts (RFC 9110, section
+ * 5.6.6). Undefined where it is anything else, or names one twice.
+ */
+function readParameters(header: string): Map<string, string> | undefined {
+  const params = new Map<string, string>();
+  const start = header.indexOf(";");
+  if (start < 0) return params;
+  const pattern = /;[ \t]*([!#$%&'*+.^`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))[ \t]*|;[ \t]*$/y;
+  pattern.lastIndex = start;
+  while (pattern.lastIndex < header.length) {
+    const match = pattern.exec(header);
+    if (!match) return undefined;
+    const [, given, quoted, token] = match;
+    if (given === undefined) break;
+    const name = given.toLowerCase();
+    if (params.has(name)) return undefined;
+    params.set(name, quoted?.replaceAll(/\\(.)/g, "$1").replaceAll("%22", '"') ?? token!);
+  }
+  return params;
 }
 
 function invalid(message: string): GatewayError {

@@ -25,10 +25,10 @@ export class Spool {
     }
     if (!this.#file) {
       this.#file = await openUnlinked();
-      for (const early of this.#chunks) await this.#file.write(early);
+      for (const early of this.#chunks) await this.#file.writeFile(early);
       this.#chunks = [];
     }
-    await this.#file.write(chunk);
+    await this.#file.writeFile(chunk);
   }
 
   async *read(): AsyncGenerator<Uint8Array> {

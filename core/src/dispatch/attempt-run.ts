@@ -16,7 +16,13 @@ import type {
   TransportRequest,
 } from "../transport/transport.ts";
 import type { CallPlan } from "./call-plan.ts";
-import { fromErrorBody, fromErrorReply, fromTransportFailure, malformedReply } from "./upstream-error.ts";
+import {
+  fromErrorBody,
+  fromErrorReply,
+  fromTransportFailure,
+  malformedReply,
+  type Hidden,
+} from "./upstream-error.ts";
 
 type Headers = Record<string, string | string[] | undefined>;
 
@@ -469,9 +475,9 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   /** What must not leave in an error: the credential and where the backend is. */
-  #hidden(): string[] {
+  #hidden(): Hidden {
     const { baseURL } = this.target.backend;
-    return [this.#prepared.plan.credential ?? "", baseURL.host, baseURL.hostname];
+    return { credential: this.#prepared.plan.credential, hosts: [baseURL.host, baseURL.hostname] };
   }
 }
 

@@ -22,15 +22,21 @@ export interface UpstreamReply {
   body: Uint8Array;
 }
 
-/** A reply of status 400 or more, as the error that leaves the gateway. `hidden` are texts that must not leave. */
+/** What must not leave in an error: the credential, and where the backend is. */
+export interface Hidden {
+  readonly credential: string | undefined;
+  readonly hosts: readonly string[];
+}
+
+/** A reply of status 400 or more, as the error that leaves the gateway. */
 export function fromErrorReply(
   reply: UpstreamReply,
   adapter: Adapter,
-  hidden: readonly string[],
+  hidden: Hidden,
 ): GatewayError {
   const { status } = reply;
   const parsed = parseBody(reply.body);
-  const read = adapter.fromError?.(status, parsed) ?? readError(parsed);
+  const read = redact(adapter.fromError?.(status, parsed) ?? readError(parsed), hidden);
   const retryAfterMs = readRetryAfter(reply.headers) ?? adapter.retryAfterMs?.(flat(reply.headers), parsed);
   const upstream: UpstreamFailure = { kind: "status", sent: true, status, retryAfterMs, code: read.code };
 
@@ -44,7 +50,7 @@ export function fromErrorReply(
   return new GatewayError(read.code ?? defaultCode(status), {
     status,
     type: read.type ?? (status === 429 ? "rate_limit_exceeded" : "invalid_request_error"),
-    message: redact(read.message ?? `The backend answered ${status}`, hidden),
+    message: read.message ?? `The backend answered ${status}`,
     param: read.param,
     upstream,
     headers: retryHeaders(retryAfterMs),
@@ -55,7 +61,7 @@ export function fromErrorReply(
 export function fromErrorBody(
   found: { status: number; message?: string; code?: string },
   adapter: Adapter,
-  hidden: readonly string[],
+  hidden: Hidden,
 ): GatewayError {
   const body = Buffer.from(JSON.stringify({ error: { message: found.message, code: found.code } }));
   return fromErrorReply(
@@ -142,10 +148,20 @@ function defaultCode(status: number): string {
   return status === 404 ? "model_not_found" : "invalid_request";
 }
 
-function redact(message: string, hidden: readonly string[]): string {
-  let clean = message.length > 2_000 ? `${message.slice(0, 2_000)}…` : message;
-  for (const secret of hidden) if (secret !== "") clean = clean.replaceAll(secret, "[redacted]");
-  return clean;
+/** Codes, types and names of fields. Hosts may be called like a word in one of these: they say nothing there. */
+const IDENTIFIER = /^[\w.[\]-]{1,128}$/;
+
+function redact({ message, type, param, code }: ReadError, { credential, hosts }: Hidden): ReadError {
+  const identifier = (text: string | undefined): string | undefined =>
+    text && IDENTIFIER.test(text) && !(credential && text.includes(credential)) ? text : undefined;
+  let clean = message;
+  for (const secret of [credential, ...hosts]) if (secret) clean = clean?.replaceAll(secret, "[redacted]");
+  return {
+    message: clean && clean.length > 2_000 ? `${clean.slice(0, 2_000)}…` : clean,
+    type: identifier(type),
+    param: identifier(param),
+    code: identifier(code),
+  };
 }
 
 function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {

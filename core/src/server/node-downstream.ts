@@ -175,7 +175,8 @@ export class NodeDownstream implements Downstream, BodySink {
 
   /** An answer that comes before the body was read: a long rest is not waited for. */
   #finishUnread(headers: string[]): void {
-    if (this.#reading === "given up" || leavesBodyUnread(this.#req)) headers.push("connection", "close");
+    const halfRead = this.#reading === "upload" || this.#reading === "given up";
+    if (halfRead || leavesBodyUnread(this.#req)) headers.push("connection", "close");
   }
 
   // --- limits and the end

@@ -18,8 +18,12 @@ export function openExchange(
   init: Pick<ExchangeInit, "id" | "operation" | "request" | "downstream">,
   { sweeper, requestLog }: ExchangeKeeping,
 ): Exchange {
+  // Field by field: an object spread here costs as much as parsing the body.
   const exchange = new Exchange({
-    ...init,
+    id: init.id,
+    operation: init.operation,
+    request: init.request,
+    downstream: init.downstream,
     router: gateway.router,
     log: gateway.log,
     totalMs: gateway.config.timeouts.totalMs,

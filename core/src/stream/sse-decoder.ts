@@ -33,7 +33,7 @@ export class SseDecoder {
   /** Once a CR was seen the slow, byte-wise path is taken. */
   #carriageReturns = false;
 
-  /** Calls back for each block that the chunk completes. */
+  /** Calls back for each block that the chunk completes. Throws for bytes that are no event stream. */
   push(chunk: Uint8Array, onBlock: (block: SseBlock) => void): void {
     let buffer = asBuffer(chunk);
     if (this.#carry) {
@@ -129,6 +129,17 @@ function startsWithData(buffer: Buffer, start: number, end: number): boolean {
   return true;
 }
 
+/** Unknown fields are ignored, but none is named with control characters or with what is no UTF-8. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const NO_FIELD = /[\u0000-\u001f\ufffd]/;
+
+function notAStream(): GatewayError {
+  return new GatewayError("provider_error", {
+    message: "The backend sent bytes that are no event stream",
+    upstream: { kind: "malformed", sent: true },
+  });
+}
+
 function readFields(text: string, raw: Buffer): SseBlock {
   let data: string | null = null;
   let type: string | undefined;
@@ -138,6 +149,7 @@ function readFields(text: string, raw: Buffer): SseBlock {
     const name = colon < 0 ? line : line.slice(0, colon);
     let value = colon < 0 ? "" : line.slice(colon + 1);
     if (value.startsWith(" ")) value = value.slice(1);
+    if (NO_FIELD.test(name)) throw notAStream();
     if (name === "data") data = data === null ? value : `${data}\n${value}`;
     else if (name === "event") type = value;
   }

@@ -13,7 +13,7 @@ export interface TransportFailure {
   kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed";
   sent: boolean;
   cause: unknown;
-  /** The connection had carried an earlier call: the backend may just have closed it while it was idle. */
+  /** The connection had carried an earlier call, and nothing came on it for this one: it may have been closed while idle. */
   reusedConnection?: boolean;
 }
 

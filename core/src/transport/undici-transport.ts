@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { buildConnector, Pool, errors, type Dispatcher } from "undici";
+import { buildConnector, Client, Pool, errors, type Dispatcher } from "undici";
 import type { Transport, TransportCall, TransportFailure, TransportHandler } from "./transport.ts";
 
 export interface UndiciTransportOptions {
@@ -29,20 +29,19 @@ export function createUndiciTransport(origin: URL, options: UndiciTransportOptio
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 60_000,
     maxHeaderSize: options.maxHeaderBytes ?? 64 * 1024,
-    connect: createConnector(options.connectMs),
+    factory: (url, clientOptions) => new Connection(url, clientOptions, options.connectMs),
   });
   return {
     send(request, handler) {
       const call = new UndiciCall(handler);
-      pool.dispatch(
-        {
-          method: request.method,
-          path: request.path,
-          headers: request.headers,
-          body: request.body as Dispatcher.DispatchOptions["body"],
-        },
+      const dispatched: CallOptions = {
+        method: request.method,
+        path: request.path,
+        headers: request.headers,
+        body: request.body as Dispatcher.DispatchOptions["body"],
         call,
-      );
+      };
+      pool.dispatch(dispatched, call);
       return call;
     },
     close: () => pool.close(),
@@ -50,7 +49,35 @@ export function createUndiciTransport(origin: URL, options: UndiciTransportOptio
   };
 }
 
-function createConnector(connectMs: number): buildConnector.connector {
+/** What undici hands down to the connection that it chose. */
+interface CallOptions extends Dispatcher.DispatchOptions {
+  call: UndiciCall;
+}
+
+/** The socket of a connection, which undici opens anew when it was closed. */
+interface Line {
+  socket: Socket | undefined;
+  /** It carried a call. */
+  used: boolean;
+}
+
+/** One connection of the pool; it tells its calls which socket carries them. */
+class Connection extends Client {
+  readonly #line: Line;
+
+  constructor(origin: URL, options: object, connectMs: number) {
+    const line: Line = { socket: undefined, used: false };
+    super(origin, { ...options, connect: createConnector(connectMs, line) });
+    this.#line = line;
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    (options as CallOptions).call.line = this.#line;
+    return super.dispatch(options, handler);
+  }
+}
+
+function createConnector(connectMs: number, line: Line): buildConnector.connector {
   const connect = buildConnector({ timeout: 0 });
   return (options, callback) => {
     let timer: NodeJS.Timeout | undefined;
@@ -59,6 +86,8 @@ function createConnector(connectMs: number): buildConnector.connector {
       clearTimeout(timer);
       callback(...result);
     }) as unknown as Socket;
+    line.socket = socket;
+    line.used = false;
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
   };
@@ -70,6 +99,10 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   #aborted = false;
   #paused = false;
   #sent = false;
+  /** Set by the connection that was chosen. */
+  line: Line | undefined;
+  /** What a socket that had carried another call had read by then. */
+  #readBefore: number | undefined;
 
   constructor(handler: TransportHandler) {
     this.#handler = handler;
@@ -77,8 +110,14 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
 
   onRequestStart(controller: DispatchController): void {
     this.#controller = controller;
-    if (this.#aborted) controller.abort(new errors.RequestAbortedError());
-    else this.#sent = true;
+    if (this.#aborted) {
+      controller.abort(new errors.RequestAbortedError());
+      return;
+    }
+    this.#sent = true;
+    const line = this.line!;
+    if (line.used) this.#readBefore = line.socket!.bytesRead;
+    line.used = true;
   }
 
   onRequestUpgrade(controller: DispatchController): void {
@@ -106,7 +145,8 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   onResponseError(_controller: DispatchController, error: Error): void {
     if (this.#aborted) return;
     this.#aborted = true;
-    this.#handler.onError(toFailure(error, this.#sent));
+    const unanswered = this.#readBefore !== undefined && this.line!.socket!.bytesRead === this.#readBefore;
+    this.#handler.onError(toFailure(error, this.#sent, unanswered));
   }
 
   pause(): void {
@@ -137,7 +177,7 @@ const CONNECT_CODES = new Set([
   "ETIMEDOUT",
 ]);
 
-function toFailure(error: Error, sent: boolean): TransportFailure {
+function toFailure(error: Error, sent: boolean, reusedConnection: boolean): TransportFailure {
   const code = (error as { code?: string }).code ?? "";
   if (error instanceof ConnectTimeout || code === "UND_ERR_CONNECT_TIMEOUT")
     return { kind: "connect_timeout", sent: false, cause: error };
@@ -146,8 +186,7 @@ function toFailure(error: Error, sent: boolean): TransportFailure {
     return { kind: "connect", sent: sent && code !== "ECONNREFUSED", cause: error };
   if (code.startsWith("HPE_") || MALFORMED_CODES.has(code))
     return { kind: "malformed", sent: true, cause: error };
-  const info = (error as { socket?: { bytesRead?: number } }).socket;
-  return { kind: "reset", sent, cause: error, reusedConnection: (info?.bytesRead ?? 0) > 0 };
+  return { kind: "reset", sent, cause: error, reusedConnection };
 }
 
 const MALFORMED_CODES = new Set([

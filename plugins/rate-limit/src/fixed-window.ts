@@ -26,8 +26,7 @@ export const fixedWindow: Algorithm<FixedWindow> = {
   },
   remaining: ({ used }, [limit]) => Math.max(0, limit - used),
   resetUs: (_state, [, windowUs], nowUs) => windowUs - (nowUs % windowUs),
-  ttlMs: (_state, [, windowUs], nowUs) =>
-    Math.ceil((windowUs - (nowUs % windowUs)) / 1_000) + TTL_MARGIN_MS,
+  ttlMs: (_state, [, windowUs], nowUs) => Math.ceil((windowUs - (nowUs % windowUs)) / 1_000) + TTL_MARGIN_MS,
   lua: `{
     most = function(n) return n[1] end,
     advance = function(state, n, now)

@@ -26,7 +26,9 @@ export function setLimitHeaders(decisions: readonly Decision[], set: SetHeader):
 
 /** `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10: all limits, by name. */
 export function setStandardHeaders(decisions: readonly Decision[], set: SetHeader): void {
-  const policies = decisions.map(({ name, limit, windowSeconds }) => `"${name}";q=${limit};w=${windowSeconds}`);
+  const policies = decisions.map(
+    ({ name, limit, windowSeconds }) => `"${name}";q=${limit};w=${windowSeconds}`,
+  );
   const states = decisions.map(
     ({ name, remaining, resetMs }) => `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1_000)}`,
   );

@@ -10,8 +10,6 @@ export type Unit = "requests" | "tokens";
 export interface Limit {
   readonly name: string;
   readonly unit: Unit;
-  /** For clients: the capacity of a bucket, the rate of a window. */
-  readonly limit: number;
   /** In which a limit that is used up is whole again, rounded up, for policies in headers. */
   readonly windowSeconds: number;
   readonly cost: number | ContextFunction<number>;
@@ -25,7 +23,7 @@ export interface Limit {
 export interface Counting {
   readonly algorithm: number;
   readonly numbers: Numbers;
-  /** Largest cost that can ever fit. */
+  /** Largest cost that can ever fit: the capacity of a bucket, the rate of a window. */
   readonly most: number;
 }
 
@@ -54,7 +52,6 @@ export function resolveLimit(input: LimitInput, name: string, expectedProcesses:
     });
     return {
       ...base,
-      limit: rate,
       windowSeconds: Math.ceil(periodUs / 1e6),
       count: windowed(rate),
       localCount: windowed(share(rate)),
@@ -70,7 +67,6 @@ export function resolveLimit(input: LimitInput, name: string, expectedProcesses:
     const perSecond = (rate * 1e6) / periodUs;
     return {
       ...base,
-      limit: capacity,
       windowSeconds,
       count: warming(capacity, perSecond),
       localCount: warming(share(capacity), perSecond / expectedProcesses),
@@ -88,7 +84,6 @@ export function resolveLimit(input: LimitInput, name: string, expectedProcesses:
     );
   return {
     ...base,
-    limit: capacity,
     windowSeconds,
     count,
     localCount: bucket(share(capacity), expectedProcesses),
@@ -100,7 +95,12 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 /** Names a limit by what it counts, not by its numbers: a new number is to find what was used. */
-export function kindOf({ unit = "requests", scope = "client-ip", per = "second", windowMs }: LimitInput): string {
+export function kindOf({
+  unit = "requests",
+  scope = "client-ip",
+  per = "second",
+  windowMs,
+}: LimitInput): string {
   const window = windowMs === undefined ? per : `${windowMs}ms`;
   return `${unit}-per-${window}-by-${typeof scope === "function" ? "function" : scope}`;
 }

@@ -2,7 +2,7 @@ import { GatewayError } from "gatewright";
 import type { Context, GatewayHost } from "gatewright";
 import { admit, ADMIT_FIGURES, ADMIT_HEAD, correct, NEVER } from "./atomic.ts";
 import type { Decision } from "./decision.ts";
-import type { Limit } from "./limit.ts";
+import type { Counting, Limit } from "./limit.ts";
 import { LocalStore } from "./local-store.ts";
 import type { RateLimitOptions } from "./options.ts";
 import { Outage } from "./outage.ts";
@@ -84,7 +84,7 @@ export class Limiter {
     for (const [i, limit] of verdict.limits.entries()) {
       const delta = used(limit, verdict.costs[i]!) - verdict.costs[i]!;
       if (delta === 0) continue;
-      const { algorithm, numbers } = verdict.source === "store" ? limit.count : limit.localCount;
+      const { algorithm, numbers } = countingOf(limit, verdict.source);
       keys.push(verdict.keys[i]!);
       args.push(algorithm, ...numbers, delta, verdict.takenAtUs);
     }
@@ -123,8 +123,11 @@ export class Limiter {
         return undefined;
       case "open-local": {
         this.#local ??= new LocalStore(this.#host);
-        const figures = this.#local.run(admit, question.keys, admitArgs(question, "local"));
-        return this.#verdict(question, figures, "local");
+        const own = {
+          ...question,
+          costs: question.costs.map((cost, i) => toLocalCost(cost, question.limits[i]!)),
+        };
+        return this.#verdict(own, this.#local.run(admit, own.keys, admitArgs(own, "local")), "local");
       }
       case "closed":
         if (this.#options.shadow) return undefined;
@@ -154,7 +157,7 @@ export class Limiter {
         name: limit.name,
         unit: limit.unit,
         fits: waitUs === 0,
-        limit: source === "store" ? limit.limit : limit.localCount.most,
+        limit: countingOf(limit, source).most,
         remaining: figures[at]!,
         resetMs: Math.ceil(resetUs / 1_000),
         resetAtMs: Math.ceil((takenAtUs + resetUs) / 1_000),
@@ -171,12 +174,19 @@ export class Limiter {
 function admitArgs({ limits, costs }: Question, source: Decision["source"]): number[] {
   const args: number[] = [];
   for (let i = 0; i < limits.length; i++) {
-    const { algorithm, numbers, most } = source === "store" ? limits[i]!.count : limits[i]!.localCount;
-    // One process has a part of the limit only: what fits into the whole must not be refused for ever.
-    const cost = source === "store" ? costs[i]! : Math.min(costs[i]!, most);
-    args.push(algorithm, numbers[0], numbers[1], numbers[2], cost);
+    const { algorithm, numbers } = countingOf(limits[i]!, source);
+    args.push(algorithm, numbers[0], numbers[1], numbers[2], costs[i]!);
   }
   return args;
+}
+
+function countingOf(limit: Limit, source: Decision["source"]): Counting {
+  return source === "store" ? limit.count : limit.localCount;
+}
+
+/** One process has a part of the limit: what fits into the whole must not be refused for ever. */
+function toLocalCost(cost: number, { count, localCount }: Limit): number {
+  return cost > count.most ? cost : Math.min(cost, localCount.most);
 }
 
 function costOf({ name, cost }: Limit, ctx: Context): number {

@@ -11,15 +11,7 @@ function contextFunction<T>() {
   return v.custom<ContextFunction<T>>((value) => typeof value === "function", "Expected a function");
 }
 
-export const SCOPES = [
-  "global",
-  "operation",
-  "model",
-  "client-ip",
-  "key",
-  "backend",
-  "provider",
-] as const;
+export const SCOPES = ["global", "operation", "model", "client-ip", "key", "backend", "provider"] as const;
 
 const LimitFields = {
   /** How it counts: `token-bucket`, `leaky-bucket`, `sliding-window`, `warm-up` or `fixed-window`. @default `"token-bucket"` */
@@ -46,9 +38,7 @@ const LimitFields = {
    */
   scope: v.optional(v.union([v.picklist(SCOPES), contextFunction<string | undefined>()])),
   /** Requests: how many units one of them takes; parts of a unit are rounded up. @default `1` */
-  cost: v.optional(
-    v.union([v.pipe(v.number(), v.finite(), v.minValue(0)), contextFunction<number>()]),
-  ),
+  cost: v.optional(v.union([v.pipe(v.number(), v.finite(), v.minValue(0)), contextFunction<number>()])),
   /** Names the limit in logs and headers, and keeps its counts apart from those of others over changes of the config. */
   name: v.optional(v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/))),
 };
@@ -82,7 +72,10 @@ function faultsOf(limit: LimitInput): [field: keyof LimitInput, message: string]
   if (windowMs !== undefined && per !== undefined)
     faults.push(["windowMs", "Give either `per` or `windowMs`"]);
   if (algorithm === "sliding-window" && !approximate && rate > MAX_LOG)
-    faults.push(["rate", `An exact sliding window holds at most ${MAX_LOG} units; set \`approximate: true\``]);
+    faults.push([
+      "rate",
+      `An exact sliding window holds at most ${MAX_LOG} units; set \`approximate: true\``,
+    ]);
   return faults;
 }
 
@@ -146,6 +139,8 @@ export const RateLimitOptions = v.pipe(
       addIssue({ message: `Not beside \`${group}\``, path: [pathItem(value, field)] });
     if (!group)
       for (const [field, message] of faultsOf(value)) addIssue({ message, path: [pathItem(value, field)] });
+    for (const message of faultsAmong(value.limits ?? []))
+      addIssue({ message, path: [pathItem(value, "limits")] });
   }),
 );
 
@@ -154,6 +149,19 @@ export type TokenOptions = v.InferOutput<typeof TokenOptions>;
 
 function pathItem<T extends object>(input: T, key: keyof T & string): v.ObjectPathItem {
   return { type: "object", origin: "value", input: input as Record<string, unknown>, key, value: input[key] };
+}
+
+function faultsAmong(limits: readonly LimitInput[]): string[] {
+  const faults: string[] = [];
+  const names = limits.flatMap(({ name }) => name ?? []);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) faults.push(`Two of the limits are named \`${twice}\``);
+  const ofTarget = limits.filter(isOfTarget).length;
+  if (ofTarget > 0 && ofTarget < limits.length)
+    faults.push(
+      "Limits by `backend` or `provider` are decided after the balancer: give them a rateLimit of their own",
+    );
+  return faults;
 }
 
 const PER_KEY: readonly LimitInput[] = [
@@ -167,4 +175,26 @@ const PER_KEY: readonly LimitInput[] = [
 export function limitsOf(options: RateLimitOptions): readonly LimitInput[] {
   if (options.preset) return PER_KEY;
   return options.limits ?? [options];
+}
+
+/** When a limit can be decided: on headers alone, once the body is read, or once a target is chosen. */
+export type Place = "headers" | "body" | "target";
+
+/** Of options that are not yet checked. */
+export function placeOf(options: unknown): Place {
+  const given = (options ?? {}) as { limits?: unknown; preset?: unknown };
+  if (given.preset !== undefined) return "body";
+  const limits = (Array.isArray(given.limits) ? given.limits : [given]) as (Partial<LimitInput> | null)[];
+  if (limits.some(isOfTarget)) return "target";
+  return limits.every(isOnHeaders) ? "headers" : "body";
+}
+
+function isOfTarget(limit: Partial<LimitInput> | null): boolean {
+  return limit?.scope === "backend" || limit?.scope === "provider";
+}
+
+/** A function may look at the body. */
+function isOnHeaders(limit: Partial<LimitInput> | null): boolean {
+  const { scope, cost, unit } = limit ?? {};
+  return unit !== "tokens" && scope !== "model" && typeof scope !== "function" && typeof cost !== "function";
 }

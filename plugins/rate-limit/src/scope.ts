@@ -14,7 +14,8 @@ const ANONYMOUS = "";
 const VALUES: { readonly [S in Exclude<Scope, ContextFunction<string | undefined>>]: ScopeKeys } = {
   global: () => "",
   operation: (ctx) => ctx.operation.name,
-  model: (ctx) => ctx.model,
+  // A list of models is asked of none.
+  model: (ctx) => ctx.model || undefined,
   "client-ip": (ctx) => ctx.request.clientAddress,
   key: (ctx) => ctx.principal?.id ?? ANONYMOUS,
   backend: (ctx) => ctx.target?.backend.name,
@@ -56,7 +57,11 @@ export function networkOf(address: string): string {
   const tail = right === undefined || right === "" ? [] : right.split(":");
   // A dotted IPv4 tail takes the room of two groups.
   const tailLength = tail.length + (tail.at(-1)?.includes(".") ? 1 : 0);
-  const groups = [...head, ...Array.from({ length: Math.max(0, 8 - head.length - tailLength) }, () => "0"), ...tail];
+  const groups = [
+    ...head,
+    ...Array.from({ length: Math.max(0, 8 - head.length - tailLength) }, () => "0"),
+    ...tail,
+  ];
   const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
   return `${network.join(":")}::/64`;
 }

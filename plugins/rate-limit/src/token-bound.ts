@@ -63,7 +63,9 @@ function addMedia(items: readonly unknown[], media: { bytes: number; tokens: num
     if (typeof type !== "string" || !/image|audio|file|document/.test(type)) continue;
     const payload = longestText(item as JsonObject);
     media.bytes += payload;
-    media.tokens += type.includes("image") ? IMAGE_TOKENS : Math.max(IMAGE_TOKENS, payload / MEDIA_BYTES_PER_TOKEN);
+    media.tokens += type.includes("image")
+      ? IMAGE_TOKENS
+      : Math.max(IMAGE_TOKENS, payload / MEDIA_BYTES_PER_TOKEN);
   }
 }
 

@@ -1,0 +1,14 @@
+import { GatewayError } from "gatewright";
+
+/** 504 that names the limit, in seconds. The attempt that is given up for it lays it at its backend's door. */
+export function timeoutError(limitMs: number): GatewayError {
+  const seconds = limitMs / 1_000;
+  return new GatewayError("timeout", {
+    message: `Request timeout after ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
+  });
+}
+
+/** The end of a stream that has begun: it can only be reported inside of it. */
+export function interruption(kind: "stalled" | "timeout", message: string): GatewayError {
+  return new GatewayError("upstream_interrupted", { message, upstream: { kind, sent: true } });
+}

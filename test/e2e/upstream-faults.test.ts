@@ -1,0 +1,574 @@
+import { once } from "node:events";
+import { createServer as createTlsServer } from "node:tls";
+import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
+import { retry } from "@gatewright/retry";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { Fault } from "../../playground/src/simulated-backend.ts";
+import { connectRaw, readReply, requestText } from "../_support/raw-client.ts";
+import { chunk, replyHead } from "../_support/scripted-upstream.ts";
+import { waitFor } from "../_support/wait-for.ts";
+import { SELF_SIGNED } from "./_certificate.ts";
+import {
+  answering,
+  chat,
+  chatStream,
+  CREDENTIAL,
+  delta,
+  errorEvent,
+  errorOf,
+  EVENT_STREAM,
+  jsonReply,
+  MODEL,
+  openaiAt,
+  post,
+  scripted,
+  simulated,
+  stageBefore,
+  startStage,
+  streamReply,
+} from "./_stage.ts";
+
+const COMPLETION = {
+  id: "c-1",
+  object: "chat.completion",
+  model: MODEL,
+  choices: [{ index: 0, message: { role: "assistant", content: "Hello." }, finish_reason: "stop" }],
+};
+
+/** A port on which nothing listens. */
+async function closedPort(): Promise<string> {
+  const upstream = await scripted(() => {});
+  const { url } = upstream;
+  await upstream.close();
+  return url;
+}
+
+describe("a backend that cannot be reached", () => {
+  it("U1: refuses connections: 502, without its address", async () => {
+    const url = await closedPort();
+    const stage = await stageBefore({ url });
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    const error = await errorOf(response);
+    expect(error).toMatchObject({ type: "provider_error", code: "provider_error" });
+    expect(JSON.stringify(error)).not.toContain(new URL(url).port);
+    expect(await stage.ended()).toMatchObject({
+      outcome: "upstream_error",
+      error: { upstream: { sent: false } },
+    });
+  });
+
+  it("U1: has no address: 502", async () => {
+    const stage = await stageBefore({ url: "http://no-such-host.invalid" });
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).message).not.toContain("no-such-host");
+  });
+
+  it("U1 re-10: is passed over for one that answers", async () => {
+    const backend = await simulated();
+    const stage = await startStage({
+      backends: { dead: openaiAt({ url: await closedPort() }), alive: openaiAt(backend) },
+      plugins: [retry()],
+    });
+    const response = await chat(stage);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-gatewright-backend")).toBe("alive");
+    expect(response.headers.get("x-gatewright-attempts")).toBe("2");
+    expect(backend.requests).toHaveLength(1);
+  });
+
+  it("U1: never finishes the handshake: 504 at `connectMs`", async () => {
+    const upstream = await scripted(() => {});
+    const stage = await stageBefore(
+      { url: upstream.url.replace("http:", "https:") },
+      { timeouts: { connectMs: 150, totalMs: 5_000 } },
+    );
+    const response = await chat(stage);
+    expect(response.status).toBe(504);
+    expect((await errorOf(response)).message).toBe("Request timeout after 0.15 seconds");
+    await waitFor("the end of the connection", () => upstream.connections[0]!.ended);
+  });
+
+  it("U2: shows a certificate that nobody vouches for: 502 `upstream_tls_error`, and sees no request", async () => {
+    let received = 0;
+    const server = createTlsServer(SELF_SIGNED, (socket) =>
+      socket.on("data", (data) => (received += data.length)),
+    );
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const stage = await stageBefore(
+      { url: `https://127.0.0.1:${port}` },
+      { plugins: [retry({ baseDelayMs: 0 })] },
+    );
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("upstream_tls_error");
+    expect(received).toBe(0);
+  });
+
+  it("U2: speaks plain HTTP on a TLS port: 502 `upstream_tls_error`", async () => {
+    const upstream = await answering(jsonReply(COMPLETION));
+    const plain = await scripted(async (connection) => {
+      await connection.readBytes(1);
+      await connection.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    });
+    void upstream;
+    const stage = await stageBefore({ url: plain.url.replace("http:", "https:") });
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("upstream_tls_error");
+  });
+
+  it("U19: has a dead address beside a live one", async () => {
+    const backend = await simulated({ host: "127.0.0.1" });
+    // A name whose IPv6 address, where it has one, is not listened on.
+    const stage = await stageBefore({ url: backend.url.replace("127.0.0.1", "localhost") });
+    expect((await chat(stage)).status).toBe(200);
+  });
+});
+
+describe("a connection that breaks", () => {
+  /** Answers the first request of a connection, and breaks off at the second. */
+  async function closingWhenReused(breakOff: "reset" | "destroy", before = "") {
+    return scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(jsonReply(COMPLETION));
+      await connection.readRequest();
+      if (before) await connection.send(before);
+      connection[breakOff]();
+    });
+  }
+
+  it.each(["reset", "destroy"] as const)(
+    "U5: goes out once more when a kept connection ends by %s before any byte",
+    async (breakOff) => {
+      const upstream = await closingWhenReused(breakOff);
+      const stage = await stageBefore(upstream);
+      expect((await chat(stage)).status).toBe(200);
+      const second = await chat(stage);
+      expect(second.status).toBe(200);
+      expect(second.headers.get("x-gatewright-attempts")).toBe("1");
+      expect(upstream.connections).toHaveLength(2);
+    },
+  );
+
+  it("U5: does not go out again when part of the reply's head had come", async () => {
+    const upstream = await closingWhenReused("destroy", "HTTP/1.1 200 OK\r\ncontent-");
+    const stage = await stageBefore(upstream);
+    await chat(stage);
+    expect((await chat(stage)).status).toBe(502);
+    expect(upstream.connections).toHaveLength(1);
+  });
+
+  it("U5: does not go out again on a fresh connection", async () => {
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      connection.reset();
+    });
+    const stage = await stageBefore(upstream);
+    expect((await chat(stage)).status).toBe(502);
+    expect(upstream.connections).toHaveLength(1);
+  });
+
+  it("U5: does not go out again for an operation that must not be repeated", async () => {
+    const upstream = await closingWhenReused("destroy");
+    const stage = await stageBefore(upstream);
+    await chat(stage);
+    const response = await post(`${stage.url}/v1/responses`, { model: MODEL, input: "Hello." });
+    expect(response.status).toBe(502);
+    expect(upstream.connections).toHaveLength(1);
+  });
+
+  it("U6: makes no second call after the first byte of a JSON body", async () => {
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(
+        `${replyHead(200, { "content-type": "application/json", "content-length": "99" })}{`,
+      );
+      connection.reset();
+    });
+    const stage = await stageBefore(upstream, { plugins: [retry({ baseDelayMs: 0 })] });
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("provider_error");
+    expect(upstream.connections).toHaveLength(1);
+  });
+
+  it.each(["reset", "close", "end"] as const)(
+    "U6 E9 st-6: makes no second call when a stream is cut after its commit point by %s",
+    async (how) => {
+      const backend = await simulated({ faults: [{ kind: "cut", afterEvents: 5, how }] });
+      const other = await simulated();
+      const stage = await startStage({
+        backends: { main: openaiAt(backend), other: openaiAt(other) },
+        plugins: [retry()],
+      });
+      const stream = await chatStream(stage);
+      expect(stream).not.toContain("[DONE]");
+      expect(errorEvent(stream)).toMatchObject({ type: "provider_error", code: "upstream_interrupted" });
+      expect(backend.requests.length + other.requests.length).toBe(1);
+      const end = await stage.ended();
+      expect(end).toMatchObject({ outcome: "truncated", status: 200 });
+      expect(end.attempts[0]).toMatchObject({ outcome: "truncated" });
+      expect(stage.inFlight()).toBe(0);
+    },
+  );
+
+  it.each(["reset", "close", "end"] as const)(
+    "st-6: goes elsewhere when a stream is cut before its first content by %s",
+    async (how) => {
+      const backend = await simulated({ faults: [{ kind: "cut", afterEvents: 1, how }] });
+      const other = await simulated();
+      const stage = await startStage({
+        backends: { main: openaiAt(backend), other: openaiAt(other) },
+        plugins: [retry()],
+      });
+      const stream = await chatStream(stage);
+      expect(stream.endsWith("data: [DONE]\n\n")).toBe(true);
+      expect(stream.match(/"role"/g)).toHaveLength(1);
+      expect((await stage.ended()).attempts.map(({ target }) => target.backend.name)).toEqual([
+        "main",
+        "other",
+      ]);
+    },
+  );
+
+  it.each(["reset", "close", "end"] as const)(
+    "st-6: gets a real status, never 200, when a stream is cut before its first content by %s",
+    async (how) => {
+      const stage = await stageBefore(await simulated({ faults: [{ kind: "cut", afterEvents: 1, how }] }));
+      const response = await chat(stage, { stream: true });
+      expect(response.status).toBe(502);
+      expect(response.headers.get("content-type")).toBe("application/json");
+      expect((await errorOf(response)).code).toBe("provider_error");
+      expect((await stage.ended()).outcome).toBe("upstream_error");
+    },
+  );
+
+  it("E9: ends a broken stream of the Responses API in `event: error`", async () => {
+    const stage = await stageBefore(await simulated({ faults: [{ kind: "cut", afterEvents: 7 }] }));
+    const response = await post(`${stage.url}/v1/responses`, { model: MODEL, input: "Hello.", stream: true });
+    const last = (await response.text()).trimEnd().split("\n\n").at(-1)!;
+    const [type, data] = last.split("\n");
+    expect(type).toBe("event: error");
+    expect(JSON.parse(data!.slice(6))).toMatchObject({ type: "error", code: "upstream_interrupted" });
+    expect((await stage.ended()).outcome).toBe("truncated");
+  });
+
+  it("st-6: ends broken audio by a broken connection, not by a clean end", async () => {
+    const stage = await stageBefore(
+      await simulated({ faults: [{ kind: "cut", afterBytes: 4_000, how: "reset" }] }),
+    );
+    const response = await post(`${stage.url}/v1/audio/speech`, {
+      model: MODEL,
+      input: "Hi.",
+      voice: "alloy",
+    });
+    expect(response.status).toBe(200);
+    await expect(response.arrayBuffer()).rejects.toThrow();
+    expect((await stage.ended()).outcome).toBe("truncated");
+  });
+});
+
+describe("a stream that goes wrong", () => {
+  const cases: { title: string; fault: Fault; outcome: string; code: string }[] = [
+    {
+      title: "turns to garbage",
+      fault: { kind: "garbage", afterEvents: 5 },
+      outcome: "upstream_error",
+      code: "provider_error",
+    },
+    {
+      title: "holds an event that is not JSON",
+      fault: { kind: "malformed_event", afterEvents: 5 },
+      outcome: "upstream_error",
+      code: "provider_error",
+    },
+    {
+      title: "reports an error of its own",
+      fault: { kind: "stream_error", afterEvents: 5, message: `${CREDENTIAL} at http://127.0.0.1` },
+      outcome: "upstream_error",
+      code: "provider_error",
+    },
+    {
+      title: "stalls",
+      fault: { kind: "stall", afterEvents: 5 },
+      outcome: "truncated",
+      code: "upstream_interrupted",
+    },
+    {
+      title: "never finishes",
+      fault: { kind: "missing_finish" },
+      outcome: "truncated",
+      code: "upstream_interrupted",
+    },
+  ];
+  for (const dialect of ["openai", "ollama"] as const)
+    it.each(cases)(
+      `st-6: ends in an error event when it $title (${dialect})`,
+      async ({ fault, outcome, code }) => {
+        const backend = await simulated({ dialect, faults: [fault] });
+        const stage = await startStage({
+          backends: {
+            main: {
+              ...openaiAt(backend),
+              adapter: dialect,
+              ...(dialect === "ollama" && { baseURL: backend.url }),
+            },
+          },
+          timeouts: { idleMs: 100 },
+        });
+        const stream = await chatStream(stage);
+        expect(stream).toContain('"content":"');
+        expect(stream).not.toContain("[DONE]");
+        expect(errorEvent(stream)).toMatchObject({ type: "provider_error", code });
+        expect(stream).not.toContain(CREDENTIAL);
+        expect(stream).not.toContain("127.0.0.1");
+        expect((await stage.ended()).outcome).toBe(outcome);
+        expect(stage.inFlight()).toBe(0);
+        await waitFor("the end of the upstream call", () => backend.requests[0]!.closedAt, 1_000);
+      },
+    );
+
+  it("st-6: answers 502 when its first event is an error", async () => {
+    const sent = 'data: {"error":{"message":"overloaded","type":"server_error","code":"server_error"}}\n\n';
+    const stage = await stageBefore(await answering(streamReply(sent)));
+    const response = await chat(stage, { stream: true });
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("provider_error");
+  });
+
+  it("st-6: answers 502 when it is empty", async () => {
+    const stage = await stageBefore(await answering(streamReply()));
+    const response = await chat(stage, { stream: true });
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("provider_error");
+  });
+});
+
+describe("a reply that is none", () => {
+  it.each([
+    ["random bytes", Buffer.from("93f1c20a5b00ffd8e1", "hex")],
+    ["HTTP/0.9", Buffer.from("<html>hello</html>\n")],
+    ["an SSH banner", Buffer.from("SSH-2.0-OpenSSH_9.6\r\n")],
+  ])("U7: %s gives 502", async (_, bytes) => {
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(bytes);
+      connection.halfClose();
+    });
+    const stage = await stageBefore(upstream);
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("provider_error");
+  });
+
+  it("U9: JSON where a stream was asked gives 502, never a mislabelled stream", async () => {
+    const stage = await stageBefore(await answering(jsonReply(COMPLETION)));
+    const response = await chat(stage, { stream: true });
+    expect(response.status).toBe(502);
+    expect(response.headers.get("content-type")).toBe("application/json");
+  });
+
+  it("U9: a stream where JSON was asked gives 502", async () => {
+    const stage = await stageBefore(await answering(streamReply(delta("a"))));
+    expect((await chat(stage)).status).toBe(502);
+  });
+
+  it.each(["not json", "", "3", "null"])("st-6: a body of %j gives 502", async (body) => {
+    const stage = await stageBefore(await answering(jsonReply(body)));
+    expect((await chat(stage)).status).toBe(502);
+    expect((await stage.ended()).outcome).toBe("upstream_error");
+  });
+
+  it("U10: a redirect is not followed, and the credential goes nowhere else", async () => {
+    const elsewhere = await simulated();
+    const location = `${elsewhere.url}/v1/chat/completions`;
+    const stage = await stageBefore(await answering(replyHead(307, { location, "content-length": "0" })));
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect(response.headers.get("location")).toBeNull();
+    expect(await response.text()).not.toContain(elsewhere.url);
+    expect(elsewhere.requests).toHaveLength(0);
+  });
+
+  it("U17: a compressed reply is refused before it is read", async () => {
+    const bomb = gzipSync(Buffer.alloc(10_000_000));
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+      await connection.send(replyHead(200, { ...headers, "content-length": String(bomb.length) }));
+      await connection.send(bomb);
+    });
+    const stage = await stageBefore(upstream);
+    expect((await chat(stage)).status).toBe(502);
+    await waitFor("the end of the connection", () => upstream.connections[0]!.ended);
+  });
+
+  it("U17: six encodings one upon the other are refused", async () => {
+    const encodings = "gzip, gzip, gzip, gzip, gzip, gzip";
+    const stage = await stageBefore(
+      await answering(jsonReply(COMPLETION, 200, { "content-encoding": encodings })),
+    );
+    expect((await chat(stage)).status).toBe(502);
+  });
+
+  it("U17: a reply over `replyBytes` is cut off", async () => {
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(
+        replyHead(200, { "content-type": "application/json", "transfer-encoding": "chunked" }),
+      );
+      for (let sent = 0; sent < 100 && !connection.ended; sent++)
+        await connection.send(chunk(Buffer.alloc(1_000, 32)));
+    });
+    const stage = await stageBefore(upstream, { server: { limits: { replyBytes: 10_000 } } });
+    expect((await chat(stage)).status).toBe(502);
+    await waitFor("the end of the connection", () => upstream.connections[0]!.ended);
+  });
+});
+
+describe("an error of the backend", () => {
+  it.each([401, 403])(
+    "U11 P1: %i becomes 502 without a fragment of the key, and is not repeated there",
+    async (status) => {
+      const message = `Incorrect API key provided: ${CREDENTIAL.slice(0, 12)}***${CREDENTIAL.slice(-4)}.`;
+      const body = { error: { message, type: "invalid_request_error", code: "invalid_api_key" } };
+      const backend = await simulated({ faults: () => ({ kind: "status", status, body }) });
+      const stage = await stageBefore(backend, { plugins: [retry()] });
+      const response = await chat(stage);
+      expect(response.status).toBe(502);
+      const text = await response.text();
+      expect(JSON.parse(text)).toMatchObject({
+        error: { type: "provider_error", code: "upstream_auth_error" },
+      });
+      expect(text).not.toContain(CREDENTIAL.slice(-4));
+      expect(backend.requests).toHaveLength(1);
+    },
+  );
+
+  it.each([500, 502, 503, 504, 529])(
+    "U13: %i, then success, takes two attempts, both in the record",
+    async (status) => {
+      const backend = await simulated({ faults: [{ kind: "status", status }] });
+      const stage = await stageBefore(backend, { plugins: [retry({ baseDelayMs: 0, maxDelayMs: 0 })] });
+      const response = await chat(stage);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("x-gatewright-attempts")).toBe("2");
+      const end = await stage.ended();
+      expect(end.attempts.map((attempt) => [attempt.outcome, attempt.status])).toEqual([
+        ["upstream_error", status],
+        ["complete", 200],
+      ]);
+      expect(end.outcome).toBe("complete");
+    },
+  );
+
+  it.each([
+    ["2", 2_000],
+    ["-1", undefined],
+    ["1e9", undefined],
+    ["soon", undefined],
+  ])("U12: a `retry-after` of %s is %s ms to policies", async (value, expected) => {
+    const backend = await simulated({
+      faults: [{ kind: "status", status: 429, headers: { "retry-after": value } }],
+    });
+    const stage = await stageBefore(backend);
+    const response = await chat(stage);
+    expect(response.status).toBe(429);
+    expect((await stage.ended()).error?.upstream?.retryAfterMs).toBe(expected);
+    expect(response.headers.get("retry-after")).toBe(expected === undefined ? null : "2");
+  });
+
+  it.each([400, 404, 409, 413, 415, 422, 429])("P1: %i passes with its message, redacted", async (status) => {
+    const upstream = await scripted(async (connection) => {
+      const { headers } = await connection.readRequest();
+      const quoted = `${headers["authorization"]} at http://${headers["host"]}/v1`;
+      const error = { message: `Bad: ${quoted}`, type: quoted, param: quoted, code: quoted };
+      await connection.send(jsonReply({ error }, status));
+    });
+    const stage = await stageBefore(upstream);
+    const response = await chat(stage);
+    expect(response.status).toBe(status);
+    const text = await response.text();
+    expect(text).toContain("Bad: ");
+    expect(text).not.toContain(CREDENTIAL);
+    expect(text).not.toContain("127.0.0.1");
+    expect(stage.lines.join("")).not.toContain(CREDENTIAL);
+  });
+
+  it("E4 P1: an HTML page says nothing to the client", async () => {
+    const page = `<html>nginx at ${CREDENTIAL}</html>`;
+    const upstream = await answering(
+      replyHead(503, { "content-type": "text/html", "content-length": String(page.length) }) + page,
+    );
+    const stage = await stageBefore(upstream);
+    const response = await chat(stage);
+    expect(response.status).toBe(502);
+    expect(await errorOf(response)).toMatchObject({ message: "The backend failed with status 503" });
+  });
+});
+
+describe("a backend that answers before it has read the request", () => {
+  it("U15: its 413 reaches a client that still uploads, and the upload stops", async () => {
+    const upstream = await scripted(async (connection) => {
+      await connection.readUntil("\r\n\r\n");
+      const error = { message: "too large", type: "invalid_request_error", code: "request_too_large" };
+      await connection.send(jsonReply({ error }, 413));
+      await connection.closed;
+    });
+    const stage = await stageBefore(upstream);
+    const client = await connectRaw(stage.url);
+    const head =
+      `--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n${MODEL}\r\n` +
+      `--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n`;
+    await client.send(
+      requestText("POST", "/v1/audio/transcriptions", {
+        headers: { "content-type": "multipart/form-data; boundary=b", "content-length": "50000000" },
+      }) + head,
+    );
+    await client.send(Buffer.alloc(100_000));
+    const reply = await readReply(client);
+    expect(reply.status).toBe(413);
+    expect(reply.headers["connection"]).toBe("close");
+    expect(JSON.parse(String(reply.body))).toMatchObject({ error: { message: "too large" } });
+    await waitFor("the end of the upstream connection", () => upstream.connections[0]!.ended);
+    expect(await stage.ended()).toMatchObject({ outcome: "upstream_error", status: 413 });
+    expect(stage.inFlight()).toBe(0);
+    client.destroy();
+  });
+});
+
+describe("a stream that the client reads slowly", () => {
+  it("E20: makes the gateway stop reading from the backend, and go on later", async () => {
+    const text = "x".repeat(16_000);
+    const pieces = 2_000;
+    let sent = 0;
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(replyHead(200, EVENT_STREAM));
+      for (; sent < pieces; sent++) await connection.send(chunk(delta(text)));
+      connection.destroy();
+    });
+    const stage = await stageBefore(upstream, { timeouts: { idleMs: 100 } });
+    const response = await chat(stage, { stream: true });
+    const reader = response.body!.getReader();
+    await reader.read();
+    let before = -1;
+    await waitFor("a backend that cannot send", async () => {
+      const stands = sent === before;
+      before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return stands;
+    });
+    expect(sent).toBeLessThan(pieces);
+    let bytes = 0;
+    for (let next = await reader.read(); !next.done; next = await reader.read()) bytes += next.value.length;
+    expect(bytes).toBeGreaterThan(pieces * text.length);
+    expect(await stage.ended()).toMatchObject({ outcome: "truncated" });
+  });
+});
