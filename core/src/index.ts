@@ -10,6 +10,8 @@ export type {
   OperationMapping,
   StreamMapping,
 } from "./adapter.ts";
+export { viewOf } from "./body/json-view.ts";
+export type { JsonType, JsonView } from "./body/json-view.ts";
 export type { RequestBody } from "./body/request-body.ts";
 export type { Middleware, Next } from "./chain.ts";
 export { defineGatewayConfig } from "./config/define.ts";

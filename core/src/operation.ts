@@ -1,4 +1,5 @@
 import { brand } from "./brand.ts";
+import type { JsonView } from "./body/json-view.ts";
 import type { Usage } from "./attempt.ts";
 import type { Context } from "./context.ts";
 import type { GatewayError } from "./errors.ts";
@@ -76,16 +77,16 @@ export interface Operation {
   /** The request may go out again after a failure (RFC 9110, section 9.2.2, and `docs/design.md`). */
   readonly replaySafe: boolean;
   /** True when this request asks for an event stream. Absent: the operation has none. */
-  wantsStream?(body: JsonObject): boolean;
+  wantsStream?(body: JsonView): boolean;
   /** How many answers are asked for; 1 when absent. */
-  answers?(body: JsonObject): number;
+  answers?(body: JsonView): number;
   /** True for operations whose backends may ignore the stream flag and answer JSON. */
   readonly streamOptional?: boolean;
   readonly stream?: StreamRules;
   /** Checks the fields that core and plugins rely on; `model` is checked for all operations. */
-  validate?(body: JsonObject): FieldFault | undefined;
+  validate?(body: JsonView): FieldFault | undefined;
   /** Usage of a whole JSON reply. */
-  usage?(reply: JsonObject): Usage | undefined;
+  usage?(reply: JsonView): Usage | undefined;
   /** Brings every backend's reply into the one shape that the operation promises. */
   normalizeReply?(reply: JsonObject, request: JsonObject): JsonObject;
   /**

@@ -31,6 +31,7 @@ export async function readForm(headers: IncomingHttpHeaders, body: AsyncIterable
       const digest = createHash("sha256");
       const file: FormFile = { field, filename, mimeType, bytes: 0, sha256: "" };
       form.files.push(file);
+      stream.on("error", (error: Error) => parser.destroy(error));
       stream.on("data", (chunk: Buffer) => {
         digest.update(chunk);
         file.bytes += chunk.length;

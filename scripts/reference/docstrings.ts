@@ -48,6 +48,7 @@ export function readDocs(file: string): Map<string, Docs> {
   const entriesOf = ({ properties }: ObjectExpression): Record<string, Docs> => {
     const entries: Record<string, Docs> = {};
     for (const property of properties) {
+      if (property.type === "SpreadElement") Object.assign(entries, docs(property.argument).entries);
       if (property.type !== "Property" || property.key.type !== "Identifier") continue;
       const text = docstringBefore(property.start, source, comments);
       entries[property.key.name] = { ...docs(property.value), ...(text && { text }) };

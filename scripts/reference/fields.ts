@@ -125,6 +125,10 @@ function alternatives(schema: SchemaNode): string[] {
       return [`\`{ ${Object.keys(node.entries!).join(", ")} }\``];
     case "custom":
       if (node.check?.(env("NAME", "text"))) return ['`env("NAME")`'];
+      if (node.check?.(() => undefined)) return ["function"];
+      break;
+    case "unknown":
+      return ["any value"];
   }
   throw new Error(`The reference has no words for a schema of type ${node.type}`);
 }

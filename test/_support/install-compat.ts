@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -46,7 +46,7 @@ export default async function installCompat(project: TestProject): Promise<void>
 /** `stamp` is a copy of the list that was installed, written last: an install that was broken off has none. */
 async function installOnce(list: string, stamp: string, install: () => Promise<void>): Promise<void> {
   const wanted = await readFile(list, "utf8");
-  if (wanted === (await readFile(stamp, "utf8").catch(() => undefined))) return;
+  if (wanted === (await readIfThere(stamp))) return;
   const startedAt = performance.now();
   await install();
   await writeFile(stamp, wanted);
@@ -73,7 +73,7 @@ async function takeLock(): Promise<() => Promise<void>> {
   await mkdir(dirname(lock), { recursive: true });
   const file = await waitFor(
     "the compatibility SDKs installed by another test run",
-    () => open(lock, "wx").catch(dropDeadLock),
+    tryLock,
     INSTALL_DEADLINE_MS,
   );
   await file.writeFile(String(process.pid));
@@ -81,12 +81,25 @@ async function takeLock(): Promise<() => Promise<void>> {
   return () => rm(lock);
 }
 
-async function dropDeadLock(error: NodeJS.ErrnoException): Promise<undefined> {
-  if (error.code !== "EEXIST") throw error;
-  const owner = Number(await readFile(lock, "utf8").catch(() => ""));
-  // Not written yet, or just released.
-  if (!owner || isAlive(owner)) return undefined;
-  await rm(lock, { force: true });
+async function tryLock(): Promise<FileHandle | undefined> {
+  try {
+    return await open(lock, "wx");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  const owner = Number((await readIfThere(lock)) ?? "");
+  // Without a number it is not written yet, or was just released.
+  if (owner && !isAlive(owner)) await rm(lock, { force: true });
+  return undefined;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -63,7 +63,7 @@ describe("openai for Node, audio", () => {
       language: "de",
     });
     expect(reply.text).toContain(sha256(RECORDING));
-    const [{ form }] = rig.openai.requestsTo("/v1/audio/transcriptions") as [{ form: object }];
+    const form = rig.openai.requestsTo("/v1/audio/transcriptions")[0]!.form!;
     expect(form).toMatchObject({
       fields: expect.arrayContaining([
         ["model", "whisper-1"],
@@ -158,9 +158,7 @@ describe("openai for Node, images", () => {
       model: "gpt-image-1",
     });
     expectPng(reply.data![0]!.b64_json);
-    const [{ form }] = rig.openai.requestsTo("/v1/images/edits") as [
-      { form: { files: { filename: string }[] } },
-    ];
+    const form = rig.openai.requestsTo("/v1/images/edits")[0]!.form!;
     expect(form.files.map(({ filename }) => filename)).toEqual(["one.png", "two.png", "mask.png"]);
   });
 

@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
+import type { RunnableToolFunctionWithParse } from "openai/lib/RunnableFunction";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { BACKENDS, CHAT_MODELS, resetBackends, startRig, type Rig } from "./_rig.ts";
@@ -118,13 +119,14 @@ describe.each(BACKENDS)("openai for Node, chat on the %s backend", (name) => {
 
   it.each([false, true])("in-3: goes through a round of call and result, streamed: %s", async (stream) => {
     const asked: unknown[] = [];
-    const tool = {
-      type: "function" as const,
+    const tool: RunnableToolFunctionWithParse<{ city: string }> = {
+      type: "function",
       function: {
-        ...weather.function,
+        name: "get_weather",
+        description: "The weather of a city",
         parameters: weather.function.parameters!,
-        parse: (text: string) => JSON.parse(text) as unknown,
-        function: (args: unknown) => {
+        parse: (text) => JSON.parse(text) as { city: string },
+        function(args) {
           asked.push(args);
           return "18 degrees";
         },

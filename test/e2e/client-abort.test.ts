@@ -181,6 +181,21 @@ describe("a client that leaves", () => {
     await expectClientAbort(stage, 499);
   });
 
+  it("E14: is let go in the middle of a JSON body, without a call to any backend", async () => {
+    const backend = await simulated();
+    const stage = await stageBefore(backend);
+    const client = await connectRaw(stage.url);
+    const request = requestText("POST", "/v1/chat/completions", {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(chatBody()),
+    });
+    await client.send(request.slice(0, -10));
+    await waitFor("the request", () => stage.contexts.length);
+    client.destroy();
+    expect(await stage.ended()).toMatchObject({ outcome: "client_abort", status: 499, attempts: [] });
+    expect(backend.requests).toHaveLength(0);
+  });
+
   it("E14 st-7: is let go while it waits in a queue, without a call to any backend", async () => {
     const queue = defineGatewayPlugin({
       name: "queue",

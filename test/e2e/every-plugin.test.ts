@@ -15,6 +15,10 @@ const OPTIONS: Record<string, unknown> = {
   "api-keys": { keys: [{ id: "tester", key: KEY }] },
   balancer: {},
   retry: {},
+  fallback: { models: { "*": [MODEL] }, cache: {} },
+  hedge: { afterMs: 60_000 },
+  "stream-recovery": { strategy: "continue" },
+  timeout: { totalMs: 60_000, idleMs: 60_000 },
 };
 
 /** Facts that a request which the gateway answers itself does not have. */

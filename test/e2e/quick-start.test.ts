@@ -12,6 +12,7 @@ let ollama: SimulatedBackend;
 let openai: SimulatedBackend;
 let open: TestGateway;
 let keyed: TestGateway;
+let hasty: TestGateway;
 beforeAll(async () => {
   const local = ["qwen2.5:7b", "llama-3.2-1b", "all-minilm-l6-v2"];
   ollama = await startSimulatedBackend({ dialect: "ollama", models: local });
@@ -20,11 +21,13 @@ beforeAll(async () => {
     local: { adapter: "ollama", baseURL: ollama.url, models: local },
     cloud: { adapter: "openai", baseURL: `${openai.url}/v1`, models: ["text-embedding-ada-002", "tts-1"] },
   };
-  open = await startTestGateway({ backends, timeouts: { totalMs: SECONDS * 1000 } });
+  open = await startTestGateway({ backends });
+  hasty = await startTestGateway({ backends, timeouts: { totalMs: SECONDS * 1000 } });
   keyed = await startTestGateway({ backends, plugins: [apiKeys({ keys: [{ id: "mine", key: KEY }] })] });
 });
 afterAll(async () => {
   await open.close();
+  await hasty.close();
   await keyed.close();
   await ollama.close();
   await openai.close();
@@ -159,7 +162,7 @@ describe("quick start of B", () => {
 
   it("23: answers 504 with the seconds of the limit when a backend sleeps past it", async () => {
     ollama.faults = [{ kind: "no_answer" }];
-    const reply = await curl(`${open.url}/v1/chat/completions`, { headers: json, body: question });
+    const reply = await curl(`${hasty.url}/v1/chat/completions`, { headers: json, body: question });
     expect(reply.status).toBe(504);
     expect(reply.json()).toEqual(
       error("gateway_timeout", "timeout", `Request timeout after ${SECONDS} second`),

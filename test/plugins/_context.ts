@@ -9,6 +9,7 @@ import type {
   Backend,
   Context,
   ContextVars,
+  Finished,
   GatewayHost,
   Middleware,
   Operation,
@@ -21,6 +22,7 @@ import type {
   Target,
   UpstreamFailure,
 } from "gatewright";
+import { viewOf } from "../../core/src/body/json-view.ts";
 import { composeChain } from "../../core/src/chain.ts";
 import { AtomicTable } from "../../core/src/state/memory/atomic-table.ts";
 import type { RequestContext, ScopeSnapshot } from "../../core/src/request/request-context.ts";
@@ -149,12 +151,14 @@ interface Shared {
   readonly sleeps: number[];
   readonly replyHeaders: Record<string, string>;
   readonly vars: ContextVars;
+  readonly onFinished: ((finished: Finished) => void)[];
   principal: Context["principal"];
   abort: AbortController;
 }
 
 export class FakeContext implements Context {
   readonly #shared: Shared;
+  #scopeSignal: AbortSignal | undefined;
   readonly id = "request-1";
   body: RequestBody;
   model: string;
@@ -173,6 +177,7 @@ export class FakeContext implements Context {
       sleeps: [],
       replyHeaders: {},
       vars: {},
+      onFinished: [],
       principal: undefined,
       abort: new AbortController(),
     };
@@ -212,7 +217,8 @@ export class FakeContext implements Context {
     return this.#shared.sleeps;
   }
   get signal(): AbortSignal {
-    return this.#shared.abort.signal;
+    const { signal } = this.#shared.abort;
+    return this.#scopeSignal ? AbortSignal.any([signal, this.#scopeSignal]) : signal;
   }
   get aborted(): boolean {
     return this.signal.aborted;
@@ -233,7 +239,9 @@ export class FakeContext implements Context {
 
   fork(from: ScopeSnapshot, scope: AttemptScope = {}): FakeContext {
     const fork = new FakeContext(this.#shared.request, this.#shared.host, this.#shared);
-    return Object.assign(fork, from, scope);
+    const { signal, ...changes } = scope;
+    fork.#scopeSignal = signal ?? this.#scopeSignal;
+    return Object.assign(fork, from, changes);
   }
 
   remainingMs(): number {
@@ -258,13 +266,19 @@ export class FakeContext implements Context {
   setReplyHeader(name: string, value: string): void {
     this.#shared.replyHeaders[name] = value;
   }
-  onFinished(): void {}
+  onFinished(listener: (finished: Finished) => void): void {
+    this.#shared.onFinished.push(listener);
+  }
+  /** The last byte has gone out; listeners run once. */
+  finish(finished: Partial<Finished> = {}): void {
+    for (const listener of this.#shared.onFinished.splice(0)) listener(finished as Finished);
+  }
 }
 
 function createBody(json: Record<string, unknown>, replayable: boolean): RequestBody {
   return {
+    ...viewOf(json),
     kind: "json",
-    json,
     replayable,
     bytes: undefined,
     with: (fields) => createBody({ ...json, ...fields }, replayable),

@@ -1,49 +1,63 @@
-import { asBuffer } from "../as-buffer.ts";
 import { isUtf8 } from "node:buffer";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
+import { editJson, repeatedName, type JsonBounds, type JsonEdits } from "./json-text.ts";
+import { JsonTextView, typeOfValue, type JsonType } from "./json-view.ts";
 import type { RequestBody } from "./request-body.ts";
-import {
-  editJson,
-  memberNames,
-  scanJson,
-  type JsonBounds,
-  type JsonEdits,
-  type JsonFields,
-} from "./json-text.ts";
 
-/** A JSON body: the bytes as they came, their parse, and the changes since. */
+/** A JSON body: the bytes as they came, and the changes since. It is parsed only when somebody looks into it. */
 export class JsonBody implements RequestBody {
   readonly kind = "json";
   readonly replayable = true;
-  readonly json: JsonObject;
-  readonly #source: Uint8Array;
-  readonly #fields: JsonFields;
-  readonly #edits: JsonEdits | undefined;
+  readonly #source: JsonTextView;
+  /** Members set since, undefined where removed. */
+  readonly #changes: JsonObject | undefined;
+  #json: JsonObject | undefined;
   #bytes: Uint8Array | undefined;
 
-  constructor(source: Uint8Array, fields: JsonFields, json: JsonObject, edits?: JsonEdits) {
+  constructor(source: JsonTextView, changes?: JsonObject) {
     this.#source = source;
-    this.#fields = fields;
-    this.json = json;
-    this.#edits = edits;
-    if (!edits) this.#bytes = source;
+    this.#changes = changes;
+  }
+
+  get json(): JsonObject {
+    return (this.#json ??= this.#changes
+      ? applyChanges(this.#source.json, this.#changes)
+      : this.#source.json);
   }
 
   get bytes(): Uint8Array {
-    return (this.#bytes ??= editJson(this.#source, this.#fields, this.#edits!));
+    return (this.#bytes ??= this.#changes
+      ? editJson(this.#source.text, this.#source.fields, toEdits(this.#changes))
+      : this.#source.text);
+  }
+
+  get(name: string): unknown {
+    const changes = this.#changes;
+    return changes && Object.hasOwn(changes, name) ? changes[name] : this.#source.get(name);
+  }
+
+  typeOf(name: string): JsonType {
+    const changes = this.#changes;
+    return changes && Object.hasOwn(changes, name) ? typeOfValue(changes[name]) : this.#source.typeOf(name);
   }
 
   with(fields: JsonObject): JsonBody {
-    const json = { ...this.json, ...fields };
-    const edits: Record<string, string | undefined> = { ...this.#edits };
-    for (const name of Object.keys(fields)) {
-      const value = fields[name];
-      edits[name] = value === undefined ? undefined : JSON.stringify(value);
-      if (value === undefined) delete json[name];
-    }
-    return new JsonBody(this.#source, this.#fields, json, edits);
+    return new JsonBody(this.#source, { ...this.#changes, ...fields });
   }
+}
+
+function applyChanges(json: JsonObject, changes: JsonObject): JsonObject {
+  const changed = { ...json, ...changes };
+  for (const name of Object.keys(changes)) if (changes[name] === undefined) delete changed[name];
+  return changed;
+}
+
+function toEdits(changes: JsonObject): JsonEdits {
+  const edits: Record<string, string | undefined> = {};
+  for (const name of Object.keys(changes))
+    edits[name] = changes[name] === undefined ? undefined : JSON.stringify(changes[name]);
+  return edits;
 }
 
 /**
@@ -54,25 +68,12 @@ export class JsonBody implements RequestBody {
 export function parseJsonBody(bytes: Uint8Array, bounds: JsonBounds): JsonBody {
   if (bytes.length === 0) throw invalid("The body is empty; expected a JSON object");
   if (!isUtf8(bytes)) throw invalid("The body is not UTF-8");
-  const fields = scanJson(bytes, bounds);
-  let json: unknown;
-  try {
-    json = JSON.parse(asBuffer(bytes).toString("utf8"));
-  } catch {
-    throw invalid("The body is not valid JSON");
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw invalid(`Expected a JSON object, got ${describe(json)}`);
-  // A parse keeps one of two members with the same name: fewer keys than members means that one was given twice.
-  if (Object.keys(json).length !== fields.spans.length / 4) refuseDuplicates(memberNames(bytes, fields));
-  return new JsonBody(bytes, fields, json as JsonObject);
-}
-
-function refuseDuplicates(names: readonly string[]): void {
-  const seen = new Set<string>();
-  const twice = names.find((name) => seen.size === seen.add(name).size);
-  if (twice === undefined) return;
-  throw new GatewayError("duplicate_field", { param: twice, message: `\`${twice}\` is given twice` });
+  const source = JsonTextView.read(bytes, bounds);
+  if (source.fields.open < 0) throw invalid(`Expected a JSON object, got ${describe(source.json)}`);
+  const twice = repeatedName(bytes, source.fields);
+  if (twice !== undefined)
+    throw new GatewayError("duplicate_field", { param: twice, message: `\`${twice}\` is given twice` });
+  return new JsonBody(source);
 }
 
 function describe(json: unknown): string {

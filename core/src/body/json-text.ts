@@ -10,155 +10,223 @@ export interface JsonBounds {
 
 /** Where the members of a top-level JSON object stand in its text. */
 export interface JsonFields {
-  /** Index of the opening and of the closing brace. */
+  /** Index of the opening and of the closing brace; -1 when the text is no object. */
   readonly open: number;
   readonly close: number;
   /** Four numbers a member: start and end of the key (quotes included), start and end of the value. */
   readonly spans: readonly number[];
+  /** Some key is spelled with escapes. */
+  readonly escapedKeys: boolean;
 }
 
 const QUOTE = 0x22;
+const PLUS = 0x2b;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const COMMA = 0x2c;
-const COLON = 0x3a;
 
-/** Up to here a string is searched byte by byte, beyond by the native search: base64 images are long strings. */
-const SHORT_STRING_BYTES = 48;
+/** Deepest nesting that can be followed at all; what a body may have is far less. */
+const MAX_DEPTH = 4_096;
+/** Kinds of the containers around the present place. One for all scans: none ever waits for another. */
+const containers = new Uint8Array(MAX_DEPTH);
 
 /**
- * Walks JSON text once, without recursion, so that depth and size are known before `JSON.parse` sees the text: a
- * deeply nested or crafted body can stall or end the process there. Also finds the top-level members, so that one of
- * them can be changed while every other byte stays. The text need not be valid; whoever uses it parses it as well.
+ * Reads JSON text strictly (RFC 8259), once, without recursion and without making anything of it but the places of the
+ * top-level members. So depth and size are known before any parse, one member can be read or changed while every
+ * other byte stays, and a body that nobody looks into is never parsed at all: this takes a fifth of `JSON.parse`'s
+ * time. Throws `invalid_json`, `json_too_deep` or `json_too_large`. That the text is UTF-8 is not checked here.
  */
 export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
-  const maxDepth = bounds?.maxDepth ?? Infinity;
+  const maxDepth = Math.min(bounds?.maxDepth ?? MAX_DEPTH, MAX_DEPTH);
   const maxValues = bounds?.maxValues ?? Infinity;
-  const spans: number[] = [];
   const end = text.length;
-  let depth = 0;
-  let values = 0;
+  const spans: number[] = [];
+  let escapedKeys = false;
   let open = -1;
   let close = -1;
-  let keyStart = -1;
-  let keyEnd = -1;
-  let valueStart = -1;
-  let valueEnd = -1;
-  let i = 0;
+  let depth = 0;
+  let values = 0;
+  let keyStart = 0;
+  let keyEnd = 0;
+  let valueStart = 0;
+  let expectKey = false;
+  let i = skipSpace(text, 0, end);
 
-  while (i < end) {
-    const byte = text[i]!;
-    if (byte === QUOTE) {
+  value: for (;;) {
+    if (expectKey) {
+      if (text[i] !== QUOTE) throw invalid(i);
+      const start = i;
+      i = endOfString(text, i + 1, end);
       values++;
-      const stop = endOfString(text, i + 1, end);
-      if (depth === 1 && open >= 0) {
-        if (valueStart === -2) valueStart = i;
-        else if (keyStart < 0) {
-          keyStart = i;
-          keyEnd = stop;
-        }
-        valueEnd = stop;
+      if (depth === 1) {
+        keyStart = start;
+        keyEnd = i;
+        escapedKeys ||= stringHadEscapes;
       }
-      i = stop;
-      continue;
+      i = skipSpace(text, i, end);
+      if (text[i] !== COLON) throw invalid(i);
+      i = skipSpace(text, i + 1, end);
     }
-    if (byte <= 0x20) {
-      i++;
-      continue;
-    }
-    switch (byte) {
-      case OPEN_BRACE:
-      case OPEN_BRACKET:
-        if (depth === 0 && byte === OPEN_BRACE && open < 0) open = i;
-        else if (depth === 1 && valueStart === -2) valueStart = i;
-        values++;
-        depth++;
-        if (depth > maxDepth)
-          throw new GatewayError("json_too_deep", {
-            message: `The body is nested more than ${maxDepth} levels deep`,
-          });
-        break;
-      case CLOSE_BRACE:
-      case CLOSE_BRACKET:
-        depth--;
-        if (depth === 0 && close < 0) {
-          close = i;
-          if (valueStart >= 0) spans.push(keyStart, keyEnd, valueStart, valueEnd);
-        } else if (depth === 1) valueEnd = i + 1;
-        break;
-      case COMMA:
-        if (values > maxValues) throw tooManyValues(maxValues);
-        if (depth === 1 && valueStart >= 0) {
-          spans.push(keyStart, keyEnd, valueStart, valueEnd);
-          keyStart = keyEnd = valueStart = valueEnd = -1;
-        }
-        break;
-      case COLON:
-        if (depth === 1 && keyStart >= 0 && valueStart === -1) valueStart = -2;
-        break;
-      default: {
-        values++;
-        const stop = endOfWord(text, i + 1, end);
-        if (depth === 1) {
-          if (valueStart === -2) valueStart = i;
-          valueEnd = stop;
-        }
-        i = stop;
+    if (++values > maxValues)
+      throw new GatewayError("json_too_large", { message: `The body has more than ${maxValues} values` });
+    if (depth === 1) valueStart = i;
+
+    const byte = i < end ? text[i]! : 0;
+    if (byte === QUOTE) i = endOfString(text, i + 1, end);
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (depth === maxDepth)
+        throw new GatewayError("json_too_deep", {
+          message: `The body is nested more than ${maxDepth} levels deep`,
+        });
+      if (depth === 0 && byte === OPEN_BRACE) open = i;
+      containers[depth++] = byte;
+      i = skipSpace(text, i + 1, end);
+      if (text[i] !== closingOf(byte)) {
+        expectKey = byte === OPEN_BRACE;
         continue;
       }
+      if (--depth === 0) close = i;
+      i++;
+    } else i = endOfScalar(text, i, end, byte);
+
+    // A value ends at i: so may the containers around it, until a comma asks for the next.
+    for (;;) {
+      if (depth === 0) {
+        i = skipSpace(text, i, end);
+        if (i !== end) throw invalid(i);
+        return { open, close: open < 0 ? -1 : close, spans, escapedKeys };
+      }
+      if (depth === 1 && open >= 0) spans.push(keyStart, keyEnd, valueStart, i);
+      i = skipSpace(text, i, end);
+      const container = containers[depth - 1]!;
+      const next = text[i];
+      if (next === COMMA) {
+        i = skipSpace(text, i + 1, end);
+        expectKey = container === OPEN_BRACE;
+        continue value;
+      }
+      if (next !== closingOf(container)) throw invalid(i);
+      if (--depth === 0) close = i;
+      i++;
     }
+  }
+}
+
+function closingOf(container: number): number {
+  return container === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET;
+}
+
+function skipSpace(text: Uint8Array, from: number, end: number): number {
+  let i = from;
+  while (i < end) {
+    const byte = text[i]!;
+    if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) break;
     i++;
   }
-  // Between two commas there is room for few values only, so that it was enough to look there on the way.
-  if (values > maxValues) throw tooManyValues(maxValues);
-  return { open, close, spans };
-}
-
-function tooManyValues(maxValues: number): GatewayError {
-  return new GatewayError("json_too_large", { message: `The body has more than ${maxValues} values` });
-}
-
-/** Index behind a number, `true`, `false` or `null` whose second character is at `from`. */
-function endOfWord(text: Uint8Array, from: number, end: number): number {
-  let i = from;
-  while (i < end && isWord(text[i]!)) i++;
   return i;
 }
 
-function isWord(byte: number): boolean {
-  return (
-    byte > 0x20 &&
-    byte !== COMMA &&
-    byte !== COLON &&
-    byte !== QUOTE &&
-    byte !== CLOSE_BRACE &&
-    byte !== CLOSE_BRACKET &&
-    byte !== OPEN_BRACE &&
-    byte !== OPEN_BRACKET
-  );
-}
+/** Whether the string read last held a backslash. */
+let stringHadEscapes = false;
 
 /** Index behind the closing quote of a string whose first character is at `from`. */
 function endOfString(text: Uint8Array, from: number, end: number): number {
+  stringHadEscapes = false;
   let i = from;
-  const near = Math.min(end, from + SHORT_STRING_BYTES);
-  while (i < near) {
+  while (i < end) {
     const byte = text[i]!;
     if (byte === QUOTE) return i + 1;
-    i += byte === BACKSLASH ? 2 : 1;
+    if (byte < 0x20) throw invalid(i);
+    if (byte === BACKSLASH) {
+      stringHadEscapes = true;
+      i = endOfEscape(text, i);
+    } else i++;
   }
-  while (i < end) {
-    const quote = text.indexOf(QUOTE, i);
-    if (quote < 0) return end;
-    let slashes = 0;
-    while (quote - 1 - slashes >= i && text[quote - 1 - slashes] === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return quote + 1;
-    i = quote + 1;
+  throw invalid(end);
+}
+
+function endOfEscape(text: Uint8Array, at: number): number {
+  const escaped = text[at + 1];
+  switch (escaped) {
+    case QUOTE:
+    case BACKSLASH:
+    case 0x2f: // slash
+    case 0x62: // b
+    case 0x66: // f
+    case 0x6e: // n
+    case 0x72: // r
+    case 0x74: // t
+      return at + 2;
+    case 0x75: // u and four hex digits
+      for (let i = at + 2; i < at + 6; i++) if (!isHex(text[i])) throw invalid(i);
+      return at + 6;
+    default:
+      throw invalid(at + 1);
   }
-  return end;
+}
+
+function isHex(byte: number | undefined): boolean {
+  if (byte === undefined) return false;
+  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte <= NINE;
+}
+
+const TRUE = Buffer.from("true");
+const FALSE = Buffer.from("false");
+const NULL = Buffer.from("null");
+
+function endOfScalar(text: Uint8Array, at: number, end: number, byte: number): number {
+  switch (byte) {
+    case 0x74:
+      return endOfWord(text, at, TRUE);
+    case 0x66:
+      return endOfWord(text, at, FALSE);
+    case 0x6e:
+      return endOfWord(text, at, NULL);
+    default:
+      if (byte === MINUS || isDigit(byte)) return endOfNumber(text, at);
+      throw invalid(Math.min(at, end));
+  }
+}
+
+function endOfWord(text: Uint8Array, at: number, word: Uint8Array): number {
+  for (let n = 0; n < word.length; n++) if (text[at + n] !== word[n]) throw invalid(at + n);
+  return at + word.length;
+}
+
+function endOfNumber(text: Uint8Array, at: number): number {
+  let i = text[at] === MINUS ? at + 1 : at;
+  i = text[i] === ZERO ? i + 1 : endOfDigits(text, i);
+  if (text[i] === DOT) i = endOfDigits(text, i + 1);
+  if (text[i] === 0x65 || text[i] === 0x45) {
+    i++;
+    if (text[i] === PLUS || text[i] === MINUS) i++;
+    i = endOfDigits(text, i);
+  }
+  return i;
+}
+
+/** One digit at least. */
+function endOfDigits(text: Uint8Array, from: number): number {
+  let i = from;
+  while (isDigit(text[i])) i++;
+  if (i === from) throw invalid(i);
+  return i;
+}
+
+function invalid(at: number): GatewayError {
+  return new GatewayError("invalid_json", { message: `The body is not valid JSON (byte ${at})` });
 }
 
 /** Names of the members in their order, repeated ones too. */
@@ -169,21 +237,57 @@ export function memberNames(text: Uint8Array, { spans }: JsonFields): string[] {
 }
 
 /** The text of a member's value; of the last one where the name is repeated, as `JSON.parse` has it. */
-export function memberText(text: Uint8Array, { spans }: JsonFields, name: string): Buffer | undefined {
-  for (let n = spans.length - 4; n >= 0; n -= 4)
-    if (decodeKey(text, spans[n]!, spans[n + 1]!) === name)
-      return Buffer.from(text.buffer, text.byteOffset + spans[n + 2]!, spans[n + 3]! - spans[n + 2]!);
+export function memberText(text: Uint8Array, fields: JsonFields, name: string): Buffer | undefined {
+  const at = findMember(text, fields, name);
+  return at < 0 ? undefined : asBuffer(text).subarray(fields.spans[at + 2], fields.spans[at + 3]);
+}
+
+/** Index of the member's four numbers in `spans`, or -1. */
+export function findMember(text: Uint8Array, { spans, escapedKeys }: JsonFields, name: string): number {
+  const { length } = name;
+  for (let at = spans.length - 4; at >= 0; at -= 4) {
+    const start = spans[at]! + 1;
+    const end = spans[at + 1]! - 1;
+    if (
+      escapedKeys
+        ? decodeKey(text, start - 1, end + 1) === name
+        : end - start === length && isAscii(text, start, name)
+    )
+      return at;
+  }
+  return -1;
+}
+
+/** Names that are looked for are plain words: a byte a character. */
+function isAscii(text: Uint8Array, start: number, word: string): boolean {
+  for (let n = 0; n < word.length; n++) if (text[start + n] !== word.charCodeAt(n)) return false;
+  return true;
+}
+
+/** A name that two members have, if any. */
+export function repeatedName(text: Uint8Array, fields: JsonFields): string | undefined {
+  const { spans, escapedKeys } = fields;
+  if (escapedKeys || spans.length > 4 * 32) {
+    const seen = new Set<string>();
+    return memberNames(text, fields).find((name) => seen.size === seen.add(name).size);
+  }
+  for (let a = 4; a < spans.length; a += 4)
+    for (let b = 0; b < a; b += 4)
+      if (sameKey(text, spans[a]!, spans[a + 1]!, spans[b]!, spans[b + 1]!))
+        return decodeKey(text, spans[a]!, spans[a + 1]!);
   return undefined;
+}
+
+function sameKey(text: Uint8Array, startA: number, endA: number, startB: number, endB: number): boolean {
+  const length = endA - startA;
+  if (length !== endB - startB) return false;
+  for (let n = 1; n < length; n++) if (text[startA + n] !== text[startB + n]) return false;
+  return true;
 }
 
 function decodeKey(text: Uint8Array, start: number, end: number): string {
   const raw = asBuffer(text).toString("utf8", start, end);
-  if (!raw.includes("\\")) return raw.slice(1, -1);
-  try {
-    return JSON.parse(raw) as string;
-  } catch {
-    return raw.slice(1, -1);
-  }
+  return raw.includes("\\") ? (JSON.parse(raw) as string) : raw.slice(1, -1);
 }
 
 /** New JSON text by member name; undefined removes the member. */

@@ -1,6 +1,7 @@
 import { GatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
 import { boundaryOf, MultipartScanner, type MultipartBounds } from "./multipart-scanner.ts";
+import { typeOfValue, type JsonType } from "./json-view.ts";
 import type { RequestBody } from "./request-body.ts";
 import { Spool } from "./spool.ts";
 
@@ -44,6 +45,14 @@ export class MultipartBody implements RequestBody {
 
   get replayable(): boolean {
     return this.#source.spool !== undefined;
+  }
+
+  get(name: string): unknown {
+    return this.json[name];
+  }
+
+  typeOf(name: string): JsonType {
+    return typeOfValue(this.json[name]);
   }
 
   /** Only `model` can be changed: other fields would need the parts written anew. */

@@ -1,10 +1,13 @@
 import type { JsonObject } from "../operation.ts";
+import type { JsonView } from "./json-view.ts";
 
-/** The client's body. Immutable: a change makes a new one, and only the changed fields are written anew. */
-export interface RequestBody {
+/**
+ * The client's body. Immutable: a change makes a new one, and only the changed fields are written anew. As a view it
+ * shows single members of a JSON body without parsing the rest; of a multipart body the text fields by name, as far
+ * as they came before the first file.
+ */
+export interface RequestBody extends JsonView {
   readonly kind: "json" | "multipart" | "none";
-  /** JSON bodies: parsed once. Multipart: the text fields by name, as far as they came before the first file. */
-  readonly json: JsonObject;
   /** The body can be sent again: all of it is at hand, in memory or in a spool file. */
   readonly replayable: boolean;
   /** Bytes as they go upstream, when they are at hand. */

@@ -1,7 +1,7 @@
-import { asBuffer } from "../as-buffer.ts";
 import type { MappingInfo } from "../adapter.ts";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
-import { editJson, scanJson } from "../body/json-text.ts";
+import { editJson } from "../body/json-text.ts";
+import { JsonTextView, viewOf, type JsonView } from "../body/json-view.ts";
 import { GatewayError, isGatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
 import type { Reply } from "../reply.ts";
@@ -32,6 +32,8 @@ export interface PreparedCall {
   request: TransportRequest;
   /** What mappings may know; made when one asks. */
   info(): MappingInfo;
+  /** The client's request. */
+  body: JsonView;
   /** Fields that the translation could not carry. */
   dropped: readonly string[];
   /** The gateway asked for usage in the stream; the client did not. */
@@ -115,11 +117,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       return;
     }
     if (reason.code === "client_closed_request") this.#fail(reason, "client_abort");
-    else if (reason.upstream) this.#fail(reason, "upstream_error");
+    else if (this.#events?.whole) this.#endEvents();
     else {
-      // A shutdown gives one reason to many requests, and an error names the attempt that it ended.
-      const { code, message, headers } = reason;
-      this.#fail(new GatewayError(code, { message, headers }), "cancelled");
+      // One reason may end many attempts, and an error names the one that it ended.
+      const { code, message, headers, upstream } = reason;
+      const blamed = this.#phase === "relay" ? "truncated" : "upstream_error";
+      this.#fail(new GatewayError(code, { message, headers, upstream }), upstream ? blamed : "cancelled");
     }
   }
 
@@ -323,22 +326,27 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #readJson(bytes: Uint8Array): Uint8Array | string {
     const { operation, requestedModel } = this.#exchange;
-    const { plan } = this.#prepared;
-    const text = toText(bytes);
-    const upstream = parseReply(text, this.status!);
-    const failure = this.target.backend.adapter.errorInReply?.(upstream);
-    if (failure) throw fromErrorBody(failure, this.target.backend.adapter, this.#hidden());
-    let json = plan.mapping.fromResponse
-      ? plan.mapping.fromResponse(upstream, this.#prepared.info())
-      : upstream;
-    this.usage = operation.usage?.(json);
-    if (operation.normalizeReply) json = operation.normalizeReply(json, this.#prepared.info().request);
-    if (json !== upstream) {
-      if (typeof json["model"] === "string") json["model"] = requestedModel;
-      return JSON.stringify(json);
-    }
-    if (typeof json["model"] !== "string" || json["model"] === requestedModel) return text;
-    return editJson(bytes, scanJson(bytes), { model: JSON.stringify(requestedModel) });
+    const { adapter } = this.target.backend;
+    const { mapping } = this.#prepared.plan;
+    const upstream = readReply(bytes, this.status!);
+    const failure = adapter.errorInReply?.(upstream.json);
+    if (failure) throw fromErrorBody(failure, adapter, this.#hidden());
+    if (mapping.fromResponse || operation.normalizeReply) return this.#rewriteJson(upstream.json);
+
+    this.usage = operation.usage?.(upstream);
+    const model = upstream.get("model");
+    if (typeof model !== "string" || model === requestedModel) return bytes;
+    return editJson(bytes, upstream.fields, { model: JSON.stringify(requestedModel) });
+  }
+
+  #rewriteJson(upstream: JsonObject): string {
+    const { operation, requestedModel } = this.#exchange;
+    const { mapping } = this.#prepared.plan;
+    const info = this.#prepared.info();
+    let json = mapping.fromResponse ? mapping.fromResponse(upstream, info) : upstream;
+    this.usage = operation.usage?.(viewOf(json));
+    if (operation.normalizeReply) json = operation.normalizeReply(json, info.request);
+    return JSON.stringify(typeof json["model"] === "string" ? { ...json, model: requestedModel } : json);
   }
 
   #succeed(body: Uint8Array | string): void {
@@ -369,7 +377,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       owner: this,
       translator,
       model: requestedModel,
-      answers: operation.answers?.(info.request) ?? 1,
+      answers: operation.answers?.(this.#prepared.body) ?? 1,
       hideUsage: this.#prepared.hideUsage,
     });
   }
@@ -418,7 +426,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#failEvents(error);
       return;
     }
-    this.#settle("complete");
+    // A plugin that failed on the last event has ended it already.
+    if (this.#phase !== "over") this.#settle("complete");
   }
 
   #failEvents(thrown: unknown): void {
@@ -488,14 +497,10 @@ function mediaType(headers: Headers): string {
   return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase();
 }
 
-function toText(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString("utf8");
-}
-
-function parseReply(text: string, status: number): JsonObject {
+function readReply(bytes: Uint8Array, status: number): JsonTextView {
   try {
-    const json = JSON.parse(text) as unknown;
-    if (typeof json === "object" && json !== null) return json as JsonObject;
+    const view = JsonTextView.read(bytes);
+    if (view.fields.open >= 0 || Array.isArray(view.json)) return view;
   } catch {
     // Falls through: the message must not quote what the backend sent.
   }

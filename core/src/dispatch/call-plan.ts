@@ -12,6 +12,8 @@ export interface CallPlan {
   readonly path: string | undefined;
   /** Auth and fixed headers, flat. Shared by all requests: never changed. */
   readonly headers: readonly string[];
+  /** This gateway's own entry of `Via`. */
+  readonly via: string;
   readonly credential: string | undefined;
   /** The backend speaks another dialect than the operation. */
   readonly translated: boolean;
@@ -43,7 +45,8 @@ function createCallPlan({ backend, model }: Target, operation: Operation, via: s
       typeof mapping.path === "string"
         ? basePath + mapping.path.replace("{model}", encodeURIComponent(model))
         : undefined,
-    headers: fixedHeaders(adapter, backend, credential, operation, via),
+    headers: fixedHeaders(adapter, backend, credential, operation),
+    via: `1.1 ${via}`,
     credential,
     translated: mapping.toRequest !== undefined,
     forwardHeaders: [...FORWARDED_HEADERS, ...(adapter.forwardHeaders ?? [])],
@@ -55,9 +58,8 @@ function fixedHeaders(
   backend: Backend,
   credential: string | undefined,
   operation: Operation,
-  via: string,
 ): string[] {
-  const headers: Record<string, string> = { "user-agent": "gatewright", via: `1.1 ${via}` };
+  const headers: Record<string, string> = { "user-agent": "gatewright" };
   if (operation.body === "json") headers["content-type"] = "application/json";
   Object.assign(headers, adapter.headers?.(backend.options), adapter.auth(credential, backend.options));
   return Object.entries(headers).flat();

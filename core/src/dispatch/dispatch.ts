@@ -2,7 +2,7 @@ import type { UnsupportedField } from "../adapter.ts";
 import { type MappingInfo } from "../adapter.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
-import { GatewayError } from "../errors.ts";
+import { GatewayError, isGatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
 import type { Reply } from "../reply.ts";
 import type { RequestContext } from "../request/request-context.ts";
@@ -36,7 +36,8 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     const run = new AttemptRun(exchange, target, prepared, options.maxReplyBytes);
     const signal = ctx.scopeSignal;
     if (!signal) return run.run();
-    const give = (): void => run.abort("cancelled");
+    // A plugin that names an error blames the attempt for it, as a time limit does; else nobody is at fault.
+    const give = (): void => run.abort(isGatewayError(signal.reason) ? signal.reason : "cancelled");
     signal.addEventListener("abort", give, { once: true });
     run.onSettled(() => signal.removeEventListener("abort", give));
     return run.run();
@@ -63,10 +64,10 @@ function prepareCall(ctx: RequestContext, target: Target, via: string): Prepared
     if (sent.contentLength !== undefined) headers.push("content-length", String(sent.contentLength));
     request.body = sent.chunks;
   } else if (body.kind === "json") {
-    hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body.json);
+    hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body);
     request.body = sentBody(body, target, hideUsage).bytes!;
   }
-  return { plan, request, info, dropped: [], hideUsage, replayable: body.replayable };
+  return { plan, request, info, body, dropped: [], hideUsage, replayable: body.replayable };
 }
 
 function translatedCall(
@@ -87,8 +88,9 @@ function translatedCall(
       body: JSON.stringify(mapped.body),
     },
     info: () => info,
+    body: ctx.body,
     dropped: mapped.dropped ?? [],
-    hideUsage: ctx.stream && !asksForUsage(ctx.body.json),
+    hideUsage: ctx.stream && !asksForUsage(ctx.body),
     replayable: ctx.body.replayable,
   };
 }
@@ -131,8 +133,10 @@ function pathOf(plan: CallPlan, info: () => MappingInfo): string {
 }
 
 function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
-  const headers = [...plan.headers, "x-request-id", ctx.id];
   const sent = ctx.request.headers;
+  // Behind those who passed the request on before: so each of them knows it again when it comes back.
+  const via = sent["via"] === undefined ? plan.via : `${sent["via"]}, ${plan.via}`;
+  const headers = [...plan.headers, "x-request-id", ctx.id, "via", via];
   for (const name of plan.forwardHeaders) {
     const value = sent[name];
     if (value !== undefined) headers.push(name, value);
@@ -141,20 +145,20 @@ function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
   return headers;
 }
 
-function asksForUsage(json: JsonObject): boolean {
-  const options = json["stream_options"] as { include_usage?: unknown } | null | undefined;
+function asksForUsage(body: RequestBody): boolean {
+  const options = body.get("stream_options") as { include_usage?: unknown } | null | undefined;
   return options?.include_usage === true;
 }
 
 /** The client's bytes, with the target's name of the model, and usage asked for where the client did not. */
 function sentBody(body: RequestBody, target: Target, askForUsage: boolean): RequestBody {
-  const rename = body.json["model"] !== target.model;
+  const rename = body.get("model") !== target.model;
   if (!rename && !askForUsage) return body;
   const fields: JsonObject = {};
   if (rename) fields["model"] = target.model;
   if (askForUsage)
     fields["stream_options"] = {
-      ...(body.json["stream_options"] as object | null | undefined),
+      ...(body.get("stream_options") as object | null | undefined),
       include_usage: true,
     };
   return body.with(fields);

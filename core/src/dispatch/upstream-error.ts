@@ -29,11 +29,7 @@ export interface Hidden {
 }
 
 /** A reply of status 400 or more, as the error that leaves the gateway. */
-export function fromErrorReply(
-  reply: UpstreamReply,
-  adapter: Adapter,
-  hidden: Hidden,
-): GatewayError {
+export function fromErrorReply(reply: UpstreamReply, adapter: Adapter, hidden: Hidden): GatewayError {
   const { status } = reply;
   const parsed = parseBody(reply.body);
   const read = redact(adapter.fromError?.(status, parsed) ?? readError(parsed), hidden);
@@ -41,6 +37,8 @@ export function fromErrorReply(
   const upstream: UpstreamFailure = { kind: "status", sent: true, status, retryAfterMs, code: read.code };
 
   if (status === 401 || status === 403) return new GatewayError("upstream_auth_error", { upstream });
+  // Told to every gateway of the loop as what it is: another status would be worth a retry to each of them.
+  if (status === 508) return new GatewayError("loop_detected", { upstream });
   if (!PASSED_STATUSES.has(status))
     return new GatewayError("provider_error", {
       message: `The backend failed with status ${status}`,

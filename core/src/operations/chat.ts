@@ -2,12 +2,12 @@ import { defineOperation, type JsonObject, type Operation } from "../operation.t
 import {
   answersOf,
   checkAmounts,
-  missing,
   openaiDialect,
   readStreamError,
   readUsage,
+  requireType,
+  usageOf,
   wantsStream,
-  wrongType,
 } from "./openai-dialect.ts";
 
 interface Choice {
@@ -26,13 +26,8 @@ export const chat: Operation = defineOperation({
   replaySafe: true,
   wantsStream,
   answers: answersOf,
-  validate(body) {
-    const { messages } = body;
-    if (messages === undefined || messages === null) return missing("messages");
-    if (!Array.isArray(messages) || messages.length === 0) return wrongType("messages", "a list of messages");
-    return checkAmounts(body);
-  },
-  usage: readUsage,
+  validate: (body) => requireType(body, "messages", ["array"], "a list of messages") ?? checkAmounts(body),
+  usage: usageOf,
   stream: {
     isContent: (json) => choicesOf(json).some(hasContent),
     finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,

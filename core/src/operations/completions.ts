@@ -1,14 +1,15 @@
+import type { JsonView } from "../body/json-view.ts";
 import { defineOperation, type Operation } from "../operation.ts";
 import { choicesOf } from "./chat.ts";
 import {
   answersOf,
   checkAmounts,
-  missing,
   openaiDialect,
   readStreamError,
   readUsage,
+  requireType,
+  usageOf,
   wantsStream,
-  wrongType,
 } from "./openai-dialect.ts";
 
 /** `POST /v1/completions`. */
@@ -21,14 +22,10 @@ export const completions: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   wantsStream,
-  answers: (body) => answersOf(body) * (isPromptList(body["prompt"]) ? body["prompt"].length : 1),
-  validate(body) {
-    const { prompt } = body;
-    if (prompt === undefined || prompt === null) return missing("prompt");
-    if (typeof prompt !== "string" && !Array.isArray(prompt)) return wrongType("prompt", "a text or a list");
-    return checkAmounts(body);
-  },
-  usage: readUsage,
+  answers: (body) => answersOf(body) * promptsOf(body),
+  validate: (body) =>
+    requireType(body, "prompt", ["string", "array"], "a text or a list") ?? checkAmounts(body),
+  usage: usageOf,
   stream: {
     isContent: (json) => choicesOf(json).some((choice) => (choice as { text?: unknown }).text !== ""),
     finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,
@@ -39,6 +36,8 @@ export const completions: Operation = defineOperation({
 });
 
 /** Several prompts give an answer each; a list of numbers is one prompt in tokens. */
-function isPromptList(prompt: unknown): prompt is unknown[] {
-  return Array.isArray(prompt) && prompt.length > 0 && typeof prompt[0] !== "number";
+function promptsOf(body: JsonView): number {
+  if (body.typeOf("prompt") !== "array") return 1;
+  const prompts = body.get("prompt") as unknown[];
+  return prompts.length > 0 && typeof prompts[0] !== "number" ? prompts.length : 1;
 }

@@ -1,5 +1,5 @@
 import { defineOperation, type Operation } from "../operation.ts";
-import { missing, openaiDialect, readUsage, wrongType } from "./openai-dialect.ts";
+import { openaiDialect, requireType, usageOf } from "./openai-dialect.ts";
 
 /** `POST /v1/embeddings`. */
 export const embeddings: Operation = defineOperation({
@@ -10,10 +10,6 @@ export const embeddings: Operation = defineOperation({
   body: "json",
   reply: "json",
   replaySafe: true,
-  validate({ input }) {
-    if (input === undefined || input === null) return missing("input");
-    if (typeof input !== "string" && !Array.isArray(input)) return wrongType("input", "a text or a list");
-    return undefined;
-  },
-  usage: readUsage,
+  validate: (body) => requireType(body, "input", ["string", "array"], "a text or a list"),
+  usage: usageOf,
 });

@@ -1,13 +1,13 @@
 import { defineOperation, type Operation, type StreamRules } from "../operation.ts";
 import {
   checkAmounts,
-  missing,
   openaiDialect,
   readStreamError,
+  requireType,
   readUsage,
+  usageOf,
   wantsStream,
   wantsStreamField,
-  wrongType,
 } from "./openai-dialect.ts";
 
 const stream: StreamRules = {
@@ -29,13 +29,8 @@ export const imageGeneration: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   wantsStream,
-  validate(body) {
-    const { prompt } = body;
-    if (prompt === undefined) return missing("prompt");
-    if (typeof prompt !== "string") return wrongType("prompt", "a text");
-    return checkAmounts(body);
-  },
-  usage: readUsage,
+  validate: (body) => requireType(body, "prompt", ["string"], "a text") ?? checkAmounts(body),
+  usage: usageOf,
   stream,
 });
 
@@ -49,7 +44,7 @@ export const imageEdit: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   wantsStream: wantsStreamField,
-  usage: readUsage,
+  usage: usageOf,
   stream,
 });
 
@@ -62,5 +57,5 @@ export const imageVariation: Operation = defineOperation({
   body: "multipart",
   reply: "json",
   replaySafe: true,
-  usage: readUsage,
+  usage: usageOf,
 });

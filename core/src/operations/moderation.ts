@@ -1,5 +1,5 @@
 import { defineOperation, type Operation } from "../operation.ts";
-import { missing, openaiDialect, wrongType } from "./openai-dialect.ts";
+import { openaiDialect, requireType } from "./openai-dialect.ts";
 
 /** `POST /v1/moderations`. */
 export const moderation: Operation = defineOperation({
@@ -10,9 +10,5 @@ export const moderation: Operation = defineOperation({
   body: "json",
   reply: "json",
   replaySafe: true,
-  validate({ input }) {
-    if (input === undefined || input === null) return missing("input");
-    if (typeof input !== "string" && !Array.isArray(input)) return wrongType("input", "a text or a list");
-    return undefined;
-  },
+  validate: (body) => requireType(body, "input", ["string", "array"], "a text or a list"),
 });

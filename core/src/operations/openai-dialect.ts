@@ -1,4 +1,5 @@
 import type { Usage } from "../attempt.ts";
+import type { JsonType, JsonView } from "../body/json-view.ts";
 import type { GatewayError } from "../errors.ts";
 import type { Dialect, FieldFault, JsonObject } from "../operation.ts";
 import { writeSse } from "../stream/sse-decoder.ts";
@@ -51,7 +52,15 @@ interface OpenAIUsage {
 
 /** Reads `usage` in both spellings: `prompt_tokens` (chat, embeddings) and `input_tokens` (responses, audio, images). */
 export function readUsage(json: JsonObject): Usage | undefined {
-  const usage = json["usage"] as OpenAIUsage | null | undefined;
+  return toUsage(json["usage"] as OpenAIUsage | null | undefined);
+}
+
+/** The same of a whole reply, of which nothing else is parsed. */
+export function usageOf(reply: JsonView): Usage | undefined {
+  return toUsage(reply.get("usage") as OpenAIUsage | null | undefined);
+}
+
+function toUsage(usage: OpenAIUsage | null | undefined): Usage | undefined {
   if (typeof usage !== "object" || usage === null) return undefined;
   const inputTokens = usage.prompt_tokens ?? usage.input_tokens;
   const outputTokens = usage.completion_tokens ?? usage.output_tokens ?? 0;
@@ -84,10 +93,27 @@ export function readStreamError(
   };
 }
 
-export const wantsStream = (body: JsonObject): boolean => body["stream"] === true;
+export const wantsStream = (body: JsonView): boolean => body.get("stream") === true;
 
 /** Multipart fields are text. */
-export const wantsStreamField = (body: JsonObject): boolean => body["stream"] === "true";
+export const wantsStreamField = (body: JsonView): boolean => body.get("stream") === "true";
+
+/** Absent, or null, which means the same. */
+export function isAbsent(body: JsonView, name: string): boolean {
+  const type = body.typeOf(name);
+  return type === "missing" || type === "null";
+}
+
+/** A fault unless the member is one of these types. */
+export function requireType(
+  body: JsonView,
+  name: string,
+  types: readonly JsonType[],
+  expected: string,
+): FieldFault | undefined {
+  if (isAbsent(body, name)) return missing(name);
+  return types.includes(body.typeOf(name)) ? undefined : wrongType(name, expected);
+}
 
 export function missing(param: string): FieldFault {
   return { param, missing: true, message: `\`${param}\` is required` };
@@ -97,24 +123,30 @@ export function wrongType(param: string, expected: string): FieldFault {
   return { param, message: `\`${param}\` must be ${expected}` };
 }
 
+const LIMITS = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
 /** Numbers that decide how much is produced: a negative or absurd one would make a negative or absurd cost. */
-export function checkAmounts(body: JsonObject): FieldFault | undefined {
-  for (const param of ["max_tokens", "max_completion_tokens", "max_output_tokens"]) {
-    const value = body[param];
-    if (value === undefined || value === null) continue;
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 0)
+export function checkAmounts(body: JsonView): FieldFault | undefined {
+  for (const param of LIMITS) {
+    const type = body.typeOf(param);
+    if (type === "missing" || type === "null") continue;
+    const value = body.get(param);
+    if (!Number.isInteger(value) || (value as number) < 0)
       return wrongType(param, "a whole number of 0 or more");
   }
-  const { n, temperature, stream } = body;
-  if (n !== undefined && n !== null && (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > 128))
-    return wrongType("n", "a whole number from 1 to 128");
-  if (temperature !== undefined && temperature !== null && typeof temperature !== "number")
+  if (!isAbsent(body, "n")) {
+    const n = body.get("n");
+    if (!Number.isInteger(n) || (n as number) < 1 || (n as number) > 128)
+      return wrongType("n", "a whole number from 1 to 128");
+  }
+  if (!isAbsent(body, "temperature") && body.typeOf("temperature") !== "number")
     return wrongType("temperature", "a number");
-  if (stream !== undefined && stream !== null && typeof stream !== "boolean")
+  if (!isAbsent(body, "stream") && body.typeOf("stream") !== "boolean")
     return wrongType("stream", "true or false");
   return undefined;
 }
 
-export function answersOf(body: JsonObject): number {
-  return typeof body["n"] === "number" ? body["n"] : 1;
+export function answersOf(body: JsonView): number {
+  const n = body.get("n");
+  return typeof n === "number" ? n : 1;
 }

@@ -1,6 +1,6 @@
 import { GatewayError } from "../errors.ts";
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
-import { missing, openaiDialect, readUsage, wrongType } from "./openai-dialect.ts";
+import { isAbsent, openaiDialect, requireType, usageOf, wrongType } from "./openai-dialect.ts";
 
 interface UpstreamResult {
   index: number;
@@ -17,17 +17,17 @@ export const rerank: Operation = defineOperation({
   body: "json",
   reply: "json",
   replaySafe: true,
-  validate({ query, documents, top_n }) {
-    if (typeof query !== "string")
-      return query === undefined ? missing("query") : wrongType("query", "a text");
-    if (documents === undefined) return missing("documents");
-    if (!Array.isArray(documents))
-      return wrongType("documents", "a list of texts, or of objects with `text`");
-    if (top_n !== undefined && top_n !== null && (!Number.isInteger(top_n) || (top_n as number) < 1))
-      return wrongType("top_n", "a whole number above 0");
-    return undefined;
+  validate(body) {
+    const fault =
+      requireType(body, "query", ["string"], "a text") ??
+      requireType(body, "documents", ["array"], "a list of texts, or of objects with `text`");
+    if (fault || isAbsent(body, "top_n")) return fault;
+    const topN = body.get("top_n");
+    return Number.isInteger(topN) && (topN as number) >= 1
+      ? undefined
+      : wrongType("top_n", "a whole number above 0");
   },
-  usage: readUsage,
+  usage: usageOf,
   normalizeReply: toRerankReply,
 });
 

@@ -1,11 +1,12 @@
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
 import {
   checkAmounts,
-  missing,
+  isAbsent,
   readUsage,
+  requireType,
   responsesDialect,
+  usageOf,
   wantsStream,
-  wrongType,
 } from "./openai-dialect.ts";
 
 const LAST_EVENTS = new Set(["response.completed", "response.incomplete", "response.failed"]);
@@ -21,14 +22,11 @@ export const responses: Operation = defineOperation({
   replaySafe: false,
   wantsStream,
   validate(body) {
-    const { input } = body;
-    if (input === undefined || input === null)
-      return body["prompt"] === undefined ? missing("input") : undefined;
-    if (typeof input !== "string" && !Array.isArray(input))
-      return wrongType("input", "a text or a list of items");
-    return checkAmounts(body);
+    // A stored prompt stands for the input.
+    if (isAbsent(body, "input") && !isAbsent(body, "prompt")) return checkAmounts(body);
+    return requireType(body, "input", ["string", "array"], "a text or a list of items") ?? checkAmounts(body);
   },
-  usage: readUsage,
+  usage: usageOf,
   stream: {
     isContent: (json) => typeof json["type"] === "string" && json["type"].endsWith(".delta"),
     finishes: (json) => (LAST_EVENTS.has(json["type"] as string) ? 1 : 0),

@@ -1,5 +1,5 @@
 import { defineOperation, type Operation } from "../operation.ts";
-import { missing, openaiDialect, readStreamError, readUsage, wrongType } from "./openai-dialect.ts";
+import { openaiDialect, readStreamError, readUsage, requireType, wantsStream } from "./openai-dialect.ts";
 
 /** Longest text that OpenAI's servers speak. */
 const MAX_INPUT_CHARACTERS = 4_096;
@@ -13,13 +13,11 @@ export const speech: Operation = defineOperation({
   body: "json",
   reply: "binary",
   replaySafe: true,
-  wantsStream: (body) => body["stream_format"] === "sse",
-  validate({ input }) {
-    if (input === undefined) return missing("input");
-    if (typeof input !== "string") return wrongType("input", "a text");
-    if ([...input].length > MAX_INPUT_CHARACTERS)
-      return { param: "input", message: `\`input\` must have at most ${MAX_INPUT_CHARACTERS} characters` };
-    return undefined;
+  wantsStream: (body) => body.get("stream_format") === "sse",
+  validate(body) {
+    const fault = requireType(body, "input", ["string"], "a text");
+    if (fault || [...(body.get("input") as string)].length <= MAX_INPUT_CHARACTERS) return fault;
+    return { param: "input", message: `\`input\` must have at most ${MAX_INPUT_CHARACTERS} characters` };
   },
   stream: {
     isContent: (json) => json["type"] === "speech.audio.delta",

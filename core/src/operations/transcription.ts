@@ -1,5 +1,12 @@
 import { defineOperation, type Operation, type StreamRules } from "../operation.ts";
-import { openaiDialect, readStreamError, readUsage, wantsStreamField } from "./openai-dialect.ts";
+import {
+  openaiDialect,
+  readStreamError,
+  readUsage,
+  usageOf,
+  wantsStream,
+  wantsStreamField,
+} from "./openai-dialect.ts";
 
 const stream: StreamRules = {
   isContent: (json) => json["type"] === "transcript.text.delta" || json["type"] === "transcript.text.segment",
@@ -20,7 +27,7 @@ export const transcription: Operation = defineOperation({
   replaySafe: true,
   wantsStream: wantsStreamField,
   streamOptional: true,
-  usage: readUsage,
+  usage: usageOf,
   stream,
 });
 
@@ -33,5 +40,5 @@ export const translation: Operation = defineOperation({
   body: "multipart",
   reply: "jsonOrText",
   replaySafe: true,
-  usage: readUsage,
+  usage: usageOf,
 });

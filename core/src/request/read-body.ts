@@ -3,7 +3,7 @@ import { readMultipartBody } from "../body/multipart-body.ts";
 import type { Handler } from "../chain.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
-import type { FieldFault, JsonObject, Operation } from "../operation.ts";
+import type { FieldFault, Operation } from "../operation.ts";
 import type { RequestContext } from "./request-context.ts";
 
 /**
@@ -21,7 +21,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       const bytes = await exchange.downstream.readAll(limits.jsonBytes);
       exchange.bytesIn = bytes.length;
       const body = parseJsonBody(bytes, bounds);
-      const fault = operation.validate?.(body.json);
+      const fault = operation.validate?.(body);
       if (fault) throw toError(fault);
       ctx.body = body;
     } else {
@@ -42,10 +42,11 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
           );
       });
     }
-    const { json } = ctx.body;
-    ctx.model = exchange.requestedModel = modelOf(json, operation, config);
-    if (json["model"] === undefined || json["model"] === null) ctx.body = ctx.body.with({ model: ctx.model });
-    exchange.stream = operation.wantsStream?.(json) ?? false;
+    const { body } = ctx;
+    const model = body.get("model");
+    ctx.model = exchange.requestedModel = modelOf(model, operation, config);
+    if (model === undefined || model === null) ctx.body = body.with({ model: ctx.model });
+    exchange.stream = operation.wantsStream?.(body) ?? false;
     ctx.candidates = ctx.resolve(ctx.model);
     return rest(ctx);
   };
@@ -66,10 +67,9 @@ function requireMediaType(ctx: RequestContext, expected: string): void {
 /** Longest name that is looked up. */
 const MAX_MODEL_LENGTH = 256;
 
-function modelOf(json: JsonObject, operation: Operation, config: ResolvedConfig): string {
+function modelOf(given: unknown, operation: Operation, config: ResolvedConfig): string {
   // A multipart body is passed on as it came, so that a default cannot be written into it.
-  const model =
-    json["model"] ?? (operation.body === "json" ? config.defaultModels[operation.name] : undefined);
+  const model = given ?? (operation.body === "json" ? config.defaultModels[operation.name] : undefined);
   if (model === undefined || model === null)
     throw new GatewayError("missing_parameter", { param: "model", message: "`model` is required" });
   if (typeof model !== "string" || model === "" || model.length > MAX_MODEL_LENGTH)

@@ -27,6 +27,8 @@ const NO_BODY: RequestBody = {
   json: {},
   replayable: true,
   bytes: undefined,
+  get: () => undefined,
+  typeOf: () => "missing",
   with: () => NO_BODY,
 };
 const NO_CANDIDATES: readonly Target[] = [];

@@ -14,13 +14,24 @@ export function replyHeaders(exchange: Exchange, reply: Reply): string[] {
   const list = ["x-request-id", exchange.id, "cache-control", NO_STORE];
   const { headers, attempt } = reply;
   const own = exchange.replyHeaders;
-  for (const name in headers) if (own?.[name] === undefined) list.push(name, headers[name]!);
-  if (own) for (const name in own) list.push(name, own[name]!);
+  for (const name in headers) if (own?.[name] === undefined) list.push(name, toFieldValue(headers[name]!));
+  if (own) for (const name in own) list.push(name, toFieldValue(own[name]!));
   if (attempt) {
     list.push("x-gatewright-backend", attempt.target.backend.name);
     list.push("x-gatewright-attempts", String(exchange.attempts.length));
   }
   return list;
+}
+
+/** What a field value cannot hold (RFC 9110, section 5.5). */
+const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const CONTROLS = /[\0-\x1f\x7f]+/g;
+
+/** A file's name may be in any script: it goes out as UTF-8 bytes, each a character to Node. */
+function toFieldValue(value: string): string {
+  if (!UNSENDABLE.test(value)) return value;
+  return Buffer.from(value.replaceAll(CONTROLS, " "), "utf8").toString("latin1");
 }
 
 /** An error as a whole reply in the client's dialect. */
@@ -39,7 +50,7 @@ export function errorReply(exchange: Exchange, error: GatewayError): { headers: 
     headers["x-gatewright-backend"] = attempt.target.backend.name;
   }
   return {
-    headers: Object.entries(headers).flat(),
+    headers: Object.entries(headers).flatMap(([name, value]) => [name, toFieldValue(value)]),
     body: exchange.operation.dialect.errorBody(error, exchange.id),
   };
 }

@@ -6,7 +6,9 @@ export type ClientAddressOf = (peer: string, headers: IncomingHttpHeaders) => st
 
 /**
  * A forwarding header counts only when the peer is trusted, and in it only what trusted hops wrote: everything left
- * of the right-most untrusted address is the client's own claim (RFC 7239, section 8.1).
+ * of the right-most untrusted address is the client's own claim (RFC 7239, section 8.1). Most proxies write one of
+ * `forwarded` and `x-forwarded-for` and pass the other on as the client sent it: where both are there and do not
+ * agree, neither is believed.
  */
 export function createClientAddress(trustedProxies: readonly string[]): ClientAddressOf {
   if (trustedProxies.length === 0) return (peer) => foldMapped(peer);
@@ -19,12 +21,9 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
   }
   const isTrusted = (address: string): boolean =>
     trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-
-  return (peer, headers) => {
-    const socketPeer = foldMapped(peer);
-    if (!isTrusted(socketPeer)) return socketPeer;
-    let client = socketPeer;
-    for (const hop of forwardedHops(headers).toReversed()) {
+  const rightmostUntrusted = (peer: string, hops: readonly string[]): string => {
+    let client = peer;
+    for (const hop of hops.toReversed()) {
       const address = foldMapped(hop);
       if (isIP(address) === 0) break;
       client = address;
@@ -32,29 +31,40 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
     }
     return client;
   };
+
+  return (peer, headers) => {
+    const socketPeer = foldMapped(peer);
+    if (!isTrusted(socketPeer)) return socketPeer;
+    const { forwarded, "x-forwarded-for": list } = headers;
+    const claims = [
+      ...(forwarded === undefined ? [] : [forwardedHops(forwarded)]),
+      ...(list === undefined ? [] : [listedHops(String(list))]),
+    ].map((hops) => rightmostUntrusted(socketPeer, hops));
+    return claims.every((claim) => claim === claims[0]) ? (claims[0] ?? socketPeer) : socketPeer;
+  };
 }
 
-function forwardedHops(headers: IncomingHttpHeaders): string[] {
-  const { forwarded } = headers;
-  if (forwarded !== undefined)
-    return [...forwarded.matchAll(/for="?\[?([^\]",;\s]+)\]?"?/gi)].map(([, address]) =>
-      withoutPort(address!),
-    );
-  const list = headers["x-forwarded-for"];
-  const text = Array.isArray(list) ? list.join(",") : (list ?? "");
-  return text
-    .split(",")
-    .map((hop) => withoutPort(hop.trim()))
-    .filter((hop) => hop !== "");
+/** The `for` of each element; an element without one counts as a hop that nobody knows. */
+function forwardedHops(forwarded: string): string[] {
+  return forwarded.split(",").map((element) => {
+    const match = /(?:^|;)\s*for=(?:"([^"]*)"|([^";\s]*))\s*(?:;|$)/i.exec(element.trim());
+    return withoutPort(match?.[1] ?? match?.[2] ?? "");
+  });
+}
+
+function listedHops(list: string): string[] {
+  return list.split(",").map((hop) => withoutPort(hop.trim()));
 }
 
 function withoutPort(hop: string): string {
-  const bracketed = /^\[([^\]]+)\]/.exec(hop);
-  if (bracketed) return bracketed[1]!;
-  return /^\d+\.\d+\.\d+\.\d+:\d+$/.test(hop) ? hop.slice(0, hop.lastIndexOf(":")) : hop;
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(hop);
+  // The zone of a link-local address means something on the proxy's own machine only.
+  if (bracketed) return bracketed[1]!.replace(/%.*$/, "");
+  return /^\d+\.\d+\.\d+\.\d+:\d+$/.test(hop) ? hop.slice(0, hop.lastIndexOf(":")) : hop.replace(/%.*$/, "");
 }
 
 /** An IPv4 address that came over an IPv6 socket is the same client. */
 function foldMapped(address: string): string {
-  return address.startsWith("::ffff:") && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  return mapped && isIP(mapped[1]!) === 4 ? mapped[1]! : address;
 }

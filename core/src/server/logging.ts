@@ -49,7 +49,9 @@ function jsonReporter(lines: LineBuffer): ConsolaReporter {
   return {
     log({ date, type, args }: LogObject) {
       const [message, fields] = args as [unknown, object | undefined];
-      lines.add(JSON.stringify({ time: date.toISOString(), level: type, message: String(message), ...fields }));
+      lines.add(
+        JSON.stringify({ time: date.toISOString(), level: type, message: String(message), ...fields }),
+      );
       if (type === "error" || type === "fatal") lines.flush();
     },
   };

@@ -169,8 +169,13 @@ export class NodeDownstream implements Downstream, BodySink {
     this.#stream = undefined;
     this.#ending = { outcome: interruptedOutcome(error), status: this.#res.statusCode, error };
     if (this.#res.destroyed) return;
-    if (this.#events) this.#res.end(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id));
-    else this.#res.destroy();
+    if (!this.#events) {
+      this.#res.destroy();
+      return;
+    }
+    const event = this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id);
+    this.#exchange.bytesOut += Buffer.byteLength(event);
+    this.#res.end(event);
   }
 
   /** An answer that comes before the body was read: a long rest is not waited for. */
@@ -198,6 +203,7 @@ export class NodeDownstream implements Downstream, BodySink {
       isSilent(this.#lastWriteAt, nowMs, this.#limits)
     ) {
       this.#lastWriteAt = nowMs;
+      this.#exchange.bytesOut += KEEP_ALIVE.length;
       this.#res.write(KEEP_ALIVE);
     }
     if (this.#reading === "json" && nowMs - this.#readFrom >= this.#limits.bodyTimeoutMs) this.#slowBody();

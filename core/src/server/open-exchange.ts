@@ -33,6 +33,11 @@ export function openExchange(
   exchange.onFinished((finished) => {
     sweeper.remove(exchange);
     gateway.release();
+    if (finished.error?.code === "internal_error")
+      gateway.log.error("a request failed inside the gateway", {
+        requestId: exchange.id,
+        cause: describeCause(finished.error.cause),
+      });
     requestLog?.(exchange, finished);
   });
   return exchange;
@@ -49,13 +54,10 @@ export async function answer(gateway: Gateway, exchange: Exchange, downstream: A
   try {
     downstream.send(await gateway.handle(new RequestContext(exchange)));
   } catch (thrown) {
-    const error = toGatewayError(thrown);
-    if (error.code === "internal_error")
-      gateway.log.error("a request failed inside the gateway", {
-        requestId: exchange.id,
-        cause:
-          error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause),
-      });
-    downstream.fail(error);
+    downstream.fail(toGatewayError(thrown));
   }
+}
+
+function describeCause(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
 }

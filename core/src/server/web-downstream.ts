@@ -139,9 +139,7 @@ export class WebDownstream implements Downstream, BodySink {
   #close(outcome: Outcome, error?: GatewayError): void {
     this.#stream = undefined;
     if (error && this.#events)
-      this.#controller!.enqueue(
-        Buffer.from(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id)),
-      );
+      this.#enqueue(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id));
     if (error && !this.#events) this.#controller!.error(error);
     else this.#controller!.close();
     this.#exchange.finish(outcome, 200, error);
@@ -163,7 +161,13 @@ export class WebDownstream implements Downstream, BodySink {
     if (!this.#events || !this.#stream || this.#paused) return;
     if (!isSilent(this.#lastWriteAt, nowMs, this.#limits)) return;
     this.#lastWriteAt = nowMs;
-    this.#controller!.enqueue(Buffer.from(KEEP_ALIVE));
+    this.#enqueue(KEEP_ALIVE);
+  }
+
+  #enqueue(text: string): void {
+    const bytes = Buffer.from(text);
+    this.#exchange.bytesOut += bytes.length;
+    this.#controller!.enqueue(bytes);
   }
 }
 

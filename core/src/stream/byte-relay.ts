@@ -15,7 +15,9 @@ export class ByteRelay implements BodyStream {
   #sink: BodySink | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  /** The feeder waits for `start`; the sink asked it to wait. */
   #paused = false;
+  #sinkPaused = false;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
 
@@ -54,16 +56,18 @@ export class ByteRelay implements BodyStream {
     this.#held = [];
     if (this.#paused) {
       this.#paused = false;
-      this.#owner.onPressure(false);
+      if (!this.#sinkPaused) this.#owner.onPressure(false);
     }
     this.#settle();
   }
 
   pause(): void {
+    this.#sinkPaused = true;
     this.#owner.onPressure(true);
   }
 
   resume(): void {
+    this.#sinkPaused = false;
     this.#owner.onPressure(false);
   }
 

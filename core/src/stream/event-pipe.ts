@@ -1,11 +1,11 @@
-import type { GatewayError } from "../errors.ts";
+import { toGatewayError, type GatewayError } from "../errors.ts";
 import type { BodySink } from "../reply.ts";
 import type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./event-stream.ts";
 import { writeSse } from "./sse-decoder.ts";
 
 /** What the pipe tells whoever feeds it. */
 export interface EventPipeOwner {
-  /** The consumer gave up. */
+  /** The consumer gave up, or a plugin failed on an event. */
   onCancel(): void;
   /** Feed nothing for now (`true`), or go on. What is fed all the same is kept. */
   onPressure(pause: boolean): void;
@@ -37,6 +37,8 @@ export class EventPipe implements EventStream {
   #held: PipedEvent[] = [];
   #heldBytes = 0;
   #pausedFeeder = false;
+  /** The sink asked the feeder to wait. */
+  #sinkPaused = false;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
   #run: { chunk: Buffer; start: number; end: number } | undefined;
@@ -54,6 +56,7 @@ export class EventPipe implements EventStream {
 
   /** Takes an event; `flush` sends what was taken since the last one. */
   push(event: PipedEvent): void {
+    if (this.closed) return;
     if (this.#sink) {
       this.#deliver(event);
       return;
@@ -106,20 +109,25 @@ export class EventPipe implements EventStream {
     const held = this.#held;
     this.#held = [];
     this.#heldBytes = 0;
-    for (const event of held) this.#deliver(event);
+    for (const event of held) {
+      if (this.#closed) return;
+      this.#deliver(event);
+    }
     this.flush();
     if (this.#pausedFeeder) {
       this.#pausedFeeder = false;
-      this.#owner.onPressure(false);
+      if (!this.#sinkPaused) this.#owner.onPressure(false);
     }
     this.#settle();
   }
 
   pause(): void {
+    this.#sinkPaused = true;
     this.#owner.onPressure(true);
   }
 
   resume(): void {
+    this.#sinkPaused = false;
     this.#owner.onPressure(false);
   }
 
@@ -138,9 +146,16 @@ export class EventPipe implements EventStream {
       return;
     }
     let events: readonly StreamEvent[] = [piped];
-    for (const stage of this.#stages) {
-      if (stage.transform) events = events.flatMap((event) => stage.transform!(event) ?? []);
-      else for (const event of events) stage.observer!.event?.(event);
+    try {
+      for (const stage of this.#stages) {
+        if (stage.transform) events = events.flatMap((event) => stage.transform!(event) ?? []);
+        else for (const event of events) stage.observer!.event?.(event);
+      }
+    } catch (error) {
+      // A plugin's fault, in which the feeder has no part.
+      this.#owner.onCancel();
+      this.fail(toGatewayError(error));
+      return;
     }
     for (const event of events) this.#write(event);
   }
@@ -171,10 +186,14 @@ export class EventPipe implements EventStream {
   #settle(): void {
     if (!this.#ended || !this.#sink || this.#closed) return;
     this.#closed = true;
-    const { error } = this.#ended;
+    let { error } = this.#ended;
     for (const { observer } of this.#stages ?? []) {
-      if (error) observer?.fail?.(error);
-      else observer?.end?.();
+      try {
+        if (error) observer?.fail?.(error);
+        else observer?.end?.();
+      } catch (thrown) {
+        error ??= toGatewayError(thrown);
+      }
     }
     if (error) this.#sink.fail(error);
     else this.#sink.end();

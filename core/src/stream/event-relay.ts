@@ -3,7 +3,7 @@ import { GatewayError } from "../errors.ts";
 import type { JsonObject, StreamRules } from "../operation.ts";
 import { EventPipe, type EventPipeOwner, type PipedEvent } from "./event-pipe.ts";
 import { NdjsonDecoder } from "./ndjson-decoder.ts";
-import { SseDecoder, type SseBlock } from "./sse-decoder.ts";
+import { malformedStream, SseDecoder, type SseBlock } from "./sse-decoder.ts";
 import type { Usage } from "../attempt.ts";
 
 /** What the relay tells the attempt that feeds it. */
@@ -164,10 +164,7 @@ function parseEvent(data: string): JsonObject {
   } catch {
     // Falls through: the message must not quote what the backend sent.
   }
-  throw new GatewayError("provider_error", {
-    message: "The backend sent a stream event that is not JSON",
-    upstream: { kind: "malformed", sent: true },
-  });
+  throw malformedStream("The backend sent a stream event that is not JSON");
 }
 
 function toStreamError(failure: { message: string; code?: string; status?: number }): GatewayError {

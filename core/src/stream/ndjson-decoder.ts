@@ -1,5 +1,5 @@
 import { asBuffer } from "../as-buffer.ts";
-import { GatewayError } from "../errors.ts";
+import { malformedStream } from "./sse-decoder.ts";
 
 const LF = 0x0a;
 const MAX_LINE_BYTES = 32 * 1024 * 1024;
@@ -20,7 +20,7 @@ export class NdjsonDecoder {
       at = buffer.indexOf(LF, start);
     }
     if (buffer.length - start > MAX_LINE_BYTES)
-      throw new GatewayError("provider_error", { message: "A line of the backend's stream is too large" });
+      throw malformedStream("A line of the backend's stream is too large");
     this.#carry = start === buffer.length ? null : buffer.subarray(start);
     this.#scanned = this.#carry?.length ?? 0;
   }

@@ -68,7 +68,7 @@ export class SseDecoder {
       return;
     }
     if (buffer.length - start > MAX_EVENT_BYTES)
-      throw new GatewayError("provider_error", { message: "An event of the backend's stream is too large" });
+      throw malformedStream("An event of the backend's stream is too large");
     this.#carry = start === 0 ? buffer : buffer.subarray(start);
     this.#scanned = buffer.length - start;
     this.#lineStart = lineStart - start;
@@ -133,11 +133,9 @@ function startsWithData(buffer: Buffer, start: number, end: number): boolean {
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const NO_FIELD = /[\u0000-\u001f\ufffd]/;
 
-function notAStream(): GatewayError {
-  return new GatewayError("provider_error", {
-    message: "The backend sent bytes that are no event stream",
-    upstream: { kind: "malformed", sent: true },
-  });
+/** What ends a stream that cannot be read on. */
+export function malformedStream(message: string): GatewayError {
+  return new GatewayError("provider_error", { message, upstream: { kind: "malformed", sent: true } });
 }
 
 function readFields(text: string, raw: Buffer): SseBlock {
@@ -149,7 +147,7 @@ function readFields(text: string, raw: Buffer): SseBlock {
     const name = colon < 0 ? line : line.slice(0, colon);
     let value = colon < 0 ? "" : line.slice(colon + 1);
     if (value.startsWith(" ")) value = value.slice(1);
-    if (NO_FIELD.test(name)) throw notAStream();
+    if (NO_FIELD.test(name)) throw malformedStream("The backend sent bytes that are no event stream");
     if (name === "data") data = data === null ? value : `${data}\n${value}`;
     else if (name === "event") type = value;
   }

@@ -31,7 +31,7 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
       const rest = candidates.filter((target) => target !== refused);
       const target = pick(ctx, rest);
       if (target === undefined) throw refusal;
-      return next({ candidates: [target] }).catch((error: unknown) =>
+      return next({ candidates: [target], target }).catch((error: unknown) =>
         pickOthers(ctx, next, rest, target, isRefusal(error) ? sooner(refusal, error) : error),
       );
     }

@@ -12,22 +12,22 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
 ]);
 
 /** Error codes of providers, in lower case, as far as they name their reason there. */
-const CODES: Readonly<Record<string, FailureKind>> = {
-  context_length_exceeded: "contextWindow",
-  exceed_context_size_error: "contextWindow",
-  model_context_window_exceeded: "contextWindow",
-  content_filter: "contentPolicy",
-  content_filtered: "contentPolicy",
-  content_policy_violation: "contentPolicy",
-  data_inspection_failed: "contentPolicy",
-  moderation_blocked: "contentPolicy",
-  responsibleaipolicyviolation: "contentPolicy",
-  billing_hard_limit_reached: "quota",
-  billing_not_active: "quota",
-  insufficient_credits: "quota",
-  insufficient_quota: "quota",
-  quota_exceeded: "quota",
-};
+const CODES: ReadonlyMap<string, FailureKind> = new Map([
+  ["context_length_exceeded", "contextWindow"],
+  ["exceed_context_size_error", "contextWindow"],
+  ["model_context_window_exceeded", "contextWindow"],
+  ["content_filter", "contentPolicy"],
+  ["content_filtered", "contentPolicy"],
+  ["content_policy_violation", "contentPolicy"],
+  ["data_inspection_failed", "contentPolicy"],
+  ["moderation_blocked", "contentPolicy"],
+  ["responsibleaipolicyviolation", "contentPolicy"],
+  ["billing_hard_limit_reached", "quota"],
+  ["billing_not_active", "quota"],
+  ["insufficient_credits", "quota"],
+  ["insufficient_quota", "quota"],
+  ["quota_exceeded", "quota"],
+]);
 
 /** Where a provider has one code for all bad requests, the message tells. */
 const CONTEXT_WINDOW =
@@ -40,7 +40,7 @@ const TOO_LARGE: ReadonlySet<number> = new Set([400, 413, 422]);
 export function failureKind(error: GatewayError): FailureKind | undefined {
   const { upstream, status } = error;
   if (!upstream) return UNAVAILABLE.has(error.code) ? "availability" : undefined;
-  const named = CODES[(upstream.code ?? "").toLowerCase()] ?? CODES[error.type.toLowerCase()];
+  const named = CODES.get((upstream.code ?? "").toLowerCase()) ?? CODES.get(error.type.toLowerCase());
   if (named) return named;
   if (upstream.status === 402) return "quota";
   if (status === 429 || status >= 500) return "availability";

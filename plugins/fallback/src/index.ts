@@ -1,5 +1,5 @@
 import { defineGatewayPlugin, isGatewayError } from "gatewright";
-import type { Context, GatewayHost, GatewayPluginFactory, Next, Reply } from "gatewright";
+import type { Context, GatewayError, GatewayHost, GatewayPluginFactory, Next, Reply } from "gatewright";
 import { AnswerCache } from "./answer-cache.ts";
 import { answerElsewhere } from "./elsewhere.ts";
 import { failureKind } from "./failure-kind.ts";
@@ -51,7 +51,7 @@ export const fallback: GatewayPluginFactory<typeof FallbackOptions> = defineGate
 });
 
 /** Only for these is there a prepared answer: never for a client error, and 429 is one. */
-function isOutage(ctx: Context, error: unknown): error is Parameters<typeof preparedAnswer>[2] {
+function isOutage(ctx: Context, error: unknown): error is GatewayError {
   return isGatewayError(error) && error.status >= 500 && failureKind(error) !== undefined && !ctx.aborted;
 }
 

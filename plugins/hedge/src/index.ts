@@ -1,5 +1,5 @@
 import { defineGatewayPlugin } from "gatewright";
-import type { Context, GatewayPluginFactory, Next, Reply } from "gatewright";
+import type { Context, GatewayPluginFactory, Reply } from "gatewright";
 import { HedgeBudget } from "./hedge-budget.ts";
 import { Latencies } from "./latencies.ts";
 import { HedgeOptions } from "./options.ts";

@@ -90,7 +90,7 @@ function createRateLimit(options: RateLimitOptions, gateway: GatewayHost, place:
         if (verdict instanceof Promise) return verdict.then((verdict) => act(ctx, next, verdict));
         return act(ctx, next, verdict);
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     },
   };

@@ -6,6 +6,9 @@ const IMAGE_TOKENS = 2_048;
 /** Bytes of sound or of a file that are a token at most: 32 kbit/s of speech at 25 tokens a second. */
 const MEDIA_BYTES_PER_TOKEN = 160;
 
+/** One of them is in the `type` of every part that is no text, in every dialect that we front. */
+const MEDIA_WORDS = ["image", "audio", "file", "document"];
+
 /** The field that bounds the answer, of operations whose backends write one. */
 const OUTPUT_FIELDS: Readonly<Record<string, readonly string[]>> = {
   chat: ["max_tokens", "max_completion_tokens"],
@@ -28,14 +31,14 @@ export function boundTokens(ctx: Context, options: TokenOptions): TokenBound {
   const prompt = Math.ceil(options.promptTokens?.(ctx) ?? promptBound(ctx, options.bytesPerToken));
   const fields = OUTPUT_FIELDS[ctx.operation.name];
   if (fields === undefined) return { prompt, output: 0 };
-  const { json } = ctx.body;
+  const { body } = ctx;
   let perAnswer = options.defaultMaxOutput;
-  const given = fields.map((field) => json[field]).filter((value) => typeof value === "number");
+  const given = fields.map((field) => body.get(field)).filter((value) => typeof value === "number");
   if (given.length > 0) perAnswer = Math.max(...given);
-  else if (options.capOutput && ctx.body.kind === "json")
-    ctx.body = ctx.body.with({ [fields[0]!]: options.defaultMaxOutput });
-  const answers = ctx.operation.answers?.(json) ?? 1;
-  return { prompt, output: perAnswer * Math.max(answers, amountOf(json["best_of"])) };
+  else if (options.capOutput && body.kind === "json")
+    ctx.body = body.with({ [fields[0]!]: options.defaultMaxOutput });
+  const answers = ctx.operation.answers?.(body) ?? 1;
+  return { prompt, output: perAnswer * Math.max(answers, amountOf(body.get("best_of"))) };
 }
 
 function amountOf(value: unknown): number {
@@ -46,21 +49,27 @@ function amountOf(value: unknown): number {
  * The bytes of the body are at least those of the text in it, and what JSON puts around each message is more than the
  * tokens that a template puts there. Pictures, sound and files are no text: theirs are counted apart.
  */
-function promptBound(ctx: Context, bytesPerToken: number): number {
-  const { bytes, json } = ctx.body;
-  if (bytes === undefined) return Number(ctx.request.headers["content-length"] ?? 0) / MEDIA_BYTES_PER_TOKEN;
+function promptBound({ body, request }: Context, bytesPerToken: number): number {
+  const { bytes } = body;
+  if (bytes === undefined) return Number(request.headers["content-length"] ?? 0) / MEDIA_BYTES_PER_TOKEN;
   const media = { bytes: 0, tokens: 0 };
-  for (const field of ["messages", "input"]) if (Array.isArray(json[field])) addMedia(json[field], media);
+  // Most bodies have none, which their bytes tell without a parse.
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (MEDIA_WORDS.some((word) => text.includes(word)))
+    for (const field of ["messages", "input"]) {
+      const items = body.get(field);
+      if (Array.isArray(items)) addMedia(items, media);
+    }
   return (bytes.length - media.bytes) / bytesPerToken + media.tokens;
 }
 
-/** Walks messages and their parts; `type` tells what a part is, in every dialect that we front. */
+/** Walks messages and their parts. */
 function addMedia(items: readonly unknown[], media: { bytes: number; tokens: number }): void {
   for (const item of items) {
     if (typeof item !== "object" || item === null) continue;
     const { type, content } = item as { type?: unknown; content?: unknown };
     if (Array.isArray(content)) addMedia(content, media);
-    if (typeof type !== "string" || !/image|audio|file|document/.test(type)) continue;
+    if (typeof type !== "string" || !MEDIA_WORDS.some((word) => type.includes(word))) continue;
     const payload = longestText(item as JsonObject);
     media.bytes += payload;
     media.tokens += type.includes("image")

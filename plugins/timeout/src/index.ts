@@ -44,7 +44,8 @@ async function within(limits: Limits, ctx: Context, next: Next): Promise<Reply> 
   try {
     const reply = await next({ signal: controller.signal, target: ctx.target });
     const { body } = reply;
-    if (!isBodyStream(body) || (limits.idleMs === undefined && limits.maxStreamMs === undefined)) return reply;
+    if (!isBodyStream(body) || (limits.idleMs === undefined && limits.maxStreamMs === undefined))
+      return reply;
     return { ...reply, body: timeStream(body, limits, (error) => controller.abort(error)) };
   } finally {
     clearTimeout(replyTimer);

@@ -1,5 +1,12 @@
 import { isEventStream } from "gatewright";
-import type { BodySink, BodyStream, EventStream, EventTransform, GatewayError, StreamObserver } from "gatewright";
+import type {
+  BodySink,
+  BodyStream,
+  EventStream,
+  EventTransform,
+  GatewayError,
+  StreamObserver,
+} from "gatewright";
 import type { Limits } from "./options.ts";
 import { interruption } from "./timeout-error.ts";
 

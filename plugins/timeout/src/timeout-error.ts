@@ -1,10 +1,11 @@
 import { GatewayError } from "gatewright";
 
-/** 504 that names the limit, in seconds. The attempt that is given up for it lays it at its backend's door. */
+/** 504 that names the limit, in seconds, and lays it at the door of the attempt that is given up for it. */
 export function timeoutError(limitMs: number): GatewayError {
   const seconds = limitMs / 1_000;
   return new GatewayError("timeout", {
     message: `Request timeout after ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
+    upstream: { kind: "timeout", sent: true },
   });
 }
 

@@ -1,0 +1,42 @@
+import { defineGatewayPlugin, isEventStream } from "gatewright";
+import type { Context, GatewayPluginFactory, Next, Reply } from "gatewright";
+import { ContinuedStream } from "./continued-stream.ts";
+import { StreamRecoveryOptions } from "./options.ts";
+import type { ContinueOptions } from "./options.ts";
+
+export type { ContinueOptions, StreamRecoveryOptions } from "./options.ts";
+
+/**
+ * What happens when a stream breaks after its first content: an error event, or a continuation on another backend that
+ * repeats and loses nothing. Listed before `retry`, `timeout` and the balancer, which then see the further attempt.
+ */
+export const streamRecovery: GatewayPluginFactory<typeof StreamRecoveryOptions> = defineGatewayPlugin({
+  name: "stream-recovery",
+  options: StreamRecoveryOptions,
+  needs: ["candidates"],
+  streams: "transform",
+  setup(options) {
+    return {
+      middleware: function streamRecovery(ctx, next) {
+        if (options.strategy === "error" || !isContinuable(ctx)) return next();
+        return recoverable(ctx, next, options);
+      },
+    };
+  },
+});
+
+async function recoverable(ctx: Context, next: Next, options: ContinueOptions): Promise<Reply> {
+  // Layers below narrow the list on this very context during the first attempt.
+  const { candidates, body } = ctx;
+  const reply = await next();
+  if (!isEventStream(reply.body)) return reply;
+  const stream = new ContinuedStream({ ctx, next, candidates, body }, options);
+  stream.begin(reply.body, reply.attempt);
+  return { ...reply, body: stream.pipe };
+}
+
+/** A chat stream with one answer, whose text is all there is to it. */
+function isContinuable({ operation, stream, body }: Context): boolean {
+  if (operation.name !== "chat" || !stream || body.kind !== "json") return false;
+  return (operation.answers?.(body) ?? 1) === 1 && body.json["logprobs"] !== true;
+}

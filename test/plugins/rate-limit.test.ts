@@ -1,0 +1,562 @@
+import { GatewayError } from "gatewright";
+import type { Attempt, Context, Plugin, Reply, StreamObserver, Usage } from "gatewright";
+import { describe, expect, it } from "vitest";
+import { rateLimit } from "@gatewright/rate-limit";
+import { durationText } from "../../plugins/rate-limit/src/headers.ts";
+import { networkOf } from "../../plugins/rate-limit/src/scope.ts";
+import { boundTokens } from "../../plugins/rate-limit/src/token-bound.ts";
+import {
+  createDispatch,
+  createHost,
+  createOperation,
+  createTarget,
+  failureOf,
+  FakeContext,
+  findFaults,
+  run,
+  setupMiddlewares,
+} from "./_context.ts";
+import type { FakeRequest } from "./_context.ts";
+import { describePlugin } from "./_suite.ts";
+
+type Options = Parameters<typeof rateLimit>[0];
+
+const target = createTarget("x");
+
+/** A gateway of rate limits alone. */
+async function open(...plugins: Plugin[]) {
+  const host = createHost();
+  const middlewares = await setupMiddlewares(plugins, host);
+  return {
+    host,
+    send(request: FakeRequest = {}, dispatch = createDispatch()) {
+      const ctx = new FakeContext({ candidates: [target], ...request }, host);
+      return { ctx, reply: run(middlewares, ctx, dispatch) };
+    },
+    /** Statuses of so many requests, one after the other. */
+    async statuses(count: number, request?: FakeRequest): Promise<number[]> {
+      const statuses: number[] = [];
+      for (let i = 0; i < count; i++) statuses.push(await statusOf(this.send(request).reply));
+      return statuses;
+    },
+  };
+}
+
+function statusOf(reply: Promise<Reply>): Promise<number> {
+  return reply.then(
+    ({ status }) => status,
+    (error: GatewayError) => error.status,
+  );
+}
+
+describePlugin({ folder: "rate-limit", factory: "rateLimit", create: () => rateLimit({ rate: 1_000 }) });
+
+describe("admission", () => {
+  it("R1: of 50 times as many calls at once exactly the burst is admitted", async () => {
+    const gateway = await open(rateLimit({ capacity: 40, rate: 1 }));
+    const statuses = await Promise.all(Array.from({ length: 2_000 }, () => statusOf(gateway.send().reply)));
+    expect(statuses.filter((status) => status === 200)).toHaveLength(40);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(1_960);
+  });
+
+  it("li-6: a refusal by one limit takes nothing from the other", async () => {
+    const gateway = await open(
+      rateLimit({
+        limits: [
+          { name: "outer", scope: "global", capacity: 10, rate: 1 },
+          { name: "inner", scope: "model", capacity: 2, rate: 1 },
+        ],
+      }),
+    );
+    expect(await gateway.statuses(5)).toEqual([200, 200, 429, 429, 429]);
+    const { ctx } = gateway.send({ model: "another" });
+    expect(ctx.vars.rateLimit?.decisions.map(({ name, remaining }) => [name, remaining])).toEqual([
+      ["outer", 7],
+      ["inner", 1],
+    ]);
+  });
+
+  it.each([
+    ["client-ip", { clientAddress: "203.0.113.1" }, { clientAddress: "203.0.113.2" }],
+    ["model", { model: "a" }, { model: "b" }],
+    ["operation", { operation: createOperation("chat") }, { operation: createOperation("embeddings") }],
+  ] as const)("li-5: two values of %s do not share", async (scope, one, other) => {
+    const gateway = await open(rateLimit({ scope, capacity: 1, rate: 1 }));
+    expect(await gateway.statuses(2, one)).toEqual([200, 429]);
+    expect(await gateway.statuses(2, other)).toEqual([200, 429]);
+  });
+
+  it("li-5: two models share the limit of their operation", async () => {
+    const gateway = await open(rateLimit({ scope: "operation", capacity: 1, rate: 1 }));
+    expect(await gateway.statuses(1, { model: "a" })).toEqual([200]);
+    expect(await gateway.statuses(1, { model: "b" })).toEqual([429]);
+  });
+
+  it("li-5: two keys do not share, and requests without a principal share one limit", async () => {
+    const host = createHost();
+    const middlewares = await setupMiddlewares([rateLimit({ scope: "key", capacity: 1, rate: 1 })], host);
+    const as = (id?: string): Promise<number> => {
+      const ctx = new FakeContext({ candidates: [target] }, host);
+      if (id !== undefined) ctx.principal = { id };
+      return statusOf(run(middlewares, ctx));
+    };
+    expect([await as("a"), await as("a"), await as("b"), await as(), await as()]).toEqual([
+      200, 429, 200, 200, 429,
+    ]);
+  });
+
+  it("a function says who shares, and who is not limited", async () => {
+    const gateway = await open(
+      rateLimit({ scope: (ctx) => ctx.request.headers["x-team"], capacity: 1, rate: 1 }),
+    );
+    expect(await gateway.statuses(2, { headers: { "x-team": "red" } })).toEqual([200, 429]);
+    expect(await gateway.statuses(3)).toEqual([200, 200, 200]);
+  });
+
+  it("li-9: takes an IPv6 client by its /64", async () => {
+    const gateway = await open(rateLimit({ capacity: 1, rate: 1 }));
+    expect(await gateway.statuses(1, { clientAddress: "2001:db8:0:1::1" })).toEqual([200]);
+    expect(await gateway.statuses(1, { clientAddress: "2001:DB8::1:ffff:0:0:2" })).toEqual([429]);
+    expect(await gateway.statuses(1, { clientAddress: "2001:db8:0:2::1" })).toEqual([200]);
+  });
+
+  it.each([
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["2001:0db8:0:0001:2:3:4:5", "2001:db8:0:1::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["fe80::1%eth0", "fe80:0:0:0::/64"],
+    ["64:ff9b::192.0.2.1", "64:ff9b:0:0::/64"],
+    ["192.0.2.1", "192.0.2.1"],
+    ["", ""],
+  ])("networkOf(%s) is %s", (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+
+  it("R5: takes a cost at once, rounded up, and refuses one above the limit for good", async () => {
+    const cost = (ctx: { request: { headers: Readonly<Record<string, string | undefined>> } }): number =>
+      Number(ctx.request.headers["x-cost"]);
+    const gateway = await open(rateLimit({ capacity: 10, rate: 1, cost }));
+    const spend = (units: number) => gateway.send({ headers: { "x-cost": String(units) } });
+    expect(await statusOf(spend(2.5).reply)).toBe(200);
+    expect(await statusOf(spend(8).reply)).toBe(429);
+    const { ctx, reply } = spend(0);
+    expect(await statusOf(reply)).toBe(200);
+    expect(ctx.replyHeaders["x-ratelimit-remaining-requests"]).toBe("7");
+    const never = await failureOf(spend(11).reply);
+    expect(never).toMatchObject({ status: 429, headers: { "x-should-retry": "false" } });
+    expect(never.headers).not.toHaveProperty("retry-after");
+    expect(never.message).toBe(
+      "Rate limit exceeded: the request may take 11 requests, more than the limit of 10",
+    );
+    await expect(spend(-1).reply).rejects.toThrow("must be a number of 0 or more, got -1");
+    expect(spend(0).ctx.replyHeaders["x-ratelimit-remaining-requests"]).toBe("7");
+  });
+
+  it("two limits of one kind count apart, as do two entries of the list", async () => {
+    const gateway = await open(rateLimit({ limits: [{ rate: 5 }, { rate: 9 }] }), rateLimit({ rate: 7 }));
+    const { ctx } = gateway.send();
+    expect(
+      ctx.vars.rateLimit?.decisions.map(({ name, limit, remaining }) => [name, limit, remaining]),
+    ).toEqual([
+      ["requests-per-second-by-client-ip", 5, 4],
+      ["requests-per-second-by-client-ip-2", 9, 8],
+      ["requests-per-second-by-client-ip-3", 7, 6],
+    ]);
+  });
+
+  it("in shadow it decides, logs and publishes, and neither refuses nor sets headers", async () => {
+    const host = createHost();
+    const lines: unknown[] = [];
+    Object.assign(host.log, { info: (message: string, fields: object) => lines.push([message, fields]) });
+    const middlewares = await setupMiddlewares([rateLimit({ capacity: 1, rate: 1, shadow: true })], host);
+    for (const fits of [true, false]) {
+      const ctx = new FakeContext({ candidates: [target] }, host);
+      expect(await statusOf(run(middlewares, ctx))).toBe(200);
+      expect(ctx.replyHeaders).toEqual({});
+      expect(ctx.vars.rateLimit?.decisions).toMatchObject([{ fits, shadow: true }]);
+    }
+    expect(lines).toEqual([
+      ["rateLimit would refuse", { requestId: "request-1", limits: ["requests-per-second-by-client-ip"] }],
+    ]);
+  });
+});
+
+describe("headers", () => {
+  it("li-14: tells limit, remaining and reset on 200 and 429, and when to come again", async () => {
+    const gateway = await open(rateLimit({ capacity: 2, rate: 2, per: "minute" }));
+    gateway.host.nowMs = 1_000_000;
+    const first = gateway.send();
+    await first.reply;
+    expect(first.ctx.replyHeaders).toEqual({
+      "x-ratelimit-limit-requests": "2",
+      "x-ratelimit-remaining-requests": "1",
+      "x-ratelimit-reset-requests": "30s",
+      "x-ratelimit-limit": "2",
+      "x-ratelimit-remaining": "1",
+      "x-ratelimit-reset": "1030",
+    });
+    await gateway.send().reply;
+    gateway.host.nowMs += 1_500;
+    const refused = gateway.send();
+    const error = await failureOf(refused.reply);
+    expect(error).toMatchObject({
+      code: "rate_limit_exceeded",
+      type: "rate_limit_exceeded",
+      status: 429,
+      message: "Rate limit exceeded",
+      headers: { "retry-after": "29", "retry-after-ms": "28500" },
+      details: { limit: 2, remaining: 0, reset_at: new Date(1_060_000).toISOString() },
+    });
+    expect(refused.ctx.replyHeaders).toMatchObject({
+      "x-ratelimit-remaining": "0",
+      "x-ratelimit-reset-requests": "58.5s",
+    });
+  });
+
+  it("R7: a call after exactly retry-after-ms is admitted, and remaining grows by no more than the refill", async () => {
+    const gateway = await open(rateLimit({ capacity: 3, rate: 7 }));
+    let remaining = 3;
+    for (let i = 0; i < 40; i++) {
+      const { ctx, reply } = gateway.send();
+      const error = await reply.then(
+        () => undefined,
+        (error: GatewayError) => error,
+      );
+      const now = Number(ctx.replyHeaders["x-ratelimit-remaining-requests"]);
+      expect(now).toBeGreaterThanOrEqual(0);
+      expect(now).toBeLessThanOrEqual(remaining);
+      remaining = now;
+      if (!error) continue;
+      gateway.host.nowMs += Number(error.headers["retry-after-ms"]);
+      expect(await gateway.statuses(1)).toEqual([200]);
+      remaining = 0;
+    }
+  });
+
+  it("the tightest limit of each unit speaks, over all entries of the list", async () => {
+    const gateway = await open(
+      rateLimit({ limits: [{ rate: 50 }, { rate: 3 }, { unit: "tokens", rate: 900_000, per: "minute" }] }),
+      rateLimit({ rate: 20, scope: "global" }),
+    );
+    const { ctx, reply } = gateway.send({ json: { max_tokens: 10 } });
+    await reply;
+    expect(ctx.replyHeaders).toMatchObject({
+      "x-ratelimit-limit-requests": "3",
+      "x-ratelimit-remaining-requests": "2",
+      "x-ratelimit-limit-tokens": "900000",
+    });
+  });
+
+  it("of several refusals the last to end says when to come again", async () => {
+    const gateway = await open(rateLimit({ limits: [{ rate: 1 }, { rate: 1, per: "minute" }] }));
+    await gateway.send().reply;
+    expect((await failureOf(gateway.send().reply)).headers["retry-after"]).toBe("60");
+  });
+
+  it("standardHeaders adds the IETF pair", async () => {
+    const gateway = await open(
+      rateLimit({
+        limits: [
+          { name: "rpm", rate: 60, per: "minute" },
+          { name: "day", algorithm: "fixed-window", rate: 1_000, per: "day" },
+        ],
+        standardHeaders: true,
+      }),
+    );
+    const { ctx } = gateway.send();
+    expect(ctx.replyHeaders).toMatchObject({
+      "ratelimit-policy": '"rpm";q=60;w=60, "day";q=1000;w=86400',
+      ratelimit: '"rpm";r=59;t=1, "day";r=999;t=86400',
+    });
+  });
+
+  it.each([
+    [0, "0s"],
+    [12, "12ms"],
+    [1_000, "1s"],
+    [8_640, "8.64s"],
+    [360_000, "6m0s"],
+    [86_400, "1m26.4s"],
+    [3_600_500, "1h0m0.5s"],
+  ])("%d ms is written as %s", (ms, text) => {
+    expect(durationText(ms)).toBe(text);
+  });
+});
+
+describe("tokens", () => {
+  const usage = (totalTokens: number): Usage => ({ inputTokens: totalTokens, outputTokens: 0, totalTokens });
+
+  /** Answers with one attempt, as a backend that reports this. */
+  function answering(attempt: Partial<Attempt>, reply: Partial<Reply> = {}) {
+    return (ctx: Context): Promise<Reply> => {
+      const made: Attempt = { number: 1, target, startedAt: 0, status: 200, onSettled() {}, ...attempt };
+      (ctx.attempts as Attempt[]).push(made);
+      return Promise.resolve({ status: 200, headers: {}, body: "four", attempt: made, ...reply });
+    };
+  }
+  const remaining = (ctx: FakeContext): number => Number(ctx.replyHeaders["x-ratelimit-remaining-tokens"]);
+  const tokens = (options: Options = {}): Plugin =>
+    rateLimit({ unit: "tokens", rate: 90_000, per: "minute", ...options });
+  /** A prompt of 100 tokens: a body whose bytes are not at hand is bounded by its length. */
+  const request: FakeRequest = {
+    json: { max_tokens: 1_000 },
+    headers: { "content-length": String(100 * 160) },
+  };
+
+  it("reserves the bound of prompt and answer, and settles by what was used", async () => {
+    const gateway = await open(tokens());
+    const first = gateway.send(request, answering({ usage: usage(300) }));
+    expect(remaining(first.ctx)).toBe(90_000 - 1_100);
+    await first.reply;
+    const second = gateway.send(request);
+    expect(remaining(second.ctx)).toBe(90_000 - 300 - 1_100);
+  });
+
+  it("li-8: 90,001 tokens used → the next call is refused until the debt has run off", async () => {
+    const gateway = await open(tokens());
+    await gateway.send(request, answering({ usage: usage(90_001) })).reply;
+    const refused = await failureOf(gateway.send({ ...request, json: { max_tokens: 1 } }).reply);
+    expect(refused.headers["retry-after-ms"]).toBe(String(Math.ceil(((101 + 1) / 90_000) * 60_000)));
+    gateway.host.nowMs += Number(refused.headers["retry-after-ms"]);
+    expect(await gateway.statuses(1, { ...request, json: { max_tokens: 1 } })).toEqual([200]);
+  });
+
+  it("Q1: admits no more at once than fit as bounds, and spends no more than the limit", async () => {
+    const gateway = await open(tokens({ rate: 5_000, per: "minute" }));
+    const statuses = await Promise.all(
+      Array.from({ length: 1_000 }, () =>
+        statusOf(gateway.send({ json: { max_tokens: 100 } }, answering({ usage: usage(100) })).reply),
+      ),
+    );
+    expect(statuses.filter((status) => status === 200)).toHaveLength(50);
+  });
+
+  it("Q2: spends beyond the limit at most what requests under way use beyond their bound", async () => {
+    const gateway = await open(tokens({ rate: 1_000, per: "hour" }));
+    const replies = Array.from({ length: 30 }, (_, i) =>
+      gateway.send({ json: { max_tokens: 100 } }, answering({ usage: usage(100 + i) })),
+    );
+    const statuses = await Promise.all(replies.map(({ reply }) => statusOf(reply)));
+    const spent = statuses.reduce((sum, status, i) => sum + (status === 200 ? 100 + i : 0), 0);
+    const beyond = statuses.reduce((sum, status, i) => sum + (status === 200 ? i : 0), 0);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+    expect(spent - 1_000).toBe(beyond);
+    const refused = await failureOf(gateway.send({ json: { max_tokens: 1 } }).reply);
+    expect(Number(refused.headers["retry-after-ms"])).toBe(Math.ceil(((beyond + 1) / 1_000) * 3_600_000));
+  });
+
+  it("Q9: reserves and sends the default maximum, and multiplies by the number of answers", async () => {
+    const gateway = await open(tokens({ rate: 900_000 }));
+    const operation = createOperation("chat", { answers: (body) => Number(body.get("n") ?? 1) });
+    const plain = gateway.send({ operation });
+    expect(remaining(plain.ctx)).toBe(900_000 - 4_096);
+    expect(plain.ctx.body.json).toEqual({ max_tokens: 4_096 });
+    const many = gateway.send({ operation, json: { n: 128 } });
+    await plain.reply;
+    expect(remaining(many.ctx)).toBe(900_000 - 4_096 - 128 * 4_096);
+  });
+
+  it("Q9: counts a huge picture by a constant, not by its bytes", async () => {
+    const host = createHost();
+    const url = `data:image/png;base64,${"A".repeat(4_000_000)}`;
+    const json = {
+      model: "m",
+      max_tokens: 10,
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "what?" },
+            { type: "image_url", image_url: { url } },
+          ],
+        },
+      ],
+    };
+    const ctx = new FakeContext({ json }, host);
+    const text = Buffer.from(JSON.stringify(json));
+    ctx.body = { ...ctx.body, bytes: text };
+    const { prompt } = boundTokens(ctx, { bytesPerToken: 1, defaultMaxOutput: 0, capOutput: false });
+    expect(prompt).toBe(text.length - url.length + 2_048);
+  });
+
+  it("reserves no answer for operations that write none, and caps none", async () => {
+    const gateway = await open(tokens());
+    const { ctx, reply } = gateway.send({ ...request, json: {}, operation: createOperation("embeddings") });
+    await reply;
+    expect(remaining(ctx)).toBe(90_000 - 100);
+    expect(ctx.body.json).toEqual({});
+  });
+
+  it.each([
+    ["the backend refused", { status: 400 }, 0],
+    ["the backend was not reached", { status: undefined, upstream: { kind: "connect", sent: false } }, 0],
+    [
+      "the backend may have read the prompt",
+      { status: undefined, upstream: { kind: "reset", sent: true } },
+      100,
+    ],
+  ] as const)("charges what an attempt cost where %s", async (_case, { status, ...upstream }, charged) => {
+    const gateway = await open(tokens());
+    const failing = (ctx: Context): Promise<Reply> => {
+      const error = new GatewayError("provider_error", upstream);
+      const attempt = { number: 1, target, startedAt: 0, status, error, onSettled() {} };
+      (ctx.attempts as Attempt[]).push(attempt);
+      error.attempt = attempt;
+      return Promise.reject(error);
+    };
+    await failureOf(gateway.send(request, failing).reply);
+    const next = gateway.send(request);
+    expect(remaining(next.ctx)).toBe(90_000 - charged - 1_100);
+  });
+
+  it("charges each billed attempt, and does not believe what cannot be", async () => {
+    const gateway = await open(tokens());
+    const retried = (ctx: Context): Promise<Reply> => {
+      void answering({ usage: usage(200) })(ctx);
+      return answering({ usage: usage(1e15) })(ctx);
+    };
+    await gateway.send(request, retried).reply;
+    const next = gateway.send(request);
+    // The report of 10^15 tokens counts as none: the prompt, and 4 bytes of answer.
+    expect(remaining(next.ctx)).toBe(90_000 - 200 - 104 - 1_100);
+  });
+
+  it("counts the text of a stream without usage, and settles once, at its end", async () => {
+    const gateway = await open(tokens());
+    let observer: StreamObserver | undefined;
+    const body = {
+      kind: "events",
+      observe: (given: StreamObserver) => (observer = given),
+      start() {},
+    } as never;
+    const first = gateway.send({ ...request, stream: true }, answering({}, { body }));
+    await first.reply;
+    const event = (json: unknown): void => observer!.event!({ data: "", json });
+    event({ choices: [{ delta: { role: "assistant", content: "" } }] });
+    event({
+      choices: [
+        { delta: { content: "Grüße" } },
+        { delta: { tool_calls: [{ id: "call_1", type: "function", function: { arguments: "{}" } }] } },
+      ],
+    });
+    const during = gateway.send(request, answering({ usage: usage(0) }));
+    expect(remaining(during.ctx)).toBe(90_000 - 2 * 1_100);
+    await during.reply;
+    first.ctx.finish();
+    first.ctx.finish();
+    // 7 bytes of text in UTF-8, 2 of a call's arguments.
+    expect(remaining(gateway.send(request).ctx)).toBe(90_000 - 109 - 1_100);
+  });
+});
+
+describe("what counts", () => {
+  it("R12: requests that fail count, unless they are not to", async () => {
+    const failing = (): Promise<Reply> => Promise.reject(new GatewayError("invalid_request"));
+    for (const [countErrors, left] of [
+      [true, "8"],
+      [false, "9"],
+    ] as const) {
+      const gateway = await open(rateLimit({ capacity: 10, rate: 1, countErrors }));
+      await failureOf(gateway.send({}, failing).reply);
+      expect(gateway.send().ctx.replyHeaders["x-ratelimit-remaining"]).toBe(left);
+    }
+  });
+
+  it("R12: a client that leaves counts", async () => {
+    const leaving = (): Promise<Reply> => Promise.reject(new GatewayError("client_closed_request"));
+    const gateway = await open(rateLimit({ capacity: 10, rate: 1, countErrors: false }));
+    await failureOf(gateway.send({}, leaving).reply);
+    expect(gateway.send().ctx.replyHeaders["x-ratelimit-remaining"]).toBe("8");
+  });
+
+  it("R12: what a layer before it refuses or answers does not count", async () => {
+    const host = createHost();
+    const [limit] = await setupMiddlewares([rateLimit({ capacity: 10, rate: 1 })], host);
+    const refuse = (): Promise<Reply> => Promise.reject(new GatewayError("invalid_api_key"));
+    const hit = (): Promise<Reply> => Promise.resolve({ status: 200, headers: {}, body: "cached" });
+    for (const before of [refuse, hit])
+      await run([before, limit!], new FakeContext({ candidates: [target] }, host)).catch(() => {});
+    const ctx = new FakeContext({ candidates: [target] }, host);
+    await run([limit!], ctx);
+    expect(ctx.replyHeaders["x-ratelimit-remaining"]).toBe("9");
+  });
+
+  it("R12: a cached answer after it counts as a request, and costs no tokens", async () => {
+    const gateway = await open(
+      rateLimit({ limits: [{ rate: 10 }, { unit: "tokens", rate: 1_000, per: "minute" }] }),
+    );
+    const hit = (): Promise<Reply> => Promise.resolve({ status: 200, headers: {}, body: "cached" });
+    await gateway.send({ json: { max_tokens: 500 } }, hit).reply;
+    expect(gateway.send({ json: { max_tokens: 1_000 } }).ctx.replyHeaders).toMatchObject({
+      "x-ratelimit-remaining-requests": "8",
+      "x-ratelimit-remaining-tokens": "0",
+    });
+  });
+});
+
+describe("options", () => {
+  const faults = (options: unknown): string[] =>
+    findFaults(rateLimit(options as Options)).map(({ path, message }) => `${path}: ${message}`);
+
+  it("takes every algorithm with its own fields, and the numbers of the parity page by default", () => {
+    for (const options of [
+      {},
+      { algorithm: "token-bucket", capacity: 100, rate: 10, scope: "client-ip" },
+      { algorithm: "leaky-bucket", capacity: 5, rate: 1 },
+      { algorithm: "sliding-window", rate: 5, windowMs: 1_000 },
+      { algorithm: "warm-up", warmUpMs: 600_000 },
+      { algorithm: "fixed-window", rate: 1_000, per: "day" },
+      { preset: "per-key" },
+    ])
+      expect(faults(options)).toEqual([]);
+    expect(faults(undefined)).toEqual([]);
+  });
+
+  it("refuses fields that mean nothing together", () => {
+    expect(faults({ algorithm: "fixed-window", capacity: 5 })).toEqual([
+      "capacity: `fixed-window` has no `capacity`",
+    ]);
+    expect(faults({ limits: [{ windowMs: 5 }] })).toEqual([
+      "limits.0.windowMs: `token-bucket` has no `windowMs`",
+    ]);
+    expect(faults({ rate: 5, limits: [{ rate: 5 }] })).toEqual(["rate: Not beside `limits`"]);
+    expect(faults({ preset: "per-key", limits: [{}] })).toEqual(["preset: Give either `limits` or `preset`"]);
+    expect(faults({ unit: "tokens", cost: 5 })[0]).toMatch(/^cost: /);
+    expect(faults({ algorithm: "sliding-window", rate: 20_000 })[0]).toMatch(
+      /^rate: .* `approximate: true`$/,
+    );
+    expect(faults({ limits: [{ scope: "backend" }, { scope: "key" }] })[0]).toMatch(/^limits: /);
+    expect(faults({ limits: [{ name: "a" }, { name: "a" }] })).toEqual([
+      "limits: Two of the limits are named `a`",
+    ]);
+    expect(faults({ rate: 0 })).toHaveLength(1);
+    expect(faults({ capacity: 1.5 })).toHaveLength(1);
+  });
+
+  it("says where in the chain a limit can stand", () => {
+    const placeOf = ({ definition: { headersOnly, needs } }: Plugin) => [headersOnly ?? false, needs ?? []];
+    expect(placeOf(rateLimit())).toEqual([true, []]);
+    expect(placeOf(rateLimit({ scope: "key" }))).toEqual([true, []]);
+    expect(placeOf(rateLimit({ scope: "model" }))).toEqual([false, []]);
+    expect(placeOf(rateLimit({ unit: "tokens", rate: 9 }))).toEqual([false, []]);
+    expect(placeOf(rateLimit({ scope: () => "x" }))).toEqual([false, []]);
+    expect(placeOf(rateLimit({ preset: "per-key" }))).toEqual([false, []]);
+    expect(placeOf(rateLimit({ scope: "provider" }))).toEqual([false, ["target"]]);
+  });
+
+  it("R3: promises exact counts, so that several workers need a store that they share", () => {
+    expect(rateLimit().definition.exact).toBe(true);
+  });
+
+  it("li-8: the preset limits a key by requests and tokens, a minute and an hour", async () => {
+    const gateway = await open(rateLimit({ preset: "per-key" }));
+    const { ctx } = gateway.send({ json: { max_tokens: 1 } });
+    expect(ctx.vars.rateLimit?.decisions.map(({ name, limit }) => [name, limit])).toEqual([
+      ["requests-per-minute-by-key", 60],
+      ["requests-per-hour-by-key", 1_000],
+      ["tokens-per-minute-by-key", 90_000],
+      ["tokens-per-hour-by-key", 1_000_000],
+    ]);
+    expect((await gateway.statuses(60, { json: { max_tokens: 1 } })).slice(-2)).toEqual([200, 429]);
+  });
+});
