@@ -198,7 +198,7 @@ describe("a plugin that fails on a stream", () => {
         if (isEventStream(reply.body)) reply.body.observe({ event: fault, end: fault });
         return reply;
       });
-      const backend = await simulated();
+      const backend = await simulated({ tokenMs: 3 });
       const stage = await stageBefore(backend, { plugins: [failing] });
       const stream = await chatStream(stage);
       expect(errorEvent(stream)).toMatchObject({ type: "internal_error", code: "internal_error" });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startTestGateway } from "../_support/gateway.ts";
 import { requestText } from "../_support/raw-client.ts";
-import { replyHead, startScriptedUpstream } from "../_support/scripted-upstream.ts";
+import { startScriptedUpstream } from "../_support/scripted-upstream.ts";
 import {
   CHAT_BODY,
   chatText,

@@ -84,7 +84,7 @@ describe("sizes", () => {
     const head = rawText(CHAT, [HOST, "Content-Type: application/json", "Transfer-Encoding: chunked"]);
     await sendWhile(client, `${head}1;${"e".repeat(1_000_000)}\r\nx\r\n`);
     const text = String(await client.readToEnd());
-    expect(text === "" || /^HTTP\/1\.1 413 /.test(text)).toBe(true);
+    expect(text === "" || text.startsWith("HTTP/1.1 413 ")).toBe(true);
     expect(pair.backend.requests).toHaveLength(0);
     client.destroy();
   });
@@ -108,11 +108,13 @@ describe("sizes", () => {
   });
 
   it("in-15: the 413 reaches a client that sends on for megabytes, by length or in chunks", async () => {
-    for (const header of [{ "Content-Length": "8000000" }, { "Transfer-Encoding": "chunked" }]) {
+    const uploads = [
+      chatText({ "Content-Length": "8000000" }, "{"),
+      chatText({ "Transfer-Encoding": "chunked" }, "7a1200\r\n{"),
+    ];
+    for (const start of uploads) {
       const client = await connectRaw(pair.gateway.url);
-      await client.send(
-        chatText(header as Record<string, string>, "Content-Length" in header ? "{" : "7a1200\r\n{"),
-      );
+      await client.send(start);
       for (let sent = 0; sent < 7_000_000; sent += 100_000) {
         await client.send(Buffer.alloc(100_000, 0x20)).catch(() => {});
         await sleep(0);

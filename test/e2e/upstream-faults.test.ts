@@ -331,6 +331,16 @@ describe("a stream that goes wrong", () => {
       },
     );
 
+  it("st-6: ends in one error event when speech that is sent as events reports one", async () => {
+    const backend = await simulated({ faults: [{ kind: "stream_error", afterEvents: 1 }] });
+    const stage = await stageBefore(backend);
+    const body = { model: MODEL, input: "Hi.", voice: "alloy", stream_format: "sse" };
+    const stream = await (await post(`${stage.url}/v1/audio/speech`, body)).text();
+    expect(errorEvent(stream).code).toBe("provider_error");
+    expect(stream.match(/"error":/g)).toHaveLength(1);
+    expect((await stage.ended()).outcome).toBe("upstream_error");
+  });
+
   it("st-6: answers 502 when its first event is an error", async () => {
     const sent = 'data: {"error":{"message":"overloaded","type":"server_error","code":"server_error"}}\n\n';
     const stage = await stageBefore(await answering(streamReply(sent)));

@@ -34,17 +34,22 @@ describe("the budget", () => {
   it("never grants more than the burst and its share of the requests, whatever their order", () => {
     const steps = fc.array(fc.boolean(), { maxLength: 400 });
     fc.assert(
-      fc.property(steps, fc.constantFrom(0, 0.01, 0.05, 0.3, 1), fc.integer({ min: 1, max: 5 }), (list, share, burst) => {
-        const budget = new HedgeBudget({ share, burst });
-        let [requests, hedges] = [0, 0];
-        for (const isRequest of list) {
-          if (isRequest) {
-            budget.deposit();
-            requests++;
-          } else if (budget.withdraw()) hedges++;
-        }
-        expect(hedges).toBeLessThanOrEqual(Math.floor(burst + share * requests + 1e-9));
-      }),
+      fc.property(
+        steps,
+        fc.constantFrom(0, 0.01, 0.05, 0.3, 1),
+        fc.integer({ min: 1, max: 5 }),
+        (list, share, burst) => {
+          const budget = new HedgeBudget({ share, burst });
+          let [requests, hedges] = [0, 0];
+          for (const isRequest of list) {
+            if (isRequest) {
+              budget.deposit();
+              requests++;
+            } else if (budget.withdraw()) hedges++;
+          }
+          expect(hedges).toBeLessThanOrEqual(Math.floor(burst + share * requests + 1e-9));
+        },
+      ),
       { seed: 11 },
     );
   });
@@ -193,7 +198,9 @@ describe("a late first answer", () => {
 
   it("is hedged as often as `maxExtra` says, each time elsewhere", async () => {
     const names = ["a", "b", "c", "d"];
-    const backends = await Promise.all(names.map((name) => simulated({ name, faults: [{ kind: "no_answer" }] })));
+    const backends = await Promise.all(
+      names.map((name) => simulated({ name, faults: [{ kind: "no_answer" }] })),
+    );
     backends[2]!.faults = [];
     const stage = await startStage({
       backends: Object.fromEntries(names.map((name, index) => [name, openaiAt(backends[index]!)])),
@@ -275,7 +282,9 @@ describe("what is not hedged", () => {
 
 describe("a late answer by percentile", () => {
   it("is measured for each operation, model and way of answering; until there are samples `afterMs` holds", async () => {
-    const { stage, first, second } = await pair(hedge({ afterPercentile: 90, minSamples: 10, afterMs: NEVER_MS }));
+    const { stage, first, second } = await pair(
+      hedge({ afterPercentile: 90, minSamples: 10, afterMs: NEVER_MS }),
+    );
     for (let count = 0; count < 10; count++) await (await chat(stage)).text();
     first.faults = () => ({ kind: "delay", ms: 2_000 });
     // Streams have no samples yet: late by `afterMs` alone.

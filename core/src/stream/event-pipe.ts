@@ -154,7 +154,9 @@ export class EventPipe implements EventStream {
     } catch (error) {
       // A plugin's fault, in which the feeder has no part.
       this.#owner.onCancel();
-      this.fail(toGatewayError(error));
+      this.#ended = { error: toGatewayError(error) };
+      this.flush();
+      this.#settle();
       return;
     }
     for (const event of events) this.#write(event);

@@ -33,9 +33,15 @@ export class Checker {
   }
 
   async #check(): Promise<void> {
-    const result = await this.#probe.ask();
+    // What a third party's adapter throws must not end the process, nor the checks.
+    const result = await this.#probe.ask().catch((error: unknown) => toResult(error));
     if (this.#closed) return;
     this.#options.onResult(result);
     this.#schedule(this.#options.intervalMs * (1 + JITTER * this.#options.random()));
   }
+}
+
+/** By its name alone: a message might quote a header. */
+function toResult(error: unknown): CheckResult {
+  return { passed: false, cause: error instanceof Error ? error.name : "error" };
 }

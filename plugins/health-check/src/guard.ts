@@ -52,7 +52,7 @@ export class Guard {
   narrow(ctx: Context): void {
     const nowMs = this.#gateway.now();
     const { candidates } = ctx;
-    const pool = ctx.resolve(ctx.model);
+    const pool = poolOf(ctx);
     const exclusionOf = (target: Target): Exclusion | undefined => this.of(target.backend).exclusion(nowMs);
     const usable = selectUsable(candidates, pool, exclusionOf, this.#options.panicShare);
     if (!usable.some(({ weight }) => weight > 0)) {
@@ -95,8 +95,7 @@ export class Guard {
   /** Ejects, unless as many of the pool are out already as may be. */
   #eject(ctx: Context, health: Health, nowMs: number, cause: string): void {
     const pool = new Map<string, Health>();
-    for (const { backend, weight } of ctx.resolve(ctx.model))
-      if (weight > 0) pool.set(backend.name, this.of(backend));
+    for (const { backend, weight } of poolOf(ctx)) if (weight > 0) pool.set(backend.name, this.of(backend));
     let ejected = 0;
     for (const other of pool.values()) if (other.exclusion(nowMs) === "ejected") ejected++;
     if (ejected < mostEjected(pool.size)) health.eject("ejected", nowMs, cause);
@@ -153,6 +152,15 @@ export class Guard {
       records.delete(name);
       notable.delete(record);
     }
+  }
+}
+
+/** All targets of the model. Of a model that only another plugin knows, those that it named. */
+function poolOf(ctx: Context): readonly Target[] {
+  try {
+    return ctx.resolve(ctx.model);
+  } catch {
+    return ctx.candidates;
   }
 }
 

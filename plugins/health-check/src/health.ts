@@ -107,11 +107,10 @@ export class Health {
    */
   isDue(nowMs: number): boolean {
     const { record } = this;
-    if (record.rampFromMs === undefined) return true;
-    const share = (nowMs - record.rampFromMs) / this.#options.rampMs;
+    const share = record.rampFromMs === undefined ? 1 : (nowMs - record.rampFromMs) / this.#options.rampMs;
     if (share >= 1) {
       record.rampFromMs = undefined;
-      this.#settle();
+      if (record.state === "up" && record.ejectedUntilMs === 0) this.#host.ledger.notable.delete(record);
       return true;
     }
     record.credit += Math.max(LEAST_SHARE, share);
@@ -192,10 +191,5 @@ export class Health {
     const { records, notable } = this.#host.ledger;
     // A snapshot that is on its way out may still speak of a backend that has been replaced.
     if (records.get(this.record.backend) === this.record) notable.add(this.record);
-  }
-
-  #settle(): void {
-    const { state, ejectedUntilMs } = this.record;
-    if (state === "up" && ejectedUntilMs === 0) this.#host.ledger.notable.delete(this.record);
   }
 }

@@ -97,7 +97,8 @@ class HttpProbe implements Probe {
     this.#read = read;
   }
 
-  ask(): Promise<CheckResult> {
+  async ask(): Promise<CheckResult> {
+    const request = this.#request();
     return new Promise((resolve) => {
       const chunks: Uint8Array[] = [];
       let bytes = 0;
@@ -111,7 +112,7 @@ class HttpProbe implements Probe {
       const fail = (cause: string): void => finish({ passed: false, cause });
       const timer = setTimeout(fail, this.#timeoutMs, "timeout").unref();
       this.#cancel = () => fail("closed");
-      call = this.#transport.send(this.#request(), {
+      call = this.#transport.send(request, {
         onHeaders: (code) => {
           status = code;
         },

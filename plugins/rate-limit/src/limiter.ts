@@ -95,10 +95,16 @@ export class Limiter {
     }
     try {
       const done = this.#host.state.run(correct, keys, args);
-      if (done instanceof Promise) done.catch((error: unknown) => this.#noteFailure(error));
+      if (done instanceof Promise) done.catch((error: unknown) => this.#noteLost(error));
     } catch (error) {
-      this.#noteFailure(error);
+      this.#noteLost(error);
     }
+  }
+
+  /** The request goes on, or is over: nobody else is to hear of it. */
+  #noteLost(error: unknown): void {
+    if (isUnavailable(error)) this.#outage.failed(error);
+    else this.#host.log.error("rateLimit: a correction was lost", { error: String(error) });
   }
 
   #ask(ctx: Context): Question {
@@ -117,7 +123,8 @@ export class Limiter {
   }
 
   #without(question: Question, error: unknown): Verdict | undefined {
-    this.#noteFailure(error);
+    if (!isUnavailable(error)) throw error;
+    this.#outage.failed(error);
     switch (this.#options.onStoreFailure) {
       case "open":
         return undefined;
@@ -138,12 +145,6 @@ export class Limiter {
           headers: { "retry-after": "1" },
         });
     }
-  }
-
-  #noteFailure(error: unknown): void {
-    // By name, since two copies of core can meet. Anything else is a fault of ours.
-    if ((error as Error).name !== "StateUnavailable") throw error;
-    this.#outage.failed(error as Error);
   }
 
   #verdict(question: Question, figures: Figures, source: Decision["source"]): Verdict {
@@ -169,6 +170,11 @@ export class Limiter {
     });
     return { ...question, admitted: figures[0] === 1, decisions, takenAtUs, source };
   }
+}
+
+/** By name, since two copies of core can meet. */
+function isUnavailable(error: unknown): error is Error {
+  return (error as Error).name === "StateUnavailable";
 }
 
 function admitArgs({ limits, costs }: Question, source: Decision["source"]): number[] {

@@ -70,7 +70,7 @@ function addMedia(items: readonly unknown[], media: { bytes: number; tokens: num
     const { type, content } = item as { type?: unknown; content?: unknown };
     if (Array.isArray(content)) addMedia(content, media);
     if (typeof type !== "string" || !MEDIA_WORDS.some((word) => type.includes(word))) continue;
-    const payload = longestText(item as JsonObject);
+    const payload = payloadLength(item as JsonObject);
     media.bytes += payload;
     media.tokens += type.includes("image")
       ? IMAGE_TOKENS
@@ -78,13 +78,15 @@ function addMedia(items: readonly unknown[], media: { bytes: number; tokens: num
   }
 }
 
-/** Length of the longest text of a part, which is its base64 or its URL. */
-function longestText(value: JsonObject): number {
+/** A URL, or base64; the text of a document is text. */
+const PAYLOAD = /^(?:data:|https?:|[\w+/-]{64})/;
+
+function payloadLength(part: JsonObject): number {
   let longest = 0;
-  for (const field of Object.values(value)) {
-    if (typeof field === "string") longest = Math.max(longest, field.length);
+  for (const field of Object.values(part)) {
+    if (typeof field === "string" && PAYLOAD.test(field)) longest = Math.max(longest, field.length);
     else if (typeof field === "object" && field !== null)
-      longest = Math.max(longest, longestText(field as JsonObject));
+      longest = Math.max(longest, payloadLength(field as JsonObject));
   }
   return longest;
 }

@@ -158,19 +158,71 @@ describe("scanJson", () => {
     fc.assert(fc.property(fc.string({ maxLength: 60 }), agree), RUNS);
   });
 
-  it("ends on any bytes at all", () => {
+  it("accepts exactly what JSON.parse accepts, of texts that are JSON but for some characters", () => {
+    const marks = [
+      '"',
+      "\\",
+      "{",
+      "}",
+      "[",
+      "]",
+      ",",
+      ":",
+      "-",
+      "+",
+      ".",
+      "e",
+      "0",
+      "7",
+      "01",
+      "/",
+      "'",
+      " ",
+    ];
+    const words = ["null", "tru", "NaN", "\\u12", "\\u00e9", "\\x", "é", "😀"];
+    const spaces = ["\0", "\n", "\t", "\x7f", "\u2028", "\ufeff", "\u00a0"];
+    const piece = fc.constantFrom(...marks, ...words, ...spaces);
+    const change = fc.record({ at: fc.nat(), cut: fc.nat(2), put: fc.option(piece, { nil: "" }) });
+    fc.assert(
+      fc.property(spelled, fc.array(change, { maxLength: 3 }), ({ text }, changes) => {
+        let changed = text;
+        for (const { at, cut, put } of changes) {
+          const from = at % (changed.length + 1);
+          changed = changed.slice(0, from) + put + changed.slice(from + cut);
+        }
+        const bytes = Buffer.from(changed);
+        expect(
+          isAccepted(() => scanJson(bytes, WIDE)),
+          changed,
+        ).toBe(isAccepted(() => JSON.parse(String(bytes))));
+      }),
+      { ...RUNS, numRuns: 4_000 },
+    );
+  });
+
+  it("ends on any bytes at all: accepted or refused, and never beyond its input", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        try {
-          for (const at of scanJson(bytes, WIDE).spans) expect(at).toBeLessThanOrEqual(bytes.length);
-        } catch (error) {
-          expect(isGatewayError(error)).toBe(true);
-        }
+        expect(isAccepted(() => scanJson(bytes, WIDE))).toBe(
+          isAccepted(() => JSON.parse(String(Buffer.from(bytes)))),
+        );
       }),
       RUNS,
     );
   });
 });
+
+/** False when the text was refused, which is the only way for a reader to fail. */
+function isAccepted(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !(isGatewayError(error) && error.code === "invalid_json"))
+      throw error;
+    return false;
+  }
+}
 
 describe("editJson", () => {
   const edits = fc.dictionary(

@@ -1,0 +1,122 @@
+import { randomBytes } from "node:crypto";
+import { GatewayError } from "gatewright";
+import type { GatewayHost, State } from "gatewright";
+import { giveLease, renewLeases, takeLease } from "./leases.ts";
+import type { Slot, SlotPool } from "./slots.ts";
+
+export interface SharedSlotsOptions {
+  readonly name: string;
+  readonly max: number;
+  readonly leaseMs: number;
+  readonly onStoreFailure: "open-local" | "open" | "closed";
+  readonly expectedProcesses: number;
+}
+
+/** Slots of all processes on one store, each held by a lease that its process renews. */
+export class SharedSlots implements SlotPool {
+  readonly shared = true;
+  readonly #options: SharedSlotsOptions;
+  readonly #state: State;
+  readonly #log: GatewayHost["log"];
+  readonly #keys: readonly string[];
+  /** Slots of this process, those taken without the store included. */
+  readonly #held = new Set<Slot>();
+  readonly #process = `p${randomBytes(6).toString("hex")}-`;
+  #taken = 0;
+  #renewal: NodeJS.Timeout | undefined;
+  #storeFails = false;
+
+  constructor(options: SharedSlotsOptions, { state, log }: Pick<GatewayHost, "state" | "log">) {
+    this.#options = options;
+    this.#state = state;
+    this.#log = log;
+    this.#keys = [options.name];
+  }
+
+  async take(): Promise<Slot | undefined> {
+    const { max, leaseMs } = this.#options;
+    const slot = this.#process + ++this.#taken;
+    try {
+      const [fits] = await this.#state.run(takeLease, this.#keys, [slot, max, leaseMs]);
+      this.#noteAnswer();
+      return fits === 1 ? this.#hold(slot) : undefined;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      this.#noteFailure(error);
+      return this.#takeWithout(slot);
+    }
+  }
+
+  /** A slot that the store cannot take back runs out by itself, since nobody renews it. */
+  give(slot: Slot): void {
+    this.#held.delete(slot);
+    this.#inBackground(() => this.#state.run(giveLease, this.#keys, [slot, this.#options.leaseMs]));
+  }
+
+  close(): void {
+    clearInterval(this.#renewal);
+  }
+
+  #takeWithout(slot: Slot): Slot | undefined {
+    const { max, onStoreFailure, expectedProcesses } = this.#options;
+    if (onStoreFailure === "closed")
+      throw new GatewayError("state_unavailable", {
+        status: 503,
+        type: "service_unavailable",
+        message: "Requests in flight cannot be counted at the moment",
+        headers: { "retry-after": "1" },
+      });
+    const share = Math.max(1, Math.floor(max / expectedProcesses));
+    if (onStoreFailure === "open-local" && this.#held.size >= share) return undefined;
+    return this.#hold(slot);
+  }
+
+  #hold(slot: Slot): Slot {
+    this.#held.add(slot);
+    // Thrice a lease, so that one lost renewal is no loss.
+    this.#renewal ??= setInterval(() => this.#renew(), this.#options.leaseMs / 3).unref();
+    return slot;
+  }
+
+  #renew(): void {
+    if (this.#held.size === 0) {
+      clearInterval(this.#renewal);
+      this.#renewal = undefined;
+      return;
+    }
+    this.#inBackground(() =>
+      this.#state.run(renewLeases, this.#keys, [this.#options.leaseMs, ...this.#held]),
+    );
+  }
+
+  #inBackground(work: () => unknown): void {
+    void (async () => {
+      try {
+        await work();
+        this.#noteAnswer();
+      } catch (error) {
+        if (isUnavailable(error)) this.#noteFailure(error);
+        else this.#log.error("concurrency: slots could not be recorded", { error: String(error) });
+      }
+    })();
+  }
+
+  #noteAnswer(): void {
+    if (!this.#storeFails) return;
+    this.#storeFails = false;
+    this.#log.info("concurrency: the store counts again");
+  }
+
+  #noteFailure({ message }: Error): void {
+    if (this.#storeFails) return;
+    this.#storeFails = true;
+    this.#log.warn(`concurrency: the store cannot be used; ${this.#options.onStoreFailure} holds`, {
+      error: message,
+    });
+  }
+}
+
+/** By name, since two copies of core can meet. */
+function isUnavailable(error: unknown): error is Error {
+  return (error as Error).name === "StateUnavailable";
+}
