@@ -32,15 +32,16 @@ async function open(options: Options) {
     host,
     /** Requests at the backend now, in order of arrival there. */
     running,
-    send(who = "a", request: FakeRequest = {}) {
+    send(who?: string, { left = false, ...request }: FakeRequest & { left?: boolean } = {}) {
       const ctx = new FakeContext({ candidates: [createTarget("x")], ...request }, host);
-      ctx.principal = { id: who };
+      if (who !== undefined) ctx.principal = { id: who };
+      if (left) ctx.leave();
       const reply = run(
         middlewares,
         ctx,
         () =>
           new Promise<Reply>((resolve) => {
-            running.push({ ctx, answer: () => resolve({ status: 200, headers: {}, body: who }) });
+            running.push({ ctx, answer: () => resolve({ status: 200, headers: {}, body: who ?? null }) });
           }),
       );
       // Failures are looked at later.
@@ -48,12 +49,12 @@ async function open(options: Options) {
       return { ctx, reply };
     },
     /** Ends the oldest request at the backend, to its last byte, and says whose it was. */
-    async finishOne(): Promise<string> {
+    async finishOne(): Promise<string | undefined> {
       const { ctx, answer } = running.shift()!;
       answer();
       ctx.finish({ durationMs: 0 });
       await settled();
-      return ctx.principal!.id;
+      return ctx.principal?.id;
     },
   };
 }
@@ -132,16 +133,16 @@ describe("the queue", () => {
     expect(order).toEqual(["first", "flood", "b", "c", "flood", "b", "flood", "flood"]);
   });
 
-  it("takes clients without a key by their network", async () => {
+  it("takes clients without a key by their network, IPv6 by /64", async () => {
     const gateway = await open({ maxConcurrent: 1, queue: {} });
-    gateway.send("first");
-    const order: string[] = [];
-    for (const clientAddress of ["2001:db8::1", "2001:db8::2", "192.0.2.1"]) {
-      const { ctx } = gateway.send("", { clientAddress });
-      ctx.principal = undefined;
+    const addresses = ["192.0.2.9", "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1"];
+    for (const clientAddress of addresses) gateway.send(undefined, { clientAddress });
+    const order = [];
+    while (gateway.running.length > 0) {
+      order.push(gateway.running[0]!.ctx.request.clientAddress);
+      await gateway.finishOne();
     }
-    // The principal is looked at on arrival: these three came as one tenant.
-    expect(order).toEqual([]);
+    expect(order).toEqual(["192.0.2.9", "2001:db8::1", "192.0.2.1", "2001:db8::2", "2001:db8::3"]);
   });
 
   it("serves the higher priority first", async () => {
@@ -180,16 +181,13 @@ describe("the queue", () => {
     expect(gateway.running).toHaveLength(0);
   });
 
-  it("a client that left before does not enter it", async () => {
+  it("a client that has left does not enter it", async () => {
     const gateway = await open({ maxConcurrent: 1, queue: { maxEntries: 1 } });
     gateway.send("a");
-    const host = gateway.host;
-    const ctx = new FakeContext({}, host);
-    ctx.leave();
-    const [middleware] = await setupMiddlewares([concurrency({ maxConcurrent: 1, queue: {} })], host);
-    await run([middleware!], new FakeContext({}, host), () => new Promise(() => {})).catch(() => {})
-      .constructor;
-    expect((await failureOf(run([middleware!], ctx))).code).toBe("client_closed_request");
+    const gone = gateway.send("b", { left: true });
+    expect((await failureOf(gone.reply)).code).toBe("client_closed_request");
+    gateway.send("c");
+    expect((await failureOf(gateway.send("d").reply)).code).toBe("rate_limit_exceeded");
   });
 
   it("re-17: a wait that is over ends in 504, and never runs", async () => {

@@ -155,7 +155,7 @@ describe("the itinerary", () => {
 describe("options", () => {
   it.each([
     [{ models: { a: ["a"] } }, "models"],
-    [{ models: { a: [{ backend: "" }] } }, "models.a.0"],
+    [{ models: { a: [{ backend: "" }] } }, "models.a.0.backend"],
     [{ on: { contextwindow: {} } }, "on.contextwindow"],
     [{ answer: {} }, "answer.message"],
     [{ answer: { message: "x", status: 600 } }, "answer.status"],
@@ -234,18 +234,16 @@ describe("the last good answers", () => {
     expect(cache.find(ctx({ a: 4 }))).toBeDefined();
   });
 
-  it("have the same key however the members of the body are ordered", () => {
-    const json = fc.jsonValue({ maxDepth: 4 });
+  it("have the same key exactly when the bodies say the same, however their members are ordered", () => {
+    const keyOf = (json: Record<string, unknown>): string =>
+      answerKey(new FakeContext({ json }, createHost()));
+    const json = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 4 }));
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), json), fc.dictionary(fc.string(), json), (left, right) => {
+      fc.property(json, json, (left, right) => {
         const reversed = Object.fromEntries(Object.entries(left).reverse());
-        expect(canonicalJson(reversed)).toBe(canonicalJson(left));
+        expect(keyOf(reversed)).toBe(keyOf(left));
         expect(JSON.parse(canonicalJson(left))).toEqual(JSON.parse(JSON.stringify(left)));
-        const same = JSON.stringify(left) === JSON.stringify(right);
-        const [a, b] = [left, right].map((value) =>
-          answerKey(new FakeContext({ json: value }, createHost())),
-        );
-        if (same) expect(a).toBe(b);
+        expect(keyOf(left) === keyOf(right)).toBe(canonicalJson(left) === canonicalJson(right));
       }),
       { seed: 5 },
     );

@@ -244,22 +244,18 @@ export function memberText(text: Uint8Array, fields: JsonFields, name: string): 
 
 /** Index of the member's four numbers in `spans`, or -1. */
 export function findMember(text: Uint8Array, { spans, escapedKeys }: JsonFields, name: string): number {
-  const { length } = name;
   for (let at = spans.length - 4; at >= 0; at -= 4) {
     const start = spans[at]! + 1;
     const end = spans[at + 1]! - 1;
-    if (
-      escapedKeys
-        ? decodeKey(text, start - 1, end + 1) === name
-        : end - start === length && isAscii(text, start, name)
-    )
+    if (escapedKeys ? decodeKey(text, start - 1, end + 1) === name : isWord(text, start, end, name))
       return at;
   }
   return -1;
 }
 
-/** Names that are looked for are plain words: a byte a character. */
-function isAscii(text: Uint8Array, start: number, word: string): boolean {
+/** Whether the bytes are this word of ASCII characters. */
+export function isWord(text: Uint8Array, start: number, end: number, word: string): boolean {
+  if (end - start !== word.length) return false;
   for (let n = 0; n < word.length; n++) if (text[start + n] !== word.charCodeAt(n)) return false;
   return true;
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../operation.ts";
 import { asBuffer } from "../as-buffer.ts";
-import { findMember, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
+import { findMember, isWord, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
 
 /** What a JSON value is; `missing` for a member that is not there. */
 export type JsonType = "missing" | "null" | "boolean" | "number" | "string" | "array" | "object";
@@ -20,6 +20,8 @@ export class JsonTextView implements JsonView {
   readonly text: Uint8Array;
   readonly fields: JsonFields;
   #json: JsonObject | undefined;
+  /** Asked for several times on the way of every request. */
+  #model: unknown;
 
   constructor(text: Uint8Array, fields: JsonFields) {
     this.text = text;
@@ -36,6 +38,11 @@ export class JsonTextView implements JsonView {
   }
 
   get(name: string): unknown {
+    if (name === "model") return (this.#model ??= this.#read(name));
+    return this.#read(name);
+  }
+
+  #read(name: string): unknown {
     const { spans } = this.fields;
     const at = findMember(this.text, this.fields, name);
     if (at < 0) return undefined;
@@ -43,6 +50,19 @@ export class JsonTextView implements JsonView {
     // Most members that are asked for are words, such as the model's name: nothing in them to parse.
     if (value.startsWith('"') && !value.includes("\\")) return value.slice(1, -1);
     return JSON.parse(value) as unknown;
+  }
+
+  /** The member is exactly this text, spelled without escapes. */
+  isText(name: string, text: string): boolean {
+    const at = findMember(this.text, this.fields, name);
+    if (at < 0) return false;
+    const { spans } = this.fields;
+    const start = spans[at + 2]!;
+    return (
+      this.text[start] === 0x22 &&
+      this.text[spans[at + 3]! - 1] === 0x22 &&
+      isWord(this.text, start + 1, spans[at + 3]! - 1, text)
+    );
   }
 
   typeOf(name: string): JsonType {

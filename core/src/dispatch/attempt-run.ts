@@ -63,10 +63,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   timeToFirstTokenMs: number | undefined;
   durationMs: number | undefined;
   status: number | undefined;
-  usage: Usage | undefined;
   outcome: Outcome | "cancelled" | undefined;
   error: GatewayError | undefined;
 
+  #usage: Usage | undefined;
+  #usageSource: JsonView | undefined;
   readonly #exchange: Exchange;
   readonly #prepared: PreparedCall;
   readonly #maxReplyBytes: number;
@@ -101,6 +102,15 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#reject = reject;
       this.#call = this.target.backend.transport.send(this.#prepared.request, this);
     });
+  }
+
+  /** Of a whole reply it is read when somebody asks. */
+  get usage(): Usage | undefined {
+    if (this.#usageSource) {
+      this.#usage = this.#exchange.operation.usage?.(this.#usageSource);
+      this.#usageSource = undefined;
+    }
+    return this.#usage;
   }
 
   onSettled(listener: (attempt: Attempt) => void): void {
@@ -333,9 +343,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     if (failure) throw fromErrorBody(failure, adapter, this.#hidden());
     if (mapping.fromResponse || operation.normalizeReply) return this.#rewriteJson(upstream.json);
 
-    this.usage = operation.usage?.(upstream);
-    const model = upstream.get("model");
-    if (typeof model !== "string" || model === requestedModel) return bytes;
+    this.#usageSource = upstream;
+    if (upstream.isText("model", requestedModel) || upstream.typeOf("model") !== "string") return bytes;
     return editJson(bytes, upstream.fields, { model: JSON.stringify(requestedModel) });
   }
 
@@ -344,7 +353,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     const { mapping } = this.#prepared.plan;
     const info = this.#prepared.info();
     let json = mapping.fromResponse ? mapping.fromResponse(upstream, info) : upstream;
-    this.usage = operation.usage?.(viewOf(json));
+    this.#usageSource = viewOf(json);
     if (operation.normalizeReply) json = operation.normalizeReply(json, info.request);
     return JSON.stringify(typeof json["model"] === "string" ? { ...json, model: requestedModel } : json);
   }
@@ -394,7 +403,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   onUsage(usage: Usage): void {
-    this.usage = usage;
+    this.#usage = usage;
   }
 
   onCancel(): void {

@@ -1,5 +1,5 @@
 import { defineOperation, type Operation } from "../operation.ts";
-import { openaiDialect, readStreamError, readUsage, requireType, wantsStream } from "./openai-dialect.ts";
+import { openaiDialect, readStreamError, readUsage, requireType } from "./openai-dialect.ts";
 
 /** Longest text that OpenAI's servers speak. */
 const MAX_INPUT_CHARACTERS = 4_096;

@@ -4,7 +4,6 @@ import {
   readStreamError,
   readUsage,
   usageOf,
-  wantsStream,
   wantsStreamField,
 } from "./openai-dialect.ts";
 

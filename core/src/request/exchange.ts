@@ -5,6 +5,7 @@ import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operation } from "../operation.ts";
 import type { Router } from "../router.ts";
+import type { Target } from "../target.ts";
 import type { Expirable } from "./sweeper.ts";
 
 /** The client's side of a request; one implementation for each kind of server. */
@@ -115,19 +116,7 @@ export class Exchange implements Expirable {
   /** Settles the request. The first call counts. */
   finish(outcome: Outcome, status: number, error?: GatewayError): void {
     if (this.#finished) return;
-    const answered = error?.attempt ?? this.attempts.findLast((attempt) => attempt.outcome !== "cancelled");
-    const finished: Finished = {
-      outcome,
-      status,
-      durationMs: performance.now() - this.startedAt,
-      timeToFirstTokenMs: this.firstTokenAt === undefined ? undefined : this.firstTokenAt - this.startedAt,
-      usage: sumUsage(this.attempts),
-      bytesIn: this.bytesIn,
-      bytesOut: this.bytesOut,
-      attempts: this.attempts,
-      target: answered?.target,
-      error,
-    };
+    const finished = new RequestEnd(this, outcome, status, error);
     this.#finished = finished;
     const listeners = this.#finishListeners;
     this.#finishListeners = undefined;
@@ -159,6 +148,36 @@ export class Exchange implements Expirable {
         error: String(error),
       });
     }
+  }
+}
+
+/** The end of a request. A class, so that usage is read from the reply only when somebody asks. */
+class RequestEnd implements Finished {
+  readonly outcome: Outcome;
+  readonly status: number;
+  readonly durationMs: number;
+  readonly timeToFirstTokenMs: number | undefined;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly attempts: readonly Attempt[];
+  readonly target: Target | undefined;
+  readonly error: GatewayError | undefined;
+
+  constructor(exchange: Exchange, outcome: Outcome, status: number, error: GatewayError | undefined) {
+    const { attempts, startedAt, firstTokenAt } = exchange;
+    this.outcome = outcome;
+    this.status = status;
+    this.durationMs = performance.now() - startedAt;
+    this.timeToFirstTokenMs = firstTokenAt === undefined ? undefined : firstTokenAt - startedAt;
+    this.bytesIn = exchange.bytesIn;
+    this.bytesOut = exchange.bytesOut;
+    this.attempts = attempts;
+    this.target = (error?.attempt ?? attempts.findLast((attempt) => attempt.outcome !== "cancelled"))?.target;
+    this.error = error;
+  }
+
+  get usage(): Usage | undefined {
+    return sumUsage(this.attempts);
   }
 }
 

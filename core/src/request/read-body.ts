@@ -48,7 +48,8 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
     if (model === undefined || model === null) ctx.body = body.with({ model: ctx.model });
     exchange.stream = operation.wantsStream?.(body) ?? false;
     ctx.candidates = ctx.resolve(ctx.model);
-    return rest(ctx);
+    // Awaited here: returning the promise would cost two more turns of the queue.
+    return await rest(ctx);
   };
 }
 

@@ -1,7 +1,10 @@
 import { defineGatewayPlugin, GatewayError, isGatewayError } from "gatewright";
-import type { Context, GatewayPluginFactory, Next, Reply, Target } from "gatewright";
+import type { Context, GatewayHost, GatewayPluginFactory, Next, Reply, Target } from "gatewright";
 import { BalancerOptions } from "./options.ts";
-import { createPick } from "./strategies.ts";
+import { firstGroup } from "./priority-groups.ts";
+import { stickBy } from "./sticky.ts";
+import { createStrategy } from "./strategies.ts";
+import type { Pick } from "./strategies.ts";
 
 export type { BalancerOptions } from "./options.ts";
 
@@ -18,7 +21,25 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
   needs: ["candidates"],
   gives: ["target"],
   setup(options, gateway) {
-    const pick = createPick(options, gateway);
+    checkNames(options, gateway);
+    const strategy = createStrategy(options, gateway);
+    const pick = withGroups(options, withSticky(options, strategy.pick));
+
+    /** Passes the answer on, and what it says of its target to the strategy. */
+    function watch(ctx: Context, answer: Promise<Reply>): Promise<Reply> {
+      const { observe } = strategy;
+      if (observe === undefined) return answer;
+      return answer.then(
+        (reply) => {
+          if (reply.attempt !== undefined) observe(ctx, reply.attempt);
+          return reply;
+        },
+        (error: unknown) => {
+          if (isGatewayError(error) && error.attempt !== undefined) observe(ctx, error.attempt);
+          throw error;
+        },
+      );
+    }
 
     async function pickOthers(
       ctx: Context,
@@ -31,7 +52,7 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
       const rest = candidates.filter((target) => target !== refused);
       const target = pick(ctx, rest);
       if (target === undefined) throw refusal;
-      return next({ candidates: [target], target }).catch((error: unknown) =>
+      return watch(ctx, next({ candidates: [target], target })).catch((error: unknown) =>
         pickOthers(ctx, next, rest, target, isRefusal(error) ? sooner(refusal, error) : error),
       );
     }
@@ -43,12 +64,12 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
         const { candidates } = ctx;
         if (candidates.length === 1 && candidates[0]!.weight > 0) {
           ctx.target = candidates[0];
-          return next();
+          return watch(ctx, next());
         }
         const target = pick(ctx, candidates);
         if (target === undefined) return Promise.reject(new GatewayError("no_available_instances"));
         ctx.target = target;
-        return next().catch((error: unknown) => pickOthers(ctx, next, candidates, target, error));
+        return watch(ctx, next()).catch((error: unknown) => pickOthers(ctx, next, candidates, target, error));
       },
     };
   },
@@ -63,4 +84,26 @@ function sooner(left: GatewayError, right: GatewayError): GatewayError {
   const leftAfter = Number(left.headers["retry-after"] ?? Infinity);
   const rightAfter = Number(right.headers["retry-after"] ?? Infinity);
   return rightAfter <= leftAfter ? right : left;
+}
+
+function withGroups({ priorities }: BalancerOptions, pick: Pick): Pick {
+  if (Object.keys(priorities).length === 0) return pick;
+  return (ctx, candidates) => pick(ctx, firstGroup(candidates, priorities));
+}
+
+function withSticky(options: BalancerOptions, pick: Pick): Pick {
+  return "sticky" in options && options.sticky !== undefined ? stickBy(options.sticky.key, pick) : pick;
+}
+
+/** What is said of a backend or target that does not exist would be said in vain. */
+function checkNames(options: BalancerOptions, { backends, targets }: GatewayHost): void {
+  for (const name of Object.keys(options.priorities)) {
+    if (!backends.has(name)) throw new Error(`balancer: \`priorities.${name}\` is no backend of this config`);
+  }
+  for (const id of "prices" in options ? Object.keys(options.prices) : []) {
+    if (!targets.has(id))
+      throw new Error(
+        `balancer: \`prices\` names \`${id}\`, which is no target (\`backend/model\`) of this config`,
+      );
+  }
 }

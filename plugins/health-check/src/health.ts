@@ -56,6 +56,8 @@ export interface HealthHost {
 
 /** Share of the requests with which a ramp begins. */
 const LEAST_SHARE = 0.1;
+/** Requests that see it at once: of two, a rotation over two backends gives it one. */
+const FIRST_OFFERS = 2;
 /** An ejection is shorter by up to this, so that backends ejected together do not return together. */
 const JITTER = 0.1;
 
@@ -123,8 +125,7 @@ export class Health {
   ramp(nowMs: number): void {
     const { record } = this;
     record.rampFromMs = this.#options.rampMs > 0 ? nowMs : undefined;
-    // The first request is its.
-    record.credit = 1;
+    record.credit = FIRST_OFFERS;
     this.#note();
   }
 

@@ -1,6 +1,9 @@
 import type { JsonObject, RequestBody } from "gatewright";
 import type { Transcript } from "./transcript.ts";
 
+/** The first half of a surrogate pair whose second half never came: no JSON parser has to take it. */
+const HALF_CHARACTER = /[\uD800-\uDBFF]$/;
+
 /** One way to go on: what is asked, and which text the answer has to begin with. */
 export interface Continuation {
   readonly kind: "prefill" | "restart";
@@ -15,7 +18,7 @@ export function restart(body: RequestBody, { text }: Transcript): Continuation {
 
 /**
  * The request with the answer so far as an assistant message that the backend completes. White space at its end is
- * left out and expected back: providers refuse it there, and chat templates trim it. `undefined` where there is no
+ * left out and expected back: providers refuse it there, and chat templates trim it. So is half a character. `undefined` where there is no
  * text to go on from, or where the conversation ends in a way that takes none.
  */
 export function prefill(
@@ -23,7 +26,7 @@ export function prefill(
   { text, pieces }: Transcript,
   mode: "plain" | "vllm",
 ): Continuation | undefined {
-  const content = text.trimEnd();
+  const content = text.replace(HALF_CHARACTER, "").trimEnd();
   if (content === "") return undefined;
   const messages = extend(body.json["messages"] as readonly JsonObject[], content);
   if (!messages) return undefined;

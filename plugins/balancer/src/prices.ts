@@ -1,0 +1,48 @@
+import type { Context, Target } from "gatewright";
+
+/** US dollars for a million tokens. */
+export interface Price {
+  readonly prompt: number;
+  readonly completion: number;
+}
+
+/** The most that a request may come to. */
+export interface TokenBounds {
+  readonly prompt: number;
+  readonly completion: number;
+}
+
+/** Fields by which the dialects limit an answer, in the order in which they count. */
+const OUTPUT_LIMITS = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+
+/**
+ * A token is at least one byte, so the body's length bounds the prompt. A request that sets no limit to its answer
+ * gets `defaultOutput`.
+ */
+export function boundTokens({ body, operation }: Context, defaultOutput: number): TokenBounds {
+  const limit = OUTPUT_LIMITS.map((name) => body.json[name]).find((value) => typeof value === "number");
+  const answers = operation.answers?.(body.json) ?? 1;
+  return { prompt: body.bytes?.length ?? 0, completion: ((limit as number) ?? defaultOutput) * answers };
+}
+
+/** Infinity for a target without a price. */
+export function costOf(target: Target, bounds: TokenBounds, prices: Readonly<Record<string, Price>>): number {
+  if (!Object.hasOwn(prices, target.id)) return Infinity;
+  const price = prices[target.id]!;
+  return bounds.prompt * price.prompt + bounds.completion * price.completion;
+}
+
+/** All of the lowest cost that have weight. */
+export function findCheapest(candidates: readonly Target[], cost: (target: Target) => number): Target[] {
+  let least = Infinity;
+  let cheapest: Target[] = [];
+  for (const target of candidates) {
+    if (target.weight === 0) continue;
+    const own = cost(target);
+    if (own < least) {
+      least = own;
+      cheapest = [target];
+    } else if (own === least) cheapest.push(target);
+  }
+  return cheapest;
+}
