@@ -19,6 +19,8 @@ const OPTIONS: Record<string, unknown> = {
   hedge: { afterMs: 60_000 },
   "stream-recovery": { strategy: "continue" },
   timeout: { totalMs: 60_000, idleMs: 60_000 },
+  concurrency: {},
+  "rate-limit": { rate: 1_000 },
 };
 
 /** Facts that a request which the gateway answers itself does not have. */

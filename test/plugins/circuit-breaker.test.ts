@@ -1,7 +1,7 @@
 import { GatewayError } from "gatewright";
 import type { Middleware, Reply, Target, UpstreamFailure } from "gatewright";
 import { circuitBreaker } from "@gatewright/circuit-breaker";
-import type { CircuitBreakerOptions, Transition } from "@gatewright/circuit-breaker";
+import type { Transition } from "@gatewright/circuit-breaker";
 import { balancer } from "@gatewright/balancer";
 import { retry } from "@gatewright/retry";
 import fc from "fast-check";
@@ -758,6 +758,13 @@ type Happening =
   | { readonly kind: "start" }
   | { readonly kind: "end"; readonly index: number; readonly how: "success" | "failure" | "neutral" };
 
+interface Numbers {
+  readonly failureThreshold: number;
+  readonly successThreshold: number;
+  readonly maxProbes: number;
+  readonly openMs: number;
+}
+
 /** Section 1.4 of the semantics word by word, for one target and replies that are whole. */
 class Reference {
   state: "closed" | "open" | "halfOpen" = "closed";
@@ -767,14 +774,10 @@ class Reference {
   #openUntilMs = 0;
   /** Of running probes. */
   #probes = 0;
-  readonly #options: Pick<CircuitBreakerOptions, "maxProbes"> & {
-    failureThreshold: number;
-    successThreshold: number;
-    openMs: number;
-  };
+  readonly #numbers: Numbers;
 
-  constructor(options: Reference["#options"]) {
-    this.#options = options;
+  constructor(numbers: Numbers) {
+    this.#numbers = numbers;
   }
 
   /** The generation in which the attempt starts; undefined when it is refused. */
@@ -784,7 +787,7 @@ class Reference {
       if (nowMs < this.#openUntilMs) return undefined;
       this.state = "halfOpen";
     }
-    if (this.#probes >= this.#options.maxProbes) return undefined;
+    if (this.#probes >= this.#numbers.maxProbes) return undefined;
     this.#probes++;
     return this.generation;
   }
@@ -795,13 +798,13 @@ class Reference {
     if (how === "neutral") return;
     if (this.state === "closed") {
       this.#failures = how === "failure" ? this.#failures + 1 : 0;
-      if (this.#failures >= this.#options.failureThreshold) this.#open(nowMs);
+      if (this.#failures >= this.#numbers.failureThreshold) this.#open(nowMs);
     } else if (how === "failure") this.#open(nowMs);
-    else if (++this.#successes >= this.#options.successThreshold) this.#begin("closed");
+    else if (++this.#successes >= this.#numbers.successThreshold) this.#begin("closed");
   }
 
   #open(nowMs: number): void {
-    this.#openUntilMs = nowMs + this.#options.openMs;
+    this.#openUntilMs = nowMs + this.#numbers.openMs;
     this.#begin("open");
   }
 

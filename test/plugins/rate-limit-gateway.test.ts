@@ -124,6 +124,36 @@ describe("exactness", () => {
   });
 });
 
+describe("file state", () => {
+  it("R3: a second process on the same folder does not start", async () => {
+    const config = {
+      state: await stateOf("file"),
+      backends: { main: openaiAt(backend) },
+      plugins: [rateLimit()],
+    };
+    const first = await startTestGateway(config);
+    try {
+      await expect(startTestGateway(config)).rejects.toThrow();
+    } finally {
+      await first.close();
+    }
+    await (await startTestGateway(config)).close();
+  });
+
+  it("R3: what was used is still used after a restart", async () => {
+    const state = await stateOf("file");
+    for (const status of [200, 429]) {
+      const gateway = await startTestGateway({
+        state,
+        backends: { main: openaiAt(backend) },
+        plugins: [rateLimit({ rate: 1, per: "day" })],
+      });
+      expect(await flood([gateway.url], 1)).toEqual(new Map([[status, 1]]));
+      await gateway.close();
+    }
+  });
+});
+
 describe("every operation", () => {
   const samples = sampleRequests(MODEL);
 

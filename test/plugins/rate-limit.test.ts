@@ -379,6 +379,13 @@ describe("tokens", () => {
     expect(prompt).toBe(text.length - url.length + 2_048);
   });
 
+  it("in shadow it leaves the body as it came", async () => {
+    const gateway = await open(tokens({ shadow: true }));
+    const { ctx, reply } = gateway.send({ json: {} });
+    await reply;
+    expect(ctx.body.json).toEqual({});
+  });
+
   it("reserves no answer for operations that write none, and caps none", async () => {
     const gateway = await open(tokens());
     const { ctx, reply } = gateway.send({ ...request, json: {}, operation: createOperation("embeddings") });
@@ -542,6 +549,14 @@ describe("options", () => {
     expect(placeOf(rateLimit({ scope: () => "x" }))).toEqual([false, []]);
     expect(placeOf(rateLimit({ preset: "per-key" }))).toEqual([false, []]);
     expect(placeOf(rateLimit({ scope: "provider" }))).toEqual([false, ["target"]]);
+  });
+
+  it("refuses to stand where its scope cannot be known, however the scope came about", async () => {
+    const { definition } = rateLimit();
+    const plugin = { ...rateLimit(), definition, options: { scope: "model" } };
+    await expect(setupMiddlewares([plugin], createHost())).rejects.toThrow(
+      "set `scope` and `unit` in the config",
+    );
   });
 
   it("R3: promises exact counts, so that several workers need a store that they share", () => {

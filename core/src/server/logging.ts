@@ -36,12 +36,12 @@ export function createLogging(config: LogConfig, sink?: LogSink): Logging {
   const log: Logger = { debug: call("debug"), info: call("info"), warn: call("warn"), error: call("error") };
 
   const logsRequests = config.requests && LEVELS[config.level] >= LEVELS.info;
-  // A request's line does not go through consola: built by hand, many at a time, it costs a tenth.
+  // A request's line does not go through consola: built by hand and written in batches it costs a tenth.
   const requestLog: RequestLog | undefined = !logsRequests
     ? undefined
     : pretty
       ? (exchange, finished) => log.info(prettyRequest(exchange, finished))
-      : (exchange, finished) => lines.addRequest(exchange, finished);
+      : (exchange, finished) => lines.add(requestLine(exchange, finished));
   return { log, requestLog, flush: () => lines.flush() };
 }
 
@@ -77,20 +77,10 @@ const FLUSH_LINES = 64;
 /** Held back by a sink that takes nothing; beyond, lines are dropped and counted. */
 const MAX_HELD_CHARACTERS = 8 * 1024 * 1024;
 
-/** A request that is over, whose line is not written yet. */
-interface EndedRequest {
-  exchange: Exchange;
-  finished: Finished;
-  timeMs: number;
-}
-
-/**
- * Collects lines and writes them together: one system call for many requests. A request's line is made only then, one
- * after the other, so that its code is not fetched anew for each request.
- */
+/** Collects lines and writes them together: one system call for many requests. */
 class LineBuffer {
   readonly #sink: LogSink & Partial<Pick<NodeJS.WriteStream, "writableLength">>;
-  #lines: (string | EndedRequest)[] = [];
+  #lines: string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
 
@@ -99,14 +89,6 @@ class LineBuffer {
   }
 
   add(line: string): void {
-    this.#push(line);
-  }
-
-  addRequest(exchange: Exchange, finished: Finished): void {
-    this.#push({ exchange, finished, timeMs: Date.now() });
-  }
-
-  #push(line: string | EndedRequest): void {
     if (this.#lines.push(line) >= FLUSH_LINES) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
   }
@@ -120,16 +102,10 @@ class LineBuffer {
       this.#dropped += lines.length;
       return;
     }
-    let text = "";
-    for (const line of lines) text += typeof line === "string" ? `${line}\n` : `${toLine(line)}\n`;
     if (this.#dropped > 0) {
-      text += `${JSON.stringify({ level: "warn", message: "log lines were dropped", count: this.#dropped })}\n`;
+      lines.push(JSON.stringify({ level: "warn", message: "log lines were dropped", count: this.#dropped }));
       this.#dropped = 0;
     }
-    if (text !== "") this.#sink.write(text);
+    if (lines.length > 0) this.#sink.write(`${lines.join("\n")}\n`);
   }
-}
-
-function toLine({ exchange, finished, timeMs }: EndedRequest): string {
-  return requestLine(exchange, finished, new Date(timeMs).toISOString());
 }

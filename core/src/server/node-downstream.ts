@@ -47,29 +47,39 @@ export class NodeDownstream implements Downstream, BodySink {
   readAll(limit: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       const req = this.#req;
-      const tooLarge = (): GatewayError =>
-        new GatewayError("request_too_large", { message: `The body is larger than ${limit} bytes` });
       if (Number(req.headers["content-length"]) > limit) {
-        reject(tooLarge());
+        reject(bodyTooLarge(limit));
         return;
       }
       this.#begin("json");
-      let first: Buffer | undefined;
-      let rest: Buffer[] | undefined;
-      let length = 0;
       this.#rejectRead = reject;
-      req.on("data", (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > limit) {
-          req.pause();
-          reject(tooLarge());
-        } else if (first === undefined) first = chunk;
-        else (rest ??= [first]).push(chunk);
-      });
-      req.on("end", () => {
+      // Most bodies come in the same packet as their headers: by the next tick all of it is there, and can be taken
+      // without the events of a stream.
+      process.nextTick(() => {
+        if (!req.complete || req.readableLength > limit) {
+          this.#collect(limit, resolve, reject);
+          return;
+        }
         this.#reading = "done";
-        resolve(rest ? Buffer.concat(rest, length) : (first ?? Buffer.alloc(0)));
+        resolve((req.read() as Buffer | null) ?? Buffer.alloc(0));
       });
+    });
+  }
+
+  #collect(limit: number, resolve: (body: Buffer) => void, reject: (error: GatewayError) => void): void {
+    const req = this.#req;
+    const chunks: Buffer[] = [];
+    let length = 0;
+    req.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > limit) {
+        req.pause();
+        reject(bodyTooLarge(limit));
+      } else chunks.push(chunk);
+    });
+    req.on("end", () => {
+      this.#reading = "done";
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length));
     });
   }
 
@@ -240,4 +250,8 @@ export class NodeDownstream implements Downstream, BodySink {
     stream?.cancel();
     exchange.finish("client_abort", this.#res.headersSent ? this.#res.statusCode : 499, reason);
   };
+}
+
+function bodyTooLarge(limit: number): GatewayError {
+  return new GatewayError("request_too_large", { message: `The body is larger than ${limit} bytes` });
 }

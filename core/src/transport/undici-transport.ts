@@ -1,6 +1,12 @@
 import type { Socket } from "node:net";
-import { buildConnector, Client, Pool, errors, type Dispatcher } from "undici";
-import type { Transport, TransportCall, TransportFailure, TransportHandler } from "./transport.ts";
+import { buildConnector, Client, errors, type Dispatcher } from "undici";
+import type {
+  Transport,
+  TransportCall,
+  TransportFailure,
+  TransportHandler,
+  TransportRequest,
+} from "./transport.ts";
 
 export interface UndiciTransportOptions {
   /** DNS, TCP and TLS together. */
@@ -17,64 +23,101 @@ class ConnectTimeout extends Error {}
 type DispatchController = Dispatcher.DispatchController;
 
 /**
- * One undici pool for one backend and credential. Time limits other than connecting are dispatch's; redirects are not
- * followed; nothing is retried here.
+ * The connections to one backend under one credential. Time limits other than connecting are dispatch's; redirects are
+ * not followed; nothing is retried here.
  */
 export function createUndiciTransport(origin: URL, options: UndiciTransportOptions): Transport {
-  const pool = new Pool(origin.origin, {
-    connections: options.connections,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: 4_000,
-    keepAliveMaxTimeout: 60_000,
-    maxHeaderSize: options.maxHeaderBytes ?? 64 * 1024,
-    factory: (url, clientOptions) => new Connection(url, clientOptions, options.connectMs),
-  });
-  return {
-    send(request, handler) {
-      const call = new UndiciCall(handler);
-      const dispatched: CallOptions = {
-        method: request.method,
-        path: request.path,
-        headers: request.headers,
-        body: request.body as Dispatcher.DispatchOptions["body"],
-        call,
-      };
-      pool.dispatch(dispatched, call);
-      return call;
-    },
-    close: () => pool.close(),
-    destroy: () => pool.destroy(),
-  };
+  return new ConnectionPool(origin, options);
 }
 
-/** What undici hands down to the connection that it chose. */
-interface CallOptions extends Dispatcher.DispatchOptions {
-  call: UndiciCall;
+/**
+ * undici's clients, one connection each, taken from a stack: the one that was used last comes first, warm, and finding
+ * it takes no search. undici's own pool looks through all of them for each call, which tells from some hundred streams
+ * on.
+ */
+class ConnectionPool implements Transport {
+  readonly #origin: URL;
+  readonly #options: UndiciTransportOptions;
+  readonly #all: Connection[] = [];
+  readonly #idle: Connection[] = [];
+  /** Calls that wait for a connection, oldest first. */
+  #waiting: UndiciCall[] = [];
+  #active = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(origin: URL, options: UndiciTransportOptions) {
+    this.#origin = origin;
+    this.#options = options;
+  }
+
+  send(request: TransportRequest, handler: TransportHandler): TransportCall {
+    const call = new UndiciCall(request, handler, this);
+    this.#active++;
+    const connection = this.#idle.pop() ?? this.#open();
+    if (connection) call.start(connection);
+    else this.#waiting.push(call);
+    return call;
+  }
+
+  #open(): Connection | undefined {
+    if (this.#all.length >= this.#options.connections) return undefined;
+    const connection = new Connection(this.#origin, this.#options);
+    this.#all.push(connection);
+    return connection;
+  }
+
+  /** The call is over; its connection, if it had one, takes the next. */
+  finish(connection: Connection | undefined): void {
+    this.#active--;
+    if (connection) {
+      const next = this.#nextWaiting();
+      if (next) next.start(connection);
+      else this.#idle.push(connection);
+    }
+    if (this.#active === 0) this.#onIdle?.();
+  }
+
+  #nextWaiting(): UndiciCall | undefined {
+    if (this.#waiting.length === 0) return undefined;
+    const next = this.#waiting.find((call) => !call.aborted);
+    this.#waiting = next ? this.#waiting.slice(this.#waiting.indexOf(next) + 1) : [];
+    return next;
+  }
+
+  async close(): Promise<void> {
+    if (this.#active > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    await Promise.all(this.#all.map((connection) => connection.close()));
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.#all.map((connection) => connection.destroy()));
+  }
 }
 
-/** The socket of a connection, which undici opens anew when it was closed. */
+/** One connection, which undici opens anew when it was closed. */
+class Connection extends Client {
+  readonly line: Line;
+
+  constructor(origin: URL, { connectMs, maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions) {
+    const line: Line = { socket: undefined, used: false };
+    super(origin.origin, {
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: 4_000,
+      keepAliveMaxTimeout: 60_000,
+      maxHeaderSize: maxHeaderBytes,
+      connect: createConnector(connectMs, line),
+    });
+    this.line = line;
+  }
+}
+
+/** The socket of a connection. */
 interface Line {
   socket: Socket | undefined;
   /** It carried a call. */
   used: boolean;
-}
-
-/** One connection of the pool; it tells its calls which socket carries them. */
-class Connection extends Client {
-  readonly #line: Line;
-
-  constructor(origin: URL, options: object, connectMs: number) {
-    const line: Line = { socket: undefined, used: false };
-    super(origin, { ...options, connect: createConnector(connectMs, line) });
-    this.#line = line;
-  }
-
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    (options as CallOptions).call.line = this.#line;
-    return super.dispatch(options, handler);
-  }
 }
 
 function createConnector(connectMs: number, line: Line): buildConnector.connector {
@@ -94,28 +137,45 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
 }
 
 class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
+  readonly #request: TransportRequest;
   readonly #handler: TransportHandler;
+  readonly #pool: ConnectionPool;
+  #connection: Connection | undefined;
   #controller: DispatchController | undefined;
-  #aborted = false;
+  #finished = false;
   #paused = false;
   #sent = false;
-  /** Set by the connection that was chosen. */
-  line: Line | undefined;
+  aborted = false;
   /** What a socket that had carried another call had read by then. */
   #readBefore: number | undefined;
 
-  constructor(handler: TransportHandler) {
+  constructor(request: TransportRequest, handler: TransportHandler, pool: ConnectionPool) {
+    this.#request = request;
     this.#handler = handler;
+    this.#pool = pool;
+  }
+
+  start(connection: Connection): void {
+    const { method, path, headers, body } = this.#request;
+    this.#connection = connection;
+    connection.dispatch({ method, path, headers, body: body as Dispatcher.DispatchOptions["body"] }, this);
+  }
+
+  /** Once: gives the connection back. */
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#pool.finish(this.#connection);
   }
 
   onRequestStart(controller: DispatchController): void {
     this.#controller = controller;
-    if (this.#aborted) {
+    if (this.aborted) {
       controller.abort(new errors.RequestAbortedError());
       return;
     }
     this.#sent = true;
-    const line = this.line!;
+    const { line } = this.#connection!;
     if (line.used) this.#readBefore = line.socket!.bytesRead;
     line.used = true;
   }
@@ -129,23 +189,26 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
     status: number,
     headers: Record<string, string | string[] | undefined>,
   ): void {
-    if (status < 200 || this.#aborted) return;
+    if (status < 200 || this.aborted) return;
     this.#handler.onHeaders(status, headers);
     if (this.#paused) controller.pause();
   }
 
   onResponseData(_controller: DispatchController, chunk: Buffer): void {
-    if (!this.#aborted) this.#handler.onData(chunk);
+    if (!this.aborted) this.#handler.onData(chunk);
   }
 
   onResponseEnd(): void {
-    if (!this.#aborted) this.#handler.onEnd();
+    this.#finish();
+    if (!this.aborted) this.#handler.onEnd();
   }
 
   onResponseError(_controller: DispatchController, error: Error): void {
-    if (this.#aborted) return;
-    this.#aborted = true;
-    const unanswered = this.#readBefore !== undefined && this.line!.socket!.bytesRead === this.#readBefore;
+    this.#finish();
+    if (this.aborted) return;
+    this.aborted = true;
+    const unanswered =
+      this.#readBefore !== undefined && this.#connection!.line.socket!.bytesRead === this.#readBefore;
     this.#handler.onError(toFailure(error, this.#sent, unanswered));
   }
 
@@ -160,9 +223,11 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   }
 
   abort(): void {
-    if (this.#aborted) return;
-    this.#aborted = true;
-    this.#controller?.abort(new errors.RequestAbortedError());
+    if (this.aborted) return;
+    this.aborted = true;
+    // undici says when a call that had begun is over; one that still waits for a connection is passed over.
+    if (this.#controller) this.#controller.abort(new errors.RequestAbortedError());
+    else if (!this.#connection) this.#finish();
   }
 }
 

@@ -36,10 +36,12 @@ export class MaglevTable {
       if (limits === undefined || limits.admits(owner)) return owner;
       home ??= owner;
     }
-    return home;
+    // A weight too small for a slot.
+    return home ?? candidates.find(({ weight }) => weight > 0);
   }
 }
 
+/** Above the index of any owner. */
 const FREE = 65_535;
 
 function fillSlots(owners: readonly Target[]): Uint16Array {

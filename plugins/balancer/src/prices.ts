@@ -20,8 +20,8 @@ const OUTPUT_LIMITS = ["max_completion_tokens", "max_output_tokens", "max_tokens
  * gets `defaultOutput`.
  */
 export function boundTokens({ body, operation }: Context, defaultOutput: number): TokenBounds {
-  const limit = OUTPUT_LIMITS.map((name) => body.json[name]).find((value) => typeof value === "number");
-  const answers = operation.answers?.(body.json) ?? 1;
+  const limit = OUTPUT_LIMITS.map((name) => body.get(name)).find((value) => typeof value === "number");
+  const answers = operation.answers?.(body) ?? 1;
   return { prompt: body.bytes?.length ?? 0, completion: ((limit as number) ?? defaultOutput) * answers };
 }
 

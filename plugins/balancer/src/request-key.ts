@@ -12,7 +12,7 @@ export function keyReader(key: HashKey): KeyReader {
   switch (key) {
     case "user":
       return (ctx) => {
-        const { user } = ctx.body.json;
+        const user = ctx.body.get("user");
         return typeof user === "string" ? user : undefined;
       };
     case "principal":

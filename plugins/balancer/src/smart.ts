@@ -12,7 +12,7 @@ const NAMES = ["cost", "latency", "errorRate"] as const satisfies readonly (keyo
 
 /**
  * The lowest weighted sum of traits, each divided by the highest among the candidates; the first in list order of
- * several. Where all are equal a trait says nothing. A cost that is not known counts as the highest.
+ * several. A trait that is the same for all does not count. A cost that is not known is taken for the highest.
  */
 export function pickSmart(
   candidates: readonly Target[],
@@ -21,25 +21,12 @@ export function pickSmart(
 ): Target | undefined {
   const usable = candidates.filter(({ weight }) => weight > 0);
   const traits = usable.map(traitsOf);
-  const scales = NAMES.map((name) => {
-    const known = traits.map((trait) => trait[name]).filter(Number.isFinite);
-    const highest = Math.max(0, ...known);
-    const isTold = known.length < traits.length || known.some((value) => value !== highest);
-    return { name, highest, weight: isTold ? weights[name] : 0 };
-  });
-  let best: Target | undefined;
-  let least = Infinity;
-  for (const [index, target] of usable.entries()) {
-    let sum = 0;
-    for (const { name, highest, weight } of scales) {
-      const value = traits[index]![name];
-      if (weight > 0)
-        sum += weight * (Number.isFinite(value) && highest > 0 ? value / highest : Number(value > 0));
-    }
-    if (sum < least) {
-      least = sum;
-      best = target;
-    }
+  const sums = usable.map(() => 0);
+  for (const name of NAMES) {
+    const highest = Math.max(0, ...traits.map((trait) => trait[name]).filter(Number.isFinite));
+    const values = traits.map((trait) => Math.min(trait[name], highest));
+    if (values.every((value) => value === highest)) continue;
+    for (const [index, value] of values.entries()) sums[index]! += (weights[name] * value) / highest;
   }
-  return best;
+  return usable[sums.indexOf(Math.min(...sums))];
 }

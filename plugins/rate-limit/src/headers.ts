@@ -4,20 +4,26 @@ import type { Unit } from "./limit.ts";
 /** Name and value, as `ctx.setReplyHeader` takes them. */
 export type SetHeader = (name: string, value: string) => void;
 
-const UNITS: readonly Unit[] = ["requests", "tokens"];
+/** Made once: a name put together for each reply would cost more than its value. */
+const NAMES = (["requests", "tokens"] as const).map((unit) => ({
+  unit,
+  limit: `x-ratelimit-limit-${unit}`,
+  remaining: `x-ratelimit-remaining-${unit}`,
+  reset: `x-ratelimit-reset-${unit}`,
+}));
 
 /**
  * The headers of every limited reply: OpenAI's of each unit, and `X-RateLimit-*` (Unix seconds) of requests. Of
  * several limits the tightest speaks: the one with the least left.
  */
 export function setLimitHeaders(decisions: readonly Decision[], set: SetHeader): void {
-  for (const unit of UNITS) {
-    const tightest = tightestOf(decisions, unit);
+  for (const names of NAMES) {
+    const tightest = tightestOf(decisions, names.unit);
     if (tightest === undefined) continue;
-    set(`x-ratelimit-limit-${unit}`, String(tightest.limit));
-    set(`x-ratelimit-remaining-${unit}`, String(tightest.remaining));
-    set(`x-ratelimit-reset-${unit}`, durationText(tightest.resetMs));
-    if (unit !== "requests") continue;
+    set(names.limit, String(tightest.limit));
+    set(names.remaining, String(tightest.remaining));
+    set(names.reset, durationText(tightest.resetMs));
+    if (names.unit !== "requests") continue;
     set("x-ratelimit-limit", String(tightest.limit));
     set("x-ratelimit-remaining", String(tightest.remaining));
     set("x-ratelimit-reset", String(Math.ceil(tightest.resetAtMs / 1_000)));
