@@ -54,7 +54,7 @@ describe("reload", () => {
     const clients = Array.from({ length: 12 }, (_, n) => client(n % 2 === 0));
     for (let n = 0; n < 200; n++) {
       const [backend, name] = n % 2 === 0 ? [second, "second"] : [first, "first"];
-      const resolved = await resolveConfig(configFor(backend as SimulatedBackend, name as string), {
+      const resolved = await resolveConfig(configFor(backend, name), {
         dir: ROOT,
       });
       if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults));

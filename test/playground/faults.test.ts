@@ -266,7 +266,7 @@ describe("around a body", () => {
     const leaving = new AbortController();
     const reply = await post(url, stream, { signal: leaving.signal });
     const { value } = await reply.body!.getReader().read();
-    expect(String(Buffer.from(value!))).toContain('"role":"assistant"');
+    expect(String(Buffer.from(value))).toContain('"role":"assistant"');
     leaving.abort();
     await backend.requests[0]!.closed;
     backend.settings.firstTokenMs = 0;

@@ -840,31 +840,35 @@ describe("any history", () => {
 
   it("B2: admits, refuses and changes as the reference does", async () => {
     await fc.assert(
-      fc.asyncProperty(numbers, fc.array(happening, { maxLength: 60 }), async (options, happenings) => {
-        const rig = await rigOf({ ...options, probeMs: 1e9 });
-        const reference = new Reference(options);
-        const running: { held: ReturnType<typeof hold>; generation: number }[] = [];
-        for (const step of happenings) {
-          const { nowMs } = rig.host;
-          if (step.kind === "advance") rig.host.nowMs += step.ms;
-          else if (step.kind === "start") {
-            const before = rig.attempts.length;
-            const held = hold(rig);
-            await turn();
-            const generation = reference.start(nowMs);
-            expect(rig.attempts.length - before).toBe(generation === undefined ? 0 : 1);
-            if (generation !== undefined) running.push({ held, generation });
-          } else if (running.length > 0) {
-            const [ending] = running.splice(step.index % running.length, 1);
-            reference.end(ending!.generation, step.how, nowMs);
-            await ending!.held.settle((attempt) => {
-              if (step.how === "success") return attempt.whole();
-              return Promise.reject(step.how === "failure" ? attempt.fail(FAILURE) : attempt.leave());
-            });
+      fc.asyncProperty(
+        numbers,
+        fc.array(happening, { minLength: 20, maxLength: 80, size: "max" }),
+        async (options, happenings) => {
+          const rig = await rigOf({ ...options, probeMs: 1e9 });
+          const reference = new Reference(options);
+          const running: { held: ReturnType<typeof hold>; generation: number }[] = [];
+          for (const step of happenings) {
+            const { nowMs } = rig.host;
+            if (step.kind === "advance") rig.host.nowMs += step.ms;
+            else if (step.kind === "start") {
+              const before = rig.attempts.length;
+              const held = hold(rig);
+              await turn();
+              const generation = reference.start(nowMs);
+              expect(rig.attempts.length - before).toBe(generation === undefined ? 0 : 1);
+              if (generation !== undefined) running.push({ held, generation });
+            } else if (running.length > 0) {
+              const [ending] = running.splice(step.index % running.length, 1);
+              reference.end(ending!.generation, step.how, nowMs);
+              await ending!.held.settle((attempt) => {
+                if (step.how === "success") return attempt.whole();
+                return Promise.reject(step.how === "failure" ? attempt.fail(FAILURE) : attempt.leave());
+              });
+            }
+            expect(rig.transitions.at(-1)?.to ?? "closed").toBe(reference.state);
           }
-          expect(rig.transitions.at(-1)?.to ?? "closed").toBe(reference.state);
-        }
-      }),
+        },
+      ),
       { seed: 14, numRuns: 150 },
     );
   });

@@ -42,10 +42,10 @@ type OnStoreFailure = RateLimitOptions["onStoreFailure"];
 
 async function open(
   onStoreFailure: OnStoreFailure,
-  rest: Partial<RateLimitOptions> = {},
+  { timeoutMs = 300, ...rest }: Partial<RateLimitOptions> & { timeoutMs?: number } = {},
 ): Promise<TestGateway> {
   const gateway = await startTestGateway({
-    state: { driver: "redis", url: `redis://${proxy.host}:${proxy.port}`, timeoutMs: 100 },
+    state: { driver: "redis", url: `redis://${proxy.host}:${proxy.port}`, timeoutMs },
     backends: { main: openaiAt(backend) },
     plugins: [rateLimit({ ...HUNDRED, onStoreFailure, ...rest })],
   });
@@ -65,7 +65,7 @@ const FAULTS: Record<string, { begin(): void; end(): void }> = {
   },
   slow: {
     begin() {
-      proxy.delayMs = 400;
+      proxy.delayMs = 1_500;
     },
     end() {
       proxy.delayMs = 0;
@@ -139,7 +139,7 @@ it("Z1: a gateway that starts without Redis limits by its share, and by the stor
 });
 
 it("connections reset under load: no error reaches a client, and no more pass than store and share allow", async () => {
-  const gateway = await open("open-local");
+  const gateway = await open("open-local", { timeoutMs: 10_000 });
   let resets = 0;
   const timer = setInterval(() => {
     proxy.reset();
@@ -153,7 +153,7 @@ it("connections reset under load: no error reaches a client, and no more pass th
 });
 
 it("emptied under load: requests go on, and the limit starts full again", async () => {
-  const gateway = await open("open-local");
+  const gateway = await open("open-local", { timeoutMs: 10_000 });
   expect(await flood([gateway.url], 300)).toEqual(counts(100, 200));
   await redis.command("FLUSHALL");
   await redis.command("SCRIPT", "FLUSH");

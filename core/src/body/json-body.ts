@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
 import { editJson, repeatedName, type JsonBounds, type JsonEdits } from "./json-text.ts";
-import { JsonTextView, typeOfValue, type JsonType } from "./json-view.ts";
+import { JsonTextView, typeOfValue, viewOfMember, type JsonType, type JsonView } from "./json-view.ts";
 import type { RequestBody } from "./request-body.ts";
 
 /** A JSON body: the bytes as they came, and the changes since. It is parsed only when somebody looks into it. */
@@ -40,6 +40,11 @@ export class JsonBody implements RequestBody {
   typeOf(name: string): JsonType {
     const changes = this.#changes;
     return changes && Object.hasOwn(changes, name) ? typeOfValue(changes[name]) : this.#source.typeOf(name);
+  }
+
+  view(name: string): JsonView | undefined {
+    const changes = this.#changes;
+    return changes && Object.hasOwn(changes, name) ? viewOfMember(changes[name]) : this.#source.view(name);
   }
 
   with(fields: JsonObject): JsonBody {

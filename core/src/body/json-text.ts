@@ -42,12 +42,11 @@ const containers = new Uint8Array(MAX_DEPTH);
  * Reads JSON text strictly (RFC 8259), once, without recursion and without making anything of it but the places of the
  * top-level members. So depth and size are known before any parse, one member can be read or changed while every
  * other byte stays, and a body that nobody looks into is never parsed at all: this takes a fifth of `JSON.parse`'s
- * time. Throws `invalid_json`, `json_too_deep` or `json_too_large`. That the text is UTF-8 is not checked here.
+ * time. A part of the text can be read alone: `from` and `end` bound it. Throws `invalid_json`, `json_too_deep` or `json_too_large`. That the text is UTF-8 is not checked here.
  */
-export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
+export function scanJson(text: Uint8Array, bounds?: JsonBounds, from = 0, end = text.length): JsonFields {
   const maxDepth = Math.min(bounds?.maxDepth ?? MAX_DEPTH, MAX_DEPTH);
   const maxValues = bounds?.maxValues ?? Infinity;
-  const end = text.length;
   const spans: number[] = [];
   let escapedKeys = false;
   let open = -1;
@@ -58,7 +57,7 @@ export function scanJson(text: Uint8Array, bounds?: JsonBounds): JsonFields {
   let keyEnd = 0;
   let valueStart = 0;
   let expectKey = false;
-  let i = skipSpace(text, 0, end);
+  let i = skipSpace(text, from, end);
 
   value: for (;;) {
     if (expectKey) {

@@ -51,6 +51,11 @@ export class MultipartBody implements RequestBody {
     return this.json[name];
   }
 
+  /** Fields are text. */
+  view(): undefined {
+    return undefined;
+  }
+
   typeOf(name: string): JsonType {
     return typeOfValue(this.json[name]);
   }

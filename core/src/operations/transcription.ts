@@ -1,11 +1,5 @@
 import { defineOperation, type Operation, type StreamRules } from "../operation.ts";
-import {
-  openaiDialect,
-  readStreamError,
-  readUsage,
-  usageOf,
-  wantsStreamField,
-} from "./openai-dialect.ts";
+import { openaiDialect, readStreamError, readUsage, usageOf, wantsStreamField } from "./openai-dialect.ts";
 
 const stream: StreamRules = {
   isContent: (json) => json["type"] === "transcript.text.delta" || json["type"] === "transcript.text.segment",
