@@ -41,6 +41,11 @@ export interface StreamRules {
   isContent(json: JsonObject, type?: string): boolean;
   /** How many answers the event ends, e.g. by their finish reasons: a stream is whole when all of them have ended. */
   finishes(json: JsonObject, type?: string): number;
+  /**
+   * Only an event in which some member of this name is not null can end an answer, and only top-level `error` and
+   * `usage` say anything else: then the others need no parse once content has begun.
+   */
+  finishMember?: string;
   /** The upstream's error, when the event reports one. */
   error?(json: JsonObject, type?: string): { message: string; code?: string; status?: number } | undefined;
   usage?(json: JsonObject, type?: string): Usage | undefined;

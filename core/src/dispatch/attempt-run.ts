@@ -74,6 +74,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #call!: TransportCall;
   #phase: Phase = "headers";
   #lastActivityAt = this.startedAt;
+  /** Data came since the limits were looked at last: cheaper than asking the clock for each chunk. */
+  #heard = false;
   #committedAt = 0;
   #paused = false;
   #headers: Headers = {};
@@ -139,6 +141,10 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   /** Looks at the limits of the present phase. */
   expire(nowMs: number): void {
     if (this.#phase === "over" || this.#paused) return;
+    if (this.#heard) {
+      this.#heard = false;
+      this.#lastActivityAt = nowMs;
+    }
     const limits = this.target.backend.timeouts;
     const idle = nowMs - this.#lastActivityAt;
     const age = nowMs - this.startedAt;
@@ -232,7 +238,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   onData(chunk: Uint8Array): void {
-    this.#lastActivityAt = performance.now();
+    this.#heard = true;
     switch (this.#phase) {
       case "error":
         if (this.#bytes < MAX_ERROR_BYTES) this.#chunks.push(chunk);

@@ -31,6 +31,7 @@ export const chat: Operation = defineOperation({
   stream: {
     isContent: (json) => choicesOf(json).some(hasContent),
     finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,
+    finishMember: "finish_reason",
     error: readStreamError,
     usage: readUsage,
     terminator: "[DONE]",

@@ -29,6 +29,7 @@ export const completions: Operation = defineOperation({
   stream: {
     isContent: (json) => choicesOf(json).some((choice) => (choice as { text?: unknown }).text !== ""),
     finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,
+    finishMember: "finish_reason",
     error: readStreamError,
     usage: readUsage,
     terminator: "[DONE]",

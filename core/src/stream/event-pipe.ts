@@ -27,7 +27,7 @@ const HIGH_WATER_BYTES = 256 * 1024;
 
 /**
  * The consumer's end of an event stream: holds events until somebody starts it, shows them to observers and
- * transforms, and writes them out. Unchanged events that stand side by side in memory leave as one write.
+ * transforms, and writes them out: what was taken between two flushes leaves as one write.
  */
 export class EventPipe implements EventStream {
   readonly kind = "events";
@@ -41,7 +41,8 @@ export class EventPipe implements EventStream {
   #sinkPaused = false;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
-  #run: { chunk: Buffer; start: number; end: number } | undefined;
+  /** Events side by side in one buffer. */
+  #run: { buffer: Buffer; start: number; end: number } | undefined;
   #out: (Buffer | string)[] = [];
 
   constructor(owner: EventPipeOwner) {
@@ -69,13 +70,30 @@ export class EventPipe implements EventStream {
     }
   }
 
+  /** Events go straight to a consumer that has begun, and nobody looks at them on the way. */
+  get passesUnseen(): boolean {
+    return this.#sink !== undefined && this.#stages === undefined && !this.closed;
+  }
+
+  /** Takes the bytes of an event where `passesUnseen`. */
+  passRaw(buffer: Buffer, start: number, end: number): void {
+    const run = this.#run;
+    if (run && run.buffer === buffer && run.end === start) {
+      run.end = end;
+      return;
+    }
+    this.#flushRun();
+    this.#run = { buffer, start, end };
+  }
+
   flush(): void {
     if (!this.#sink) return;
     this.#flushRun();
     const out = this.#out;
     if (out.length === 0) return;
     this.#out = [];
-    for (const piece of out) this.#sink.data(typeof piece === "string" ? Buffer.from(piece) : piece);
+    const pieces = out.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece));
+    this.#sink.data(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces));
   }
 
   end(): void {
@@ -169,20 +187,15 @@ export class EventPipe implements EventStream {
       this.#out.push(writeSse(event.data, event.type));
       return;
     }
-    const run = this.#run;
-    if (run && run.chunk.buffer === raw.buffer && run.end === raw.byteOffset) {
-      run.end = raw.byteOffset + raw.length;
-      return;
-    }
     this.#flushRun();
-    this.#run = { chunk: raw, start: raw.byteOffset, end: raw.byteOffset + raw.length };
+    this.#out.push(raw);
   }
 
   #flushRun(): void {
     const run = this.#run;
     if (!run) return;
     this.#run = undefined;
-    this.#out.push(Buffer.from(run.chunk.buffer, run.start, run.end - run.start));
+    this.#out.push(run.buffer.subarray(run.start, run.end));
   }
 
   #settle(): void {

@@ -1,9 +1,10 @@
 import { editJson, memberText, scanJson } from "../body/json-text.ts";
+import { JsonTextView } from "../body/json-view.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject, StreamRules } from "../operation.ts";
 import { EventPipe, type EventPipeOwner, type PipedEvent } from "./event-pipe.ts";
 import { NdjsonDecoder } from "./ndjson-decoder.ts";
-import { malformedStream, SseDecoder, type SseBlock } from "./sse-decoder.ts";
+import { malformedStream, SseDecoder, type PlainEventTaker, type SseBlock } from "./sse-decoder.ts";
 import type { Usage } from "../attempt.ts";
 
 /** What the relay tells the attempt that feeds it. */
@@ -42,6 +43,8 @@ export class EventRelay {
   readonly #rules: StreamRules;
   readonly #sse: SseDecoder | undefined;
   readonly #ndjson: NdjsonDecoder | undefined;
+  readonly #finishMember: Uint8Array | undefined;
+  #flushing = false;
   #committed = false;
   #finishes = 0;
   #terminated = false;
@@ -50,6 +53,8 @@ export class EventRelay {
     this.stream = new EventPipe(options.owner);
     this.#options = options;
     this.#rules = options.rules;
+    const { finishMember } = options.rules;
+    if (finishMember !== undefined) this.#finishMember = Buffer.from(finishMember);
     if (options.translator?.format === "ndjson") this.#ndjson = new NdjsonDecoder();
     else this.#sse = new SseDecoder();
   }
@@ -62,9 +67,12 @@ export class EventRelay {
   /** Throws a `GatewayError` when the chunk holds an event that is not one, or that reports an error. */
   push(chunk: Uint8Array): void {
     if (this.stream.closed) return;
-    if (this.#sse) this.#sse.push(chunk, this.#onBlock);
+    if (this.#sse) this.#sse.push(chunk, this.#onBlock, this.#takePlain);
     else this.#ndjson!.push(chunk, this.#onLine);
-    this.stream.flush();
+    if (this.#flushing) return;
+    this.#flushing = true;
+    // Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well.
+    queueMicrotask(this.#flush);
   }
 
   /** The upstream body ended. Throws when it was not whole. */
@@ -85,6 +93,25 @@ export class EventRelay {
   fail(error: GatewayError): void {
     this.stream.fail(error);
   }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    this.stream.flush();
+  };
+
+  /**
+   * Lets an event pass as it came that says nothing but more content: read strictly, but neither parsed nor copied.
+   * Whatever else there may be to it is left to the ordinary way.
+   */
+  readonly #takePlain: PlainEventTaker = (buffer, start, end, dataStart, dataEnd) => {
+    if (!this.#finishMember || !this.#committed || this.#terminated || this.#options.translator) return false;
+    if (!this.stream.passesUnseen || buffer[dataStart] !== OPEN_BRACE) return false;
+    const event = readPlain(buffer, dataStart, dataEnd, this.#finishMember);
+    if (event.fields.watched || !event.isText("model", this.#options.model)) return false;
+    if (event.typeOf("error") !== "missing" || event.typeOf("usage") !== "missing") return false;
+    this.stream.passRaw(buffer, start, end);
+    return true;
+  };
 
   readonly #onBlock = (block: SseBlock): void => {
     if (block.data === null || block.data === "") {
@@ -157,6 +184,17 @@ export class EventRelay {
   }
 }
 
+function readPlain(buffer: Buffer, start: number, end: number, watch: Uint8Array): JsonTextView {
+  try {
+    return new JsonTextView(buffer, scanJson(buffer, undefined, start, end, watch));
+  } catch {
+    throw malformedStream(NOT_JSON);
+  }
+}
+
+const OPEN_BRACE = 0x7b;
+const NOT_JSON = "The backend sent a stream event that is not JSON";
+
 function parseEvent(data: string): JsonObject {
   try {
     const json = JSON.parse(data) as unknown;
@@ -164,7 +202,7 @@ function parseEvent(data: string): JsonObject {
   } catch {
     // Falls through: the message must not quote what the backend sent.
   }
-  throw malformedStream("The backend sent a stream event that is not JSON");
+  throw malformedStream(NOT_JSON);
 }
 
 function toStreamError(failure: { message: string; code?: string; status?: number }): GatewayError {

@@ -14,6 +14,18 @@ export interface SseBlock {
   type: string | undefined;
 }
 
+/**
+ * Offered the most common form of event first, as places in a buffer: one `data:` line, one blank line. Returns true
+ * when it took the event, so that nothing is made of it.
+ */
+export type PlainEventTaker = (
+  buffer: Buffer,
+  start: number,
+  end: number,
+  dataStart: number,
+  dataEnd: number,
+) => boolean;
+
 /** Largest event that is held in memory until its blank line comes: partial images are some megabytes. */
 const MAX_EVENT_BYTES = 32 * 1024 * 1024;
 
@@ -34,7 +46,7 @@ export class SseDecoder {
   #carriageReturns = false;
 
   /** Calls back for each block that the chunk completes. Throws for bytes that are no event stream. */
-  push(chunk: Uint8Array, onBlock: (block: SseBlock) => void): void {
+  push(chunk: Uint8Array, onBlock: (block: SseBlock) => void, takePlain?: PlainEventTaker): void {
     let buffer = asBuffer(chunk);
     if (this.#carry) {
       buffer = Buffer.concat([this.#carry, buffer]);
@@ -57,7 +69,8 @@ export class SseDecoder {
     let at = buffer.indexOf(LF, this.#scanned);
     while (at >= 0) {
       if (at === lineStart) {
-        onBlock(readBlock(buffer, start, at + 1));
+        const block = readBlock(buffer, start, at + 1, takePlain);
+        if (block) onBlock(block);
         start = at + 1;
       }
       lineStart = at + 1;
@@ -109,11 +122,17 @@ function isBomPrefix(buffer: Buffer): boolean {
 
 const DATA = Buffer.from("data:");
 
-function readBlock(buffer: Buffer, start: number, end: number): SseBlock {
-  // By far the most common form: one data line, one blank line.
+/** Undefined when the event was taken already. */
+function readBlock(
+  buffer: Buffer,
+  start: number,
+  end: number,
+  takePlain: PlainEventTaker | undefined,
+): SseBlock | undefined {
   const firstLineEnd = buffer.indexOf(LF, start);
   if (firstLineEnd === end - 2 && startsWithData(buffer, start, firstLineEnd)) {
     const from = buffer[start + 5] === 0x20 ? start + 6 : start + 5;
+    if (takePlain?.(buffer, start, end, from, firstLineEnd)) return undefined;
     return {
       raw: buffer.subarray(start, end),
       data: buffer.toString("utf8", from, firstLineEnd),
