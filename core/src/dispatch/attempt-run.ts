@@ -367,8 +367,9 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #succeed(body: Uint8Array | string): void {
     const reply = this.#reply(body);
     if (this.#prepared.plan.translated) reply.headers["content-type"] = "application/json";
-    this.timeToFirstTokenMs = performance.now() - this.startedAt;
-    this.#settle("complete");
+    const now = performance.now();
+    this.timeToFirstTokenMs = now - this.startedAt;
+    this.#settle("complete", now);
     this.#resolve(reply);
   }
 
@@ -487,10 +488,10 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     else this.#reject(error);
   }
 
-  #settle(outcome: Outcome | "cancelled"): void {
+  #settle(outcome: Outcome | "cancelled", now: number = performance.now()): void {
     this.#phase = "over";
     this.outcome = outcome;
-    this.durationMs = performance.now() - this.startedAt;
+    this.durationMs = now - this.startedAt;
     this.target.inFlight--;
     this.#chunks = [];
     const listeners = this.#listeners;

@@ -20,6 +20,7 @@ export class NodeDownstream implements Downstream, BodySink {
   readonly #limits: ServerLimits;
   #exchange!: Exchange;
   #reading: "not yet" | "json" | "upload" | "done" | "given up" = "not yet";
+  /** When the limits were looked at first after reading began. */
   #readFrom = 0;
   #rejectRead: ((error: GatewayError) => void) | undefined;
   /** An answer was begun: whatever comes later is dropped. */
@@ -28,6 +29,8 @@ export class NodeDownstream implements Downstream, BodySink {
   #events = false;
   #blockedSince = 0;
   #lastWriteAt = 0;
+  /** Something was written since the limits were looked at last: cheaper than asking the clock for each write. */
+  #wrote = false;
   #ending: { outcome: Outcome; status: number; error?: GatewayError } | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, limits: ServerLimits) {
@@ -98,7 +101,6 @@ export class NodeDownstream implements Downstream, BodySink {
 
   #begin(kind: "json" | "upload"): void {
     this.#reading = kind;
-    this.#readFrom = performance.now();
     // Set by the listener where the client waits for a word before it sends (RFC 9110, section 10.1.1).
     if (this.#req.headers.expect !== undefined) this.#res.writeContinue();
   }
@@ -158,9 +160,9 @@ export class NodeDownstream implements Downstream, BodySink {
   data(chunk: Uint8Array): void {
     if (this.#res.destroyed) return;
     this.#exchange.bytesOut += chunk.length;
-    this.#lastWriteAt = performance.now();
+    this.#wrote = true;
     if (!this.#res.write(chunk) && this.#blockedSince === 0) {
-      this.#blockedSince = this.#lastWriteAt;
+      this.#blockedSince = performance.now();
       this.#stream!.pause();
       this.#res.once("drain", () => {
         this.#blockedSince = 0;
@@ -202,6 +204,11 @@ export class NodeDownstream implements Downstream, BodySink {
       this.#onClose();
       return;
     }
+    if (this.#wrote) {
+      this.#wrote = false;
+      this.#lastWriteAt = nowMs;
+    }
+    if (this.#reading !== "not yet" && this.#readFrom === 0) this.#readFrom = nowMs;
     if (this.#blockedSince > 0 && nowMs - this.#blockedSince >= this.#limits.writeTimeoutMs) {
       this.#res.destroy();
       return;

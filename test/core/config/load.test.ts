@@ -142,6 +142,7 @@ describe("defaults", () => {
       bodyTimeoutMs: 60_000,
       keepAliveMs: 65_000,
       writeTimeoutMs: 60_000,
+      streamKeepAliveMs: 15_000,
       maxConnections: 0,
       replyBytes: 64 * 1024 * 1024,
     });
