@@ -14,9 +14,13 @@ const KEY = "sk-every-plugin-0123456789abcdef";
 const OPTIONS: Record<string, unknown> = {
   "api-keys": { keys: [{ id: "tester", key: KEY }] },
   balancer: {},
+  // Keeps nothing, so that the plugins after it run each time.
+  cache: { maxBytes: 1 },
   retry: {},
   fallback: { models: { "*": [MODEL] }, cache: {} },
   hedge: { afterMs: 60_000 },
+  // Copies would run the plugins after it when the request is over.
+  mirror: { to: { model: MODEL }, share: 0 },
   "stream-recovery": { strategy: "continue" },
   timeout: { totalMs: 60_000, idleMs: 60_000 },
   concurrency: {},

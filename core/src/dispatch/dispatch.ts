@@ -141,7 +141,8 @@ function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
     const value = sent[name];
     if (value !== undefined) headers.push(name, value);
   }
-  for (const [name, value] of Object.entries(ctx.upstreamHeaders ?? {})) headers.push(name, value);
+  const added = ctx.upstreamHeaders;
+  if (added) for (const [name, value] of Object.entries(added)) headers.push(name, value);
   return headers;
 }
 

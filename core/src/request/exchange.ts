@@ -171,7 +171,8 @@ class RequestEnd implements Finished {
     this.timeToFirstTokenMs = firstTokenAt === undefined ? undefined : firstTokenAt - startedAt;
     this.bytesIn = exchange.bytesIn;
     this.bytesOut = exchange.bytesOut;
-    this.attempts = attempts;
+    // A copy: what a plugin sends once the request is over is no part of it.
+    this.attempts = attempts.slice();
     this.target = (error?.attempt ?? attempts.findLast((attempt) => attempt.outcome !== "cancelled"))?.target;
     this.error = error;
   }

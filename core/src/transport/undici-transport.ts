@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { buildConnector, Client, errors, type Dispatcher } from "undici";
+import type { Duplex } from "node:stream";
+import { buildConnector, Client, errors, util, type Dispatcher } from "undici";
 import type {
   Transport,
   TransportCall,
@@ -19,8 +20,6 @@ export interface UndiciTransportOptions {
 
 /** Thrown into undici by our connect timer: undici's own is only good to half a second. */
 class ConnectTimeout extends Error {}
-
-type DispatchController = Dispatcher.DispatchController;
 
 /**
  * The connections to one backend under one credential. Time limits other than connecting are dispatch's; redirects are
@@ -99,7 +98,7 @@ class Connection extends Client {
   readonly line: Line;
 
   constructor(origin: URL, { connectMs, maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions) {
-    const line: Line = { socket: undefined, used: false };
+    const line: Line = { used: false };
     super(origin.origin, {
       pipelining: 1,
       headersTimeout: 0,
@@ -115,7 +114,6 @@ class Connection extends Client {
 
 /** The socket of a connection. */
 interface Line {
-  socket: Socket | undefined;
   /** It carried a call. */
   used: boolean;
 }
@@ -129,25 +127,32 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
       clearTimeout(timer);
       callback(...result);
     }) as unknown as Socket;
-    line.socket = socket;
     line.used = false;
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
   };
 }
 
+/**
+ * One call. It speaks undici's callback form: the newer controller form is an adapter that undici puts around it for
+ * each call, and that parses trailers which nobody reads. The version is pinned.
+ */
 class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   readonly #request: TransportRequest;
   readonly #handler: TransportHandler;
   readonly #pool: ConnectionPool;
   #connection: Connection | undefined;
-  #controller: DispatchController | undefined;
+  /** Set while undici holds the call. */
+  #abort: ((error: Error) => void) | undefined;
+  #resume: (() => void) | undefined;
   #finished = false;
   #paused = false;
   #sent = false;
+  /** The socket had carried another call before. */
+  #reused = false;
+  /** The first byte of a reply came. */
+  #answered = false;
   aborted = false;
-  /** What a socket that had carried another call had read by then. */
-  #readBefore: number | undefined;
 
   constructor(request: TransportRequest, handler: TransportHandler, pool: ConnectionPool) {
     this.#request = request;
@@ -168,65 +173,64 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
     this.#pool.finish(this.#connection);
   }
 
-  onRequestStart(controller: DispatchController): void {
-    this.#controller = controller;
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
     if (this.aborted) {
-      controller.abort(new errors.RequestAbortedError());
+      abort(new errors.RequestAbortedError());
       return;
     }
     this.#sent = true;
     const { line } = this.#connection!;
-    if (line.used) this.#readBefore = line.socket!.bytesRead;
+    this.#reused = line.used;
     line.used = true;
   }
 
-  onRequestUpgrade(controller: DispatchController): void {
-    controller.abort(new errors.RequestAbortedError());
+  onResponseStarted(): void {
+    this.#answered = true;
   }
 
-  onResponseStart(
-    controller: DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (status < 200 || this.aborted) return;
-    this.#handler.onHeaders(status, headers);
-    if (this.#paused) controller.pause();
+  onUpgrade(_status: number, _headers: Buffer[], socket: Duplex): void {
+    socket.destroy();
   }
 
-  onResponseData(_controller: DispatchController, chunk: Buffer): void {
+  onHeaders(status: number, headers: Buffer[], resume: () => void): boolean {
+    this.#resume = resume;
+    if (status >= 200 && !this.aborted) this.#handler.onHeaders(status, util.parseHeaders(headers));
+    return !this.#paused;
+  }
+
+  onData(chunk: Buffer): boolean {
     if (!this.aborted) this.#handler.onData(chunk);
+    return !this.#paused;
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     this.#finish();
     if (!this.aborted) this.#handler.onEnd();
   }
 
-  onResponseError(_controller: DispatchController, error: Error): void {
+  onError(error: Error): void {
     this.#finish();
     if (this.aborted) return;
     this.aborted = true;
-    const unanswered =
-      this.#readBefore !== undefined && this.#connection!.line.socket!.bytesRead === this.#readBefore;
-    this.#handler.onError(toFailure(error, this.#sent, unanswered));
+    this.#handler.onError(toFailure(error, this.#sent, this.#reused && !this.#answered));
   }
 
   pause(): void {
     this.#paused = true;
-    this.#controller?.pause();
   }
 
   resume(): void {
+    if (!this.#paused) return;
     this.#paused = false;
-    this.#controller?.resume();
+    this.#resume?.();
   }
 
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
     // undici says when a call that had begun is over; one that still waits for a connection is passed over.
-    if (this.#controller) this.#controller.abort(new errors.RequestAbortedError());
+    if (this.#abort) this.#abort(new errors.RequestAbortedError());
     else if (!this.#connection) this.#finish();
   }
 }

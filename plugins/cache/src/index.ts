@@ -1,0 +1,71 @@
+import { defineGatewayPlugin } from "gatewright";
+import type { Context, GatewayPluginFactory } from "gatewright";
+import { answerRules, isSampled } from "./answer-rules.ts";
+import type { AnswerRules } from "./answer-rules.ts";
+import { MemoryStore } from "./memory-store.ts";
+import { CacheOptions } from "./options.ts";
+import { requestKey } from "./request-key.ts";
+import { readWish } from "./request-wish.ts";
+import type { RequestWish } from "./request-wish.ts";
+import { markReply, ResponseCache } from "./response-cache.ts";
+import { StateStore } from "./state-store.ts";
+
+export type { CacheOptions } from "./options.ts";
+
+declare module "gatewright" {
+  interface ContextVars {
+    cache?: CacheVars;
+  }
+}
+
+/** What the cache tells the other plugins. */
+export interface CacheVars {
+  /** `hit`: the answer cost nothing upstream. `bypass`: the cache had no part in it. */
+  readonly result: "hit" | "miss" | "bypass";
+}
+
+/**
+ * Gives the answers to repeated requests again, whole or as streams. Listed after authentication and limits, before
+ * whatever goes upstream.
+ */
+export const cache: GatewayPluginFactory<typeof CacheOptions> = defineGatewayPlugin({
+  name: "cache",
+  options: CacheOptions,
+  needs: ["body", "model", "candidates"],
+  setup(options, { state, log, now }) {
+    const { store: kind, maxEntries, maxBytes, waitMs } = options;
+    const store = kind === "memory" ? new MemoryStore(maxEntries, now) : new StateStore(state);
+    const responses = new ResponseCache(store, waitMs, log);
+
+    return {
+      middleware: async function cache(ctx, next) {
+        const wish = readWish(ctx);
+        const rules = rulesOf(ctx, wish);
+        if (!rules || !mayUse(ctx, wish, rules)) {
+          markReply(ctx, "bypass");
+          return next();
+        }
+        return responses.answer({
+          ctx,
+          next,
+          key: requestKey(ctx, options),
+          wish,
+          ttlMs: wish.ttlMs ?? options.ttlMs,
+          rules: { maxBytes, mayKeep: rules.mayKeep },
+        });
+      },
+    };
+
+    function mayUse({ body }: Context, { enabled }: RequestWish, rules: AnswerRules): boolean {
+      return options.anyTemperature || enabled === true || !isSampled(rules, body);
+    }
+  },
+});
+
+/** None where the answer has effects of its own, cannot be judged, or the request wants no cache. */
+function rulesOf({ operation, body }: Context, { enabled, noStore }: RequestWish): AnswerRules | undefined {
+  if (noStore || enabled === false || body.kind !== "json" || !operation.replaySafe) return undefined;
+  // The provider is to keep the answer, under its id.
+  if (body.get("store") === true) return undefined;
+  return answerRules(operation.name);
+}

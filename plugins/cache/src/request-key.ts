@@ -1,0 +1,57 @@
+import { createHash } from "node:crypto";
+import type { Context, Principal } from "gatewright";
+import type { CacheOptions } from "./options.ts";
+
+/** Changes when the meaning of a key, or the shape of what is kept under it, does. */
+const FORMAT = "1";
+
+/**
+ * SHA-256 in hex over everything that an answer depends on, each part with its length: who asks, for what, where it
+ * may go, the whole body (stream flag and options included), and the headers that go upstream with it.
+ */
+export function requestKey(
+  ctx: Context,
+  { scope, version }: Pick<CacheOptions, "scope" | "version">,
+): string {
+  const { principal, operation, model, candidates, body, upstreamHeaders } = ctx;
+  const hash = createHash("sha256");
+  const parts = [
+    FORMAT,
+    version,
+    ...ownerOf(principal, scope),
+    operation.name,
+    model,
+    canonicalJson(candidates.map(({ id }) => id).toSorted()),
+    canonicalJson(body.json),
+    canonicalJson({ ...upstreamHeaders, ...forwardedHeaders(ctx) }),
+  ];
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest("hex");
+}
+
+function ownerOf(principal: Principal | undefined, scope: CacheOptions["scope"]): [string, string, string] {
+  if (!principal) return ["nobody", "", ""];
+  const { tenant, id } = principal;
+  if (scope === "tenant" && tenant !== undefined) return ["tenant", tenant, ""];
+  return ["principal", tenant ?? "", id];
+}
+
+/** Headers of the client that the adapters of its backends pass on, such as `openai-beta`. */
+function forwardedHeaders({ candidates, request }: Context): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const { backend } of candidates) {
+    for (const name of backend.adapter?.forwardHeaders ?? []) {
+      const value = request.headers[name];
+      if (value !== undefined) headers[name] = value;
+    }
+  }
+  return headers;
+}
+
+/** JSON without choices: members in order of their names, no white space (in the manner of RFC 8785). */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
+}
