@@ -60,8 +60,9 @@ async function pair(options: Partial<MirrorOptions> = {}): Promise<Pair> {
   return { stage, main, other, comparisons };
 }
 
-const compared = (comparisons: Comparison[], count = 1): Promise<true> =>
-  waitFor(`${count} comparisons`, () => comparisons.length >= count || undefined) as Promise<true>;
+async function compared(comparisons: Comparison[]): Promise<void> {
+  await waitFor("a comparison", () => comparisons.length > 0);
+}
 
 describe("a copy", () => {
   it("goes to the other model with the same body, and is compared", async () => {
@@ -206,6 +207,30 @@ describe("copies are not made", () => {
     expect((await stage.ended()).outcome).toBe("client_abort");
     expect(await stage.contexts[0]!.vars.mirror!.compared).toBeUndefined();
     expect(other.requests).toHaveLength(0);
+  });
+});
+
+describe("a comparison", () => {
+  it.each([
+    [
+      "throws",
+      () => {
+        throw new Error("no room");
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("no room"))],
+  ])("is told in the log at level debug, also when the callback %s", async (_, onCompared) => {
+    const [main, other] = [await simulated(), await simulated({ models: [OTHER] })];
+    await using gateway = await startTestGateway({
+      backends: { main: openaiAt(main), other: openaiAt(other, { models: [OTHER] }) },
+      log: { level: "debug", format: "json" },
+      plugins: [mirror({ to: { model: OTHER }, share: 1, onCompared })],
+    });
+    await post(`${gateway.url}/v1/chat/completions`, { model: MODEL, messages: [] });
+    const line = (text: string): Promise<string> =>
+      waitFor(text, () => gateway.lines.find((printed) => printed.includes(text)));
+    expect(await line("a request was mirrored")).toContain(`other/${OTHER}`);
+    expect(await line("onCompared failed")).toContain("no room");
   });
 });
 

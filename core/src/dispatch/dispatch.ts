@@ -136,7 +136,9 @@ function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
   const sent = ctx.request.headers;
   // Behind those who passed the request on before: so each of them knows it again when it comes back.
   const via = sent["via"] === undefined ? plan.via : `${sent["via"]}, ${plan.via}`;
-  const headers = [...plan.headers, "x-request-id", ctx.id, "via", via];
+  const headers = [...plan.headers, "via", via];
+  // An id of the client's joins its records with the backend's; one of ours says nothing to a backend.
+  if (sent["x-request-id"] === ctx.id) headers.push("x-request-id", ctx.id);
   for (const name of plan.forwardHeaders) {
     const value = sent[name];
     if (value !== undefined) headers.push(name, value);

@@ -8,7 +8,7 @@ export interface AnswerRules {
   mayKeep(json: JsonObject, isEvent: boolean): boolean;
 }
 
-const FIXED: AnswerRules = { sampled: false, mayKeep: () => true };
+const FIXED: AnswerRules = { sampled: false, mayKeep: ({ error }) => !error };
 const CHOICES: AnswerRules = { sampled: true, mayKeep: mayKeepChoices };
 
 /** Operations whose answers can be judged; all others go by the cache. */
@@ -18,7 +18,7 @@ const RULES: Readonly<Record<string, AnswerRules>> = {
   embeddings: FIXED,
   rerank: FIXED,
   moderation: FIXED,
-  imageGeneration: { sampled: true, mayKeep: () => true },
+  imageGeneration: { ...FIXED, sampled: true },
 };
 
 export function answerRules(operation: string): AnswerRules | undefined {
@@ -48,7 +48,7 @@ interface Message {
 function mayKeepChoices({ choices, error }: JsonObject, isEvent: boolean): boolean {
   if (error) return false;
   // The last event of a stream may hold usage alone.
-  if (!Array.isArray(choices)) return isEvent;
+  if (!Array.isArray(choices) || choices.length === 0) return isEvent;
   return (choices as Choice[]).every(({ finish_reason, message, delta }) => {
     const isUnfinished = finish_reason === null || finish_reason === undefined;
     return (WHOLE.has(finish_reason) || (isEvent && isUnfinished)) && !isSpecial(message ?? delta ?? {});

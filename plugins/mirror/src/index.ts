@@ -32,7 +32,7 @@ export const mirror: GatewayPluginFactory<typeof MirrorOptions> = defineGatewayP
   setup({ to, share, operations, maxInFlight, timeoutMs, maxBytes, onCompared }, gateway) {
     const scope = scopeOf(to, gateway);
     const copies = new Copies({ timeoutMs, maxBytes }, () => gateway.now());
-    const chosen = operations && new Set(operations);
+    const chosen = operations && new Set<string>(operations);
     let closed = false;
 
     function isCopied({ operation, body, vars }: Context): boolean {
@@ -50,7 +50,7 @@ export const mirror: GatewayPluginFactory<typeof MirrorOptions> = defineGatewayP
       const comparison = { requestId, operation: operation.name, model, real, copy };
       gateway.log.debug("a request was mirrored", { ...comparison });
       try {
-        onCompared?.(comparison);
+        await onCompared?.(comparison);
       } catch (error) {
         gateway.log.error("onCompared failed", { requestId, error: String(error) });
       }

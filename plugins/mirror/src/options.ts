@@ -1,4 +1,3 @@
-import type { OperationName } from "gatewright";
 import * as v from "valibot";
 import type { Comparison } from "./comparison.ts";
 
@@ -19,16 +18,16 @@ export const MirrorOptions = v.strictObject({
   /** Share of the requests that is copied, 0 to 1. */
   share: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
   /** Operations that are copied. @default all that may be repeated and have a JSON body */
-  operations: v.optional(v.array(v.custom<OperationName>((name) => typeof name === "string"))),
+  operations: v.optional(v.array(Name)),
   /** Copies that run at once in this process; beyond, requests are not copied. @default 16 */
   maxInFlight: v.optional(Whole, 16),
   /** A copy that takes longer is given up, in milliseconds. @default 120_000 */
   timeoutMs: v.optional(Whole, 120_000),
   /** A longer answer to a copy is given up, in bytes. @default 8_388_608 */
   maxBytes: v.optional(Whole, 8_388_608),
-  /** Called with each comparison. What it throws goes to the log. */
+  /** Called with each comparison. What it throws, or rejects with, goes to the log. */
   onCompared: v.optional(
-    v.custom<(comparison: Comparison) => void>(
+    v.custom<(comparison: Comparison) => unknown>(
       (input) => typeof input === "function",
       "Expected a function of a comparison",
     ),
