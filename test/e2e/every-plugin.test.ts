@@ -25,6 +25,8 @@ const OPTIONS: Record<string, unknown> = {
   timeout: { totalMs: 60_000, idleMs: 60_000 },
   concurrency: {},
   "rate-limit": { rate: 1_000 },
+  "circuit-breaker": {},
+  "health-check": {},
 };
 
 /** Facts that a request which the gateway answers itself does not have. */
