@@ -17,6 +17,8 @@ export interface JsonFields {
   readonly spans: readonly number[];
   /** Some key is spelled with escapes. */
   readonly escapedKeys: boolean;
+  /** A bit for each length of key there is: most names that are asked for are told absent by it. */
+  readonly keyLengths: number;
   /** Some member of the watched name, at any depth, is not null. */
   readonly watched: boolean;
 }
@@ -59,6 +61,7 @@ export function scanJson(
   const maxValues = bounds?.maxValues ?? Infinity;
   const spans: number[] = [];
   let escapedKeys = false;
+  let keyLengths = 0;
   let watched = false;
   let open = -1;
   let close = -1;
@@ -80,6 +83,7 @@ export function scanJson(
         keyStart = start;
         keyEnd = i;
         escapedKeys ||= stringHadEscapes;
+        keyLengths |= lengthBit(keyEnd - keyStart - 2);
       }
       i = skipSpace(text, i, end);
       if (text[i] !== COLON) throw invalid(i);
@@ -113,7 +117,7 @@ export function scanJson(
       if (depth === 0) {
         i = skipSpace(text, i, end);
         if (i !== end) throw invalid(i);
-        return { open, close: open < 0 ? -1 : close, spans, escapedKeys, watched };
+        return { open, close: open < 0 ? -1 : close, spans, escapedKeys, keyLengths, watched };
       }
       if (depth === 1 && open >= 0) spans.push(keyStart, keyEnd, valueStart, i);
       i = skipSpace(text, i, end);
@@ -139,6 +143,10 @@ function isKey(text: Uint8Array, start: number, word: Uint8Array): boolean {
     if (byte !== word[n]) return false;
   }
   return text[start + 1 + word.length] === QUOTE;
+}
+
+function lengthBit(length: number): number {
+  return 1 << (length & 31);
 }
 
 function closingOf(container: number): number {
@@ -268,7 +276,12 @@ export function memberText(text: Uint8Array, fields: JsonFields, name: string): 
 }
 
 /** Index of the member's four numbers in `spans`, or -1. */
-export function findMember(text: Uint8Array, { spans, escapedKeys }: JsonFields, name: string): number {
+export function findMember(
+  text: Uint8Array,
+  { spans, escapedKeys, keyLengths }: JsonFields,
+  name: string,
+): number {
+  if (!escapedKeys && (keyLengths & lengthBit(name.length)) === 0) return -1;
   for (let at = spans.length - 4; at >= 0; at -= 4) {
     const start = spans[at]! + 1;
     const end = spans[at + 1]! - 1;

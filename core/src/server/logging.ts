@@ -73,7 +73,7 @@ function prettyRequest(exchange: Exchange, finished: Finished): string {
 
 /** How long a line may wait for company, and how many may wait. */
 const FLUSH_MS = 100;
-const FLUSH_LINES = 64;
+const FLUSH_LINES = 128;
 /** Held back by a sink that takes nothing; beyond, lines are dropped and counted. */
 const MAX_HELD_CHARACTERS = 8 * 1024 * 1024;
 
