@@ -116,8 +116,20 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   onSettled(listener: (attempt: Attempt) => void): void {
-    if (this.outcome) listener(this);
+    if (this.outcome) this.#tell(listener);
     else (this.#listeners ??= []).push(listener);
+  }
+
+  /** A plugin's fault here must not keep the answer from the client. */
+  #tell(listener: (attempt: Attempt) => void): void {
+    try {
+      listener(this);
+    } catch (error) {
+      this.#exchange.log.error("a plugin failed after an attempt was over", {
+        requestId: this.#exchange.id,
+        error: String(error),
+      });
+    }
   }
 
   /** The request is over or this attempt is not wanted any more: closes the upstream connection at once. */
@@ -496,7 +508,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#chunks = [];
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    if (listeners) for (const listener of listeners) listener(this);
+    if (listeners) for (const listener of listeners) this.#tell(listener);
   }
 
   /** What must not leave in an error: the credential and where the backend is. */

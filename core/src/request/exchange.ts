@@ -58,7 +58,6 @@ export class Exchange implements Expirable {
   previous: Expirable | undefined = undefined;
   next: Expirable | undefined = undefined;
   #controller: AbortController | undefined;
-  #abortListeners: Set<() => void> | undefined;
   #finishListeners: ((finished: Finished) => void)[] | undefined;
   #finished: Finished | undefined;
   #finishedPromise: Promise<Finished> | undefined;
@@ -93,12 +92,6 @@ export class Exchange implements Expirable {
     this.onAbort?.(reason);
     for (const attempt of this.attempts) attempt.abort(reason);
     this.#controller?.abort(reason);
-    if (this.#abortListeners) for (const listener of this.#abortListeners) listener();
-  }
-
-  onAborted(listener: () => void): () => void {
-    (this.#abortListeners ??= new Set()).add(listener);
-    return () => this.#abortListeners!.delete(listener);
   }
 
   expire(nowMs: number): void {

@@ -18,6 +18,8 @@ export class WebDownstream implements Downstream, BodySink {
   #exchange!: Exchange;
   #resolve!: (response: Response) => void;
   #answered = false;
+  /** Of the reply that streams. */
+  #status = 200;
   #stream: BodyStream | undefined;
   #controller: Controller | undefined;
   #events = false;
@@ -106,6 +108,7 @@ export class WebDownstream implements Downstream, BodySink {
 
   #open(stream: BodyStream, status: number): ReadableStream<Uint8Array> {
     this.#stream = stream;
+    this.#status = status;
     this.#events = isEventStream(stream);
     this.#lastWriteAt = performance.now();
     return new ReadableStream<Uint8Array>({
@@ -142,7 +145,7 @@ export class WebDownstream implements Downstream, BodySink {
       this.#enqueue(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id));
     if (error && !this.#events) this.#controller!.error(error);
     else this.#controller!.close();
-    this.#exchange.finish(outcome, 200, error);
+    this.#exchange.finish(outcome, this.#status, error);
   }
 
   #leave(status = 499): void {
