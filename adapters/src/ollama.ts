@@ -1,7 +1,7 @@
 import { defineAdapter } from "gatewright";
 import type { Adapter, ListedModel, OperationName } from "gatewright";
-import type { FieldTable } from "./_field-table.ts";
-import { isJsonObject } from "./_json.ts";
+import type { FieldTable } from "gatewright";
+import { isJsonObject } from "gatewright";
 import { chatStream, fromChatReply } from "./_ollama/chat-reply.ts";
 import { chatFields, toChatRequest } from "./_ollama/chat-request.ts";
 import {

@@ -1,7 +1,7 @@
 import { defineAdapter, isSecret, revealSecret } from "gatewright";
 import type { Adapter, ListedModel, Secret } from "gatewright";
 import * as v from "valibot";
-import { isJsonObject } from "./_json.ts";
+import { isJsonObject } from "gatewright";
 
 /** Names are tokens of RFC 9110, section 5.6.2. */
 const HeaderName = v.pipe(

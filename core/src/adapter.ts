@@ -62,11 +62,58 @@ export interface OperationMapping<Options = Record<string, unknown>> {
 /** Reads a backend's stream into events of the operation's own dialect. */
 export interface StreamMapping<Options = Record<string, unknown>, State = unknown> {
   /** Framing of the upstream body. */
-  format: "sse" | "ndjson";
+  format: "sse" | "ndjson" | StreamFraming;
   /** State carried from event to event of one stream. */
   start(info: MappingInfo<Options>): State;
   /** One upstream event (its JSON, and its `event:` name) to any number of events of the operation. */
   event(state: State, json: JsonObject, info: MappingInfo<Options>, type?: string): readonly JsonObject[];
+  /** What is still to be said once the upstream said its last. Says nothing when the answer was not whole. */
+  end?(state: State, info: MappingInfo<Options>): readonly JsonObject[];
+}
+
+/** A framing of events that core does not know. */
+export interface StreamFraming {
+  /** The media type that tells a stream from a whole reply, lower-case. */
+  readonly contentType: string;
+  create(): StreamDecoder;
+}
+
+/** Takes a body apart into events; throws on bytes that are none. Chunks are cut anywhere. */
+export interface StreamDecoder {
+  push(chunk: Uint8Array, onEvent: (json: JsonObject, type?: string) => void): void;
+  end(onEvent: (json: JsonObject, type?: string) => void): void;
+}
+
+/**
+ * How one operation is served by backends that have only another one: a front door in another dialect. Its request
+ * becomes one of that operation, whose replies and events become its own. All functions are pure.
+ */
+export interface OperationBridge<State = unknown> {
+  /** The operation that stands in, e.g. `chat`. */
+  readonly operation: OperationName;
+  /** Core sets the model, and asks for usage. Throws `UnsupportedField` like an adapter. */
+  toRequest(
+    request: JsonObject,
+    info: MappingInfo,
+  ): { body: JsonObject; dropped?: readonly string[]; headers?: Record<string, string> };
+  fromResponse(response: JsonObject, info: MappingInfo): JsonObject;
+  readonly stream?: {
+    start(info: MappingInfo): State;
+    /** One event of the other operation to any number of events of this one. */
+    event(state: State, json: JsonObject, info: MappingInfo): readonly JsonObject[];
+    /** What is still to be said once the upstream said its last. Says nothing when the answer was not whole. */
+    end?(state: State, info: MappingInfo): readonly JsonObject[];
+  };
+}
+
+/** A request as it is about to leave. */
+export interface OutgoingCall {
+  readonly method: string;
+  readonly url: URL;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Absent where the body flows through. */
+  readonly body?: string | Uint8Array;
 }
 
 /** A model as a backend lists it. */
@@ -76,6 +123,13 @@ export interface ListedModel {
   created?: number;
   ownedBy?: string;
   operations?: readonly OperationName[];
+  maxInputTokens?: number;
+  maxOutputTokens?: number;
+}
+
+/** As methods, so that an adapter with its own options is still an adapter. */
+interface OptionMappings<Options> {
+  baseURL(options: Options): string;
 }
 
 export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchemaV1> {
@@ -85,12 +139,25 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   /** The adapter's own backend options, beside those every backend has. */
   readonly options?: OptionsSchema;
   /** Used when a backend sets no `baseURL`. */
-  readonly baseURL?: string;
+  readonly baseURL?: string | OptionMappings<StandardSchemaV1.InferOutput<OptionsSchema>>["baseURL"];
   /** Headers that carry the credential; pure. */
   auth(
     apiKey: string | undefined,
     options: StandardSchemaV1.InferOutput<OptionsSchema>,
   ): Record<string, string>;
+  /**
+   * Headers that take more than the credential: a signature over the request, a token that is fetched first. They win
+   * over those of `auth`. Called for each request; `refused` once more after a 401, to try with a fresh token.
+   */
+  authorize?(
+    call: OutgoingCall,
+    account: {
+      apiKey: string | undefined;
+      options: StandardSchemaV1.InferOutput<OptionsSchema>;
+      refused: boolean;
+      signal: AbortSignal;
+    },
+  ): Promise<Record<string, string>>;
   /** Headers of every request, beside auth. */
   headers?(options: StandardSchemaV1.InferOutput<OptionsSchema>): Record<string, string>;
   /** Names of client headers that this dialect takes, lower-case, e.g. `openai-beta`. */
@@ -98,6 +165,10 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   readonly operations: {
     readonly [Name in OperationName]?: OperationMapping<StandardSchemaV1.InferOutput<OptionsSchema>>;
   };
+  /** Before a colon it asks for this vendor: `openai:gpt-4.1`. */
+  readonly vendorPrefixes?: readonly string[];
+  /** Names of the vendor's models, with `*`, for as long as a backend that lists none was not asked yet. */
+  readonly modelPatterns?: readonly string[];
   /** The model list; absent where the backend has none. */
   readonly models?: { readonly path: string; read(body: unknown): readonly ListedModel[] };
   /** A free probe: 200 is up. */

@@ -7,7 +7,11 @@ export type {
   ListedModel,
   MappedRequest,
   MappingInfo,
+  OperationBridge,
   OperationMapping,
+  OutgoingCall,
+  StreamDecoder,
+  StreamFraming,
   StreamMapping,
 } from "./adapter.ts";
 export { viewOf } from "./body/json-view.ts";
@@ -42,6 +46,19 @@ export type { RunningServer } from "./server/serve.ts";
 export { createState } from "./state/create-state.ts";
 export { ERROR_CODES, GatewayError, isGatewayError, toGatewayError } from "./errors.ts";
 export type { ErrorCode, GatewayErrorOptions, UpstreamFailure } from "./errors.ts";
+export {
+  drop,
+  forward,
+  is,
+  isEmpty,
+  refuse,
+  report,
+  reportRest,
+  sortFields,
+  translate,
+} from "./field-table.ts";
+export type { Fate, FieldRule, FieldTable, SortedFields } from "./field-table.ts";
+export { compact, isJsonObject } from "./json-object.ts";
 export type { Logger } from "./log.ts";
 export { defineOperation } from "./operation.ts";
 export type {

@@ -1,7 +1,8 @@
 import { brand } from "./brand.ts";
 import type { JsonView } from "./body/json-view.ts";
 import type { Usage } from "./attempt.ts";
-import type { Context } from "./context.ts";
+import type { OperationBridge } from "./adapter.ts";
+import type { Context, DownstreamRequest } from "./context.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Reply } from "./reply.ts";
 import type { Router } from "./router.ts";
@@ -49,6 +50,10 @@ export interface StreamRules {
   /** The upstream's error, when the event reports one. */
   error?(json: JsonObject, type?: string): { message: string; code?: string; status?: number } | undefined;
   usage?(json: JsonObject, type?: string): Usage | undefined;
+  /** The name on the `event:` line of an event that the gateway writes; absent: events have no names. */
+  eventName?(json: JsonObject): string | undefined;
+  /** Members that lead to the model's name in an event. Default: `model`, or that of `response`. */
+  modelAt?: readonly string[];
   /** The `data` that closes a whole stream, e.g. `[DONE]`; null where the dialect has none. */
   terminator: string | null;
 }
@@ -69,7 +74,10 @@ export interface Dialect {
 export interface Operation {
   readonly name: OperationName;
   readonly method: "GET" | "POST";
-  /** First path is the canonical one. `/**` at the end matches the rest. */
+  /**
+   * First path is the canonical one. `/**` at the end matches the rest. `{model}` stands for the model's name, which
+   * may hold slashes and colons.
+   */
   readonly paths: readonly string[];
   readonly dialect: Dialect;
   /** `none`: nothing is read. */
@@ -82,7 +90,7 @@ export interface Operation {
   /** The request may go out again after a failure (RFC 9110, section 9.2.2, and `docs/design.md`). */
   readonly replaySafe: boolean;
   /** True when this request asks for an event stream. Absent: the operation has none. */
-  wantsStream?(body: JsonView): boolean;
+  wantsStream?(body: JsonView, request: DownstreamRequest): boolean;
   /** How many answers are asked for; 1 when absent. */
   answers?(body: JsonView): number;
   /** True for operations whose backends may ignore the stream flag and answer JSON. */
@@ -92,6 +100,17 @@ export interface Operation {
   validate?(body: JsonView): FieldFault | undefined;
   /** Usage of a whole JSON reply. */
   usage?(reply: JsonView): Usage | undefined;
+  /** Members that lead to the model's name in a reply. Default: `model`. */
+  readonly modelAt?: readonly string[];
+  /**
+   * Members of the body that are for the gateway alone, taken out on the way to a backend of the same dialect. With
+   * `model` among them the dialect has the model in the path.
+   */
+  readonly ownMembers?: readonly string[];
+  /** The operation under whose name adapters map this one, where it is a second door to the same API. */
+  readonly mappedAs?: OperationName;
+  /** How it is served by backends that do not have it. Absent: by none of them. */
+  readonly bridge?: OperationBridge;
   /** Brings every backend's reply into the one shape that the operation promises. */
   normalizeReply?(reply: JsonObject, request: JsonObject): JsonObject;
   /**

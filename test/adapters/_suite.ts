@@ -14,7 +14,7 @@ import type {
   StandardSchemaV1,
 } from "gatewright";
 import { describe, expect, it } from "vitest";
-import type { FieldTable } from "../../adapters/src/_field-table.ts";
+import type { FieldTable } from "gatewright";
 import { NdjsonDecoder } from "../../core/src/stream/ndjson-decoder.ts";
 import { SseDecoder } from "../../core/src/stream/sse-decoder.ts";
 import { readExchanges } from "./_exchange.ts";

@@ -1,5 +1,5 @@
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
-import { isJsonObject } from "../_json.ts";
+import { isJsonObject } from "gatewright";
 import type { OllamaSettings } from "./options.ts";
 import { NO_ANSWER, readLogprobs, toCreated, toErrorMessage, toFinishReason, toUsage } from "./reply.ts";
 

@@ -1,18 +1,8 @@
 import { UnsupportedField } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
-import {
-  drop,
-  forward,
-  is,
-  isEmpty,
-  refuse,
-  report,
-  reportRest,
-  sortFields,
-  translate,
-} from "../_field-table.ts";
-import type { FieldTable } from "../_field-table.ts";
-import { compact, isJsonObject } from "../_json.ts";
+import { drop, forward, is, isEmpty, refuse, report, reportRest, sortFields, translate } from "gatewright";
+import type { FieldTable } from "gatewright";
+import { compact, isJsonObject } from "gatewright";
 import { generationFields, reportStreamOptions, toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 

@@ -1,8 +1,8 @@
 import { UnsupportedField } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo, StreamMapping } from "gatewright";
-import { forward, is, isEmpty, refuse, sortFields, translate } from "../_field-table.ts";
-import type { FieldTable } from "../_field-table.ts";
-import { compact, isJsonObject } from "../_json.ts";
+import { forward, is, isEmpty, refuse, sortFields, translate } from "gatewright";
+import type { FieldTable } from "gatewright";
+import { compact, isJsonObject } from "gatewright";
 import { generationFields, reportStreamOptions, toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 import { NO_ANSWER, readLogprobs, toCreated, toErrorMessage, toFinishReason, toUsage } from "./reply.ts";

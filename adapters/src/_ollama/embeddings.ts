@@ -1,8 +1,8 @@
 import { UnsupportedField } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
-import { drop, forward, isEmpty, sortFields, translate } from "../_field-table.ts";
-import type { FieldTable } from "../_field-table.ts";
-import { compact } from "../_json.ts";
+import { drop, forward, isEmpty, sortFields, translate } from "gatewright";
+import type { FieldTable } from "gatewright";
+import { compact } from "gatewright";
 import { toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 import { toUsage } from "./reply.ts";

@@ -1,9 +1,9 @@
 import { UnsupportedField } from "gatewright";
 import type { JsonObject } from "gatewright";
 import * as v from "valibot";
-import { drop, forward, is, isEmpty, refuse, report, translate } from "../_field-table.ts";
-import type { FieldRule, FieldTable } from "../_field-table.ts";
-import { compact, isJsonObject } from "../_json.ts";
+import { drop, forward, is, isEmpty, refuse, report, translate } from "gatewright";
+import type { FieldRule, FieldTable } from "gatewright";
+import { compact, isJsonObject } from "gatewright";
 
 export const OllamaOptions = v.strictObject({
   /**

@@ -1,5 +1,5 @@
 import type { JsonObject, MappingInfo } from "gatewright";
-import { isJsonObject } from "../_json.ts";
+import { isJsonObject } from "gatewright";
 
 /** Why a reply or the last line of a stream ended; undefined when it is no answer at all. */
 export function toFinishReason(reply: JsonObject): "stop" | "length" | undefined {

@@ -46,7 +46,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
     const model = body.get("model");
     ctx.model = exchange.requestedModel = modelOf(model, operation, config);
     if (model === undefined || model === null) ctx.body = body.with({ model: ctx.model });
-    exchange.stream = operation.wantsStream?.(body) ?? false;
+    exchange.stream = operation.wantsStream?.(body, ctx.request) ?? false;
     ctx.candidates = ctx.resolve(ctx.model);
     // Awaited here: returning the promise would cost two more turns of the queue.
     return await rest(ctx);

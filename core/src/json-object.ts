@@ -1,4 +1,4 @@
-import type { JsonObject } from "gatewright";
+import type { JsonObject } from "./operation.ts";
 
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,5 +1,5 @@
-import { UnsupportedField } from "gatewright";
-import type { JsonObject } from "gatewright";
+import { UnsupportedField } from "./adapter.ts";
+import type { JsonObject } from "./operation.ts";
 
 /**
  * What becomes of a field on its way to a backend that speaks another dialect: it arrives as it is, arrives in
