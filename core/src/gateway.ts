@@ -109,7 +109,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
     config,
     instances,
     router,
-    createDispatch({ via, maxReplyBytes: config.server.limits.replyBytes }),
+    createDispatch({ via, operations, maxReplyBytes: config.server.limits.replyBytes }),
   );
   let active = 0;
   let onIdle: (() => void) | undefined;

@@ -100,8 +100,8 @@ export interface Operation {
   validate?(body: JsonView): FieldFault | undefined;
   /** Usage of a whole JSON reply. */
   usage?(reply: JsonView): Usage | undefined;
-  /** Members that lead to the model's name in a reply. Default: `model`. */
-  readonly modelAt?: readonly string[];
+  /** The member of a reply that holds the model's name. Default: `model`. */
+  readonly modelMember?: string;
   /**
    * Members of the body that are for the gateway alone, taken out on the way to a backend of the same dialect. With
    * `model` among them the dialect has the model in the path.

@@ -1,3 +1,4 @@
+import { canServe } from "./can-serve.ts";
 import { GatewayError } from "./errors.ts";
 import type { Backend } from "./backend.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
@@ -88,7 +89,7 @@ export function createRouter(
       }
       let able = model.byOperation.get(operation.name);
       if (!able) {
-        able = model.targets.filter((target) => operation.name in target.backend.adapter.operations);
+        able = model.targets.filter((target) => canServe(target.backend.adapter, operation));
         model.byOperation.set(operation.name, able);
       }
       if (able.length === 0)

@@ -67,7 +67,7 @@ async function resolveBackend(
   if (!isPlainObject(value)) return undefined;
   const adapter = findAdapter(value["adapter"], path, scope, list);
   const options = adapter && (await resolveOptions(value, adapter, path, scope.environment, list));
-  const baseURL = resolveBaseURL(value["baseURL"], adapter, path, list);
+  const baseURL = resolveBaseURL(value["baseURL"] ?? ownBaseURL(adapter, options), adapter, path, list);
   const apiKey = resolveSecret(value["apiKey"], [...path, "apiKey"], list);
   if (common) checkModelList(common.models, path, list);
   if (!common || !adapter || !options || !baseURL || list.faults.length > before) return undefined;
@@ -123,6 +123,15 @@ async function resolveOptions(
   return (await checkValue(adapter.options, given, path, list)) as Record<string, unknown> | undefined;
 }
 
+function ownBaseURL(
+  adapter: Adapter | undefined,
+  options: Record<string, unknown> | undefined,
+): string | undefined {
+  const own = adapter?.baseURL;
+  if (typeof own !== "function") return own;
+  return options && own(options);
+}
+
 function resolveBaseURL(
   value: unknown,
   adapter: Adapter | undefined,
@@ -130,22 +139,21 @@ function resolveBaseURL(
   list: FaultList,
 ): URL | undefined {
   const at = [...path, "baseURL"];
-  const text = value ?? adapter?.baseURL;
   const expected = "an http:// or https:// URL";
-  if (text === undefined && adapter) {
+  if (value === undefined && adapter && adapter.baseURL === undefined) {
     list.add(at, {
       expected,
       received: "nothing",
       message: `${pathText(at)} is required: the adapter \`${adapter.name}\` has no URL of its own`,
     });
   }
-  if (typeof text !== "string") return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (typeof value !== "string") return undefined;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) {
-    const bare = /^[\w.-]+(?::\d+)?(?:\/|$)/.test(text) && !/^[a-z]+:\D/i.test(text);
+    const bare = /^[\w.-]+(?::\d+)?(?:\/|$)/.test(value) && !/^[a-z]+:\D/i.test(value);
     list.add(at, {
       expected,
-      received: describeValue(text, true),
+      received: describeValue(value, true),
       hint: bare ? "Put `http://` before it." : undefined,
     });
     return undefined;

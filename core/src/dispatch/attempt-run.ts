@@ -1,4 +1,4 @@
-import type { MappingInfo } from "../adapter.ts";
+import type { MappingInfo, StreamMapping } from "../adapter.ts";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import { editJson } from "../body/json-text.ts";
 import { JsonTextView, viewOf, type JsonView } from "../body/json-view.ts";
@@ -15,7 +15,9 @@ import type {
   TransportHandler,
   TransportRequest,
 } from "../transport/transport.ts";
+import { authorizeRequest, unauthorized } from "./authorize.ts";
 import type { CallPlan } from "./call-plan.ts";
+import type { TranslatedCall } from "./translated-call.ts";
 import {
   fromErrorBody,
   fromErrorReply,
@@ -32,10 +34,10 @@ export interface PreparedCall {
   request: TransportRequest;
   /** What mappings may know; made when one asks. */
   info(): MappingInfo;
+  /** Present where the backend speaks another dialect than the client. */
+  translated: TranslatedCall | undefined;
   /** The client's request. */
   body: JsonView;
-  /** Fields that the translation could not carry. */
-  dropped: readonly string[];
   /** The gateway asked for usage in the stream; the client did not. */
   hideUsage: boolean;
   /** The request can be sent again as it is. */
@@ -71,7 +73,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   readonly #exchange: Exchange;
   readonly #prepared: PreparedCall;
   readonly #maxReplyBytes: number;
-  #call!: TransportCall;
+  /** Absent while headers of authorisation are made. */
+  #call: TransportCall | undefined;
   #phase: Phase = "headers";
   #lastActivityAt = this.startedAt;
   /** Data came since the limits were looked at last: cheaper than asking the clock for each chunk. */
@@ -87,6 +90,9 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #reject!: (error: GatewayError) => void;
   #listeners: ((attempt: Attempt) => void)[] | undefined;
   #resent = false;
+  /** Runs while headers of authorisation are made. */
+  #authorizing: AbortController | undefined;
+  #authorizedAgain = false;
 
   constructor(exchange: Exchange, target: Target, prepared: PreparedCall, maxReplyBytes: number) {
     this.#exchange = exchange;
@@ -102,8 +108,34 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     return new Promise<Reply>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      this.#call = this.target.backend.transport.send(this.#prepared.request, this);
+      if (this.target.backend.adapter.authorize) void this.#authorizeAndSend(false);
+      else this.#send();
     });
+  }
+
+  #send(): void {
+    this.#call = this.target.backend.transport.send(this.#prepared.request, this);
+  }
+
+  async #authorizeAndSend(refused: boolean): Promise<void> {
+    const controller = new AbortController();
+    this.#authorizing = controller;
+    const { backend } = this.target;
+    try {
+      this.#prepared.request = await authorizeRequest(
+        this.#prepared.request,
+        backend,
+        this.#prepared.plan.credential,
+        { refused, signal: controller.signal },
+      );
+    } catch (error) {
+      this.#fail(isGatewayError(error) ? error : unauthorized(error), "upstream_error");
+      return;
+    } finally {
+      this.#authorizing = undefined;
+    }
+    this.#authorizedAgain = refused;
+    if (this.#phase !== "over") this.#send();
   }
 
   /** Of a whole reply it is read when somebody asks. */
@@ -177,12 +209,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   #timeOut(limitMs: number): void {
-    this.#call.abort();
+    this.#call?.abort();
     this.#fail(timeoutError(limitMs, { kind: "timeout", sent: true, status: this.status }), "upstream_error");
   }
 
   #breakStream(kind: "stalled" | "timeout" | "reset", message: string): void {
-    this.#call.abort();
+    this.#call?.abort();
     if (this.#events?.whole) {
       this.#endEvents();
       return;
@@ -205,12 +237,17 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.status = status;
     this.#headers = headers;
     if (status >= 400) {
+      if (status === 401 && this.#mayAuthorizeAgain()) {
+        this.#call?.abort();
+        void this.#authorizeAndSend(true);
+        return;
+      }
       this.#phase = "error";
       return;
     }
     const refusal = this.#refuseHeaders(status, headers);
     if (refusal) {
-      this.#call.abort();
+      this.#call?.abort();
       this.#fail(refusal, "upstream_error");
     }
   }
@@ -223,14 +260,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       return malformedReply("The backend compressed a reply that was asked for uncompressed", status);
 
     const { operation } = this.#exchange;
-    const { translated, mapping } = this.#prepared.plan;
+    const { translation } = this.#prepared.plan;
     const type = mediaType(headers);
     // The flag of a form that is sent on as it comes may stand after its file: then the reply tells.
     if (!this.#prepared.replayable && type === "text/event-stream") this.#exchange.stream = true;
     if (this.#exchange.stream && operation.stream) {
-      const wanted =
-        translated && mapping.stream?.format === "ndjson" ? "application/x-ndjson" : "text/event-stream";
-      if (type === wanted) {
+      if (type === streamType(translation?.mapping.stream?.format)) {
         this.#phase = "firstToken";
         this.#events = this.#createRelay();
         return undefined;
@@ -259,7 +294,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       case "whole":
         this.#bytes += chunk.length;
         if (this.#bytes > this.#maxReplyBytes) {
-          this.#call.abort();
+          this.#call?.abort();
           this.#fail(malformedReply("The backend's reply is too large", this.status), "upstream_error");
         } else this.#chunks.push(chunk);
         return;
@@ -322,6 +357,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
    * A kept connection that the backend closed while it was idle: nobody answered, so the same request goes out once
    * more (RFC 9112, section 9.3.1), if it may be repeated at all.
    */
+  /** A token that was fetched may have been taken back. */
+  #mayAuthorizeAgain(): boolean {
+    const { adapter } = this.target.backend;
+    return adapter.authorize !== undefined && !this.#authorizedAgain && this.#prepared.replayable;
+  }
+
   #mayResend(failure: TransportFailure): boolean {
     return (
       failure.kind === "reset" &&
@@ -355,30 +396,36 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #readJson(bytes: Uint8Array): Uint8Array | string {
     const { operation, requestedModel } = this.#exchange;
     const { adapter } = this.target.backend;
-    const { mapping } = this.#prepared.plan;
     const upstream = readReply(bytes, this.status!);
     const failure = adapter.errorInReply?.(upstream.json);
     if (failure) throw fromErrorBody(failure, adapter, this.#hidden());
-    if (mapping.fromResponse || operation.normalizeReply) return this.#rewriteJson(upstream.json);
+    if (this.#prepared.translated || operation.normalizeReply) return this.#rewriteJson(upstream.json);
 
     this.#usageSource = upstream;
-    if (upstream.isText("model", requestedModel) || upstream.typeOf("model") !== "string") return bytes;
-    return editJson(bytes, upstream.fields, { model: JSON.stringify(requestedModel) });
+    const { modelMember = "model" } = operation;
+    if (upstream.isText(modelMember, requestedModel) || upstream.typeOf(modelMember) !== "string")
+      return bytes;
+    return editJson(bytes, upstream.fields, { [modelMember]: JSON.stringify(requestedModel) });
   }
 
   #rewriteJson(upstream: JsonObject): string {
     const { operation, requestedModel } = this.#exchange;
-    const { mapping } = this.#prepared.plan;
-    const info = this.#prepared.info();
-    let json = mapping.fromResponse ? mapping.fromResponse(upstream, info) : upstream;
-    this.#usageSource = viewOf(json);
-    if (operation.normalizeReply) json = operation.normalizeReply(json, info.request);
-    return JSON.stringify(typeof json["model"] === "string" ? { ...json, model: requestedModel } : json);
+    const { translated } = this.#prepared;
+    const { modelMember = "model" } = operation;
+    let json = upstream;
+    if (translated) ({ json, usage: this.#usage } = translated.reply(upstream));
+    else {
+      this.#usageSource = viewOf(json);
+      json = operation.normalizeReply!(json, this.#prepared.info().request);
+    }
+    return JSON.stringify(
+      typeof json[modelMember] === "string" ? { ...json, [modelMember]: requestedModel } : json,
+    );
   }
 
   #succeed(body: Uint8Array | string): void {
     const reply = this.#reply(body);
-    if (this.#prepared.plan.translated) reply.headers["content-type"] = "application/json";
+    if (this.#prepared.translated) reply.headers["content-type"] = "application/json";
     const now = performance.now();
     this.timeToFirstTokenMs = now - this.startedAt;
     this.#settle("complete", now);
@@ -388,22 +435,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   // --- streams
 
   #createRelay(): EventRelay {
-    const { plan } = this.#prepared;
-    const info = this.#prepared.info();
     const { operation, requestedModel } = this.#exchange;
-    const { stream } = plan.mapping;
-    let translator;
-    if (plan.translated && stream) {
-      const state = stream.start(info);
-      translator = {
-        format: stream.format,
-        translate: (json: JsonObject, type: string | undefined) => stream.event(state, json, info, type),
-      };
-    }
     return new EventRelay({
       rules: operation.stream!,
       owner: this,
-      translator,
+      translator: this.#prepared.translated?.events((usage) => this.onUsage(usage)),
       model: requestedModel,
       answers: operation.answers?.(this.#prepared.body) ?? 1,
       hideUsage: this.#prepared.hideUsage,
@@ -427,22 +463,22 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   onCancel(): void {
     if (this.#phase === "over") return;
-    this.#call.abort();
+    this.#call?.abort();
     this.#settle("cancelled");
   }
 
   onPressure(pause: boolean): void {
     this.#paused = pause;
     this.#lastActivityAt = performance.now();
-    if (pause) this.#call.pause();
-    else this.#call.resume();
+    if (pause) this.#call?.pause();
+    else this.#call?.resume();
   }
 
   #pushEvents(chunk: Uint8Array): void {
     try {
       this.#events!.push(chunk);
     } catch (error) {
-      this.#call.abort();
+      this.#call?.abort();
       this.#failEvents(error);
     }
   }
@@ -485,8 +521,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       const value = this.#headers[name];
       if (typeof value === "string") headers[name] = value;
     }
-    const { dropped } = this.#prepared;
-    if (dropped.length > 0) headers["x-gatewright-dropped"] = dropped.join(", ");
+    const dropped = this.#prepared.translated?.request.dropped;
+    if (dropped && dropped.length > 0) headers["x-gatewright-dropped"] = dropped.join(", ");
     return { status: this.status!, headers, body, attempt: this };
   }
 
@@ -502,6 +538,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #settle(outcome: Outcome | "cancelled", now: number = performance.now()): void {
     this.#phase = "over";
+    this.#authorizing?.abort();
     this.outcome = outcome;
     this.durationMs = now - this.startedAt;
     this.target.inFlight--;
@@ -523,6 +560,11 @@ function mediaType(headers: Headers): string {
   if (typeof value !== "string") return "";
   const semicolon = value.indexOf(";");
   return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase();
+}
+
+function streamType(format: StreamMapping["format"] | undefined): string {
+  if (typeof format === "object") return format.contentType;
+  return format === "ndjson" ? "application/x-ndjson" : "text/event-stream";
 }
 
 function readReply(bytes: Uint8Array, status: number): JsonTextView {

@@ -1,8 +1,11 @@
 import type { Adapter, OperationMapping } from "../adapter.ts";
 import type { Backend } from "../backend.ts";
+import { directMapping } from "../can-serve.ts";
 import { revealSecret } from "../config/secret.ts";
+import { GatewayError } from "../errors.ts";
 import type { Operation, OperationName } from "../operation.ts";
 import type { Target } from "../target.ts";
+import type { Translation } from "./translated-call.ts";
 
 /** Everything about a call that is the same for each request to one target: made once, on first use. */
 export interface CallPlan {
@@ -15,9 +18,19 @@ export interface CallPlan {
   /** This gateway's own entry of `Via`. */
   readonly via: string;
   readonly credential: string | undefined;
-  /** The backend speaks another dialect than the operation. */
-  readonly translated: boolean;
+  /** Present where the backend speaks another dialect than the client. */
+  readonly translation: Translation | undefined;
+  /** Members of the client's body that stay here. */
+  readonly ownMembers: readonly string[];
+  /** The body holds the model's name. */
+  readonly modelInBody: boolean;
   readonly forwardHeaders: readonly string[];
+}
+
+/** What plans are made of, the same for all calls of a gateway. */
+export interface PlanScope {
+  readonly via: string;
+  readonly operations: ReadonlyMap<OperationName, Operation>;
 }
 
 /** Headers of the client that every backend may see. Its Authorization, Cookie and the rest stay here. */
@@ -25,17 +38,21 @@ const FORWARDED_HEADERS = ["traceparent", "tracestate", "idempotency-key"];
 
 const plans = new WeakMap<Target, Map<OperationName, CallPlan>>();
 
-export function callPlanFor(target: Target, operation: Operation, via: string): CallPlan {
+export function callPlanFor(target: Target, operation: Operation, scope: PlanScope): CallPlan {
   let byOperation = plans.get(target);
   if (!byOperation) plans.set(target, (byOperation = new Map()));
   let plan = byOperation.get(operation.name);
-  if (!plan) byOperation.set(operation.name, (plan = createCallPlan(target, operation, via)));
+  if (!plan) byOperation.set(operation.name, (plan = createCallPlan(target, operation, scope)));
   return plan;
 }
 
-function createCallPlan({ backend, model }: Target, operation: Operation, via: string): CallPlan {
+function createCallPlan({ backend, model }: Target, operation: Operation, scope: PlanScope): CallPlan {
   const { adapter } = backend;
-  const mapping = adapter.operations[operation.name]!;
+  const direct = directMapping(adapter, operation);
+  const translation = direct
+    ? direct.toRequest && { operation, mapping: direct }
+    : bridgedTranslation(adapter, operation, scope);
+  const mapping = direct ?? translation!.mapping;
   const basePath = backend.baseURL.pathname.replace(/\/+$/, "");
   const credential = backend.apiKey && revealSecret(backend.apiKey);
   return {
@@ -46,11 +63,29 @@ function createCallPlan({ backend, model }: Target, operation: Operation, via: s
         ? basePath + mapping.path.replace("{model}", encodeURIComponent(model))
         : undefined,
     headers: fixedHeaders(adapter, backend, credential, operation),
-    via: `1.1 ${via}`,
+    via: `1.1 ${scope.via}`,
     credential,
-    translated: mapping.toRequest !== undefined,
+    translation,
+    ownMembers: (!translation && operation.ownMembers) || [],
+    modelInBody: !operation.ownMembers?.includes("model"),
     forwardHeaders: [...FORWARDED_HEADERS, ...(adapter.forwardHeaders ?? [])],
   };
+}
+
+function bridgedTranslation(
+  adapter: Adapter,
+  operation: Operation,
+  { operations }: PlanScope,
+): Translation | undefined {
+  const from = operation.bridge;
+  const to = from && operations.get(from.operation);
+  const mapping = from && adapter.operations[from.operation];
+  if (!to || !mapping)
+    throw new GatewayError("unsupported_operation", {
+      message: `No backend of this model has the operation \`${operation.name}\``,
+      headers: { "x-should-retry": "false" },
+    });
+  return { operation, mapping, bridge: { from, to } };
 }
 
 function fixedHeaders(

@@ -1,5 +1,4 @@
-import type { UnsupportedField } from "../adapter.ts";
-import { type MappingInfo } from "../adapter.ts";
+import type { MappingInfo, UnsupportedField } from "../adapter.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
 import { GatewayError, isGatewayError } from "../errors.ts";
@@ -9,11 +8,11 @@ import type { RequestContext } from "../request/request-context.ts";
 import type { Target } from "../target.ts";
 import type { TransportRequest } from "../transport/transport.ts";
 import { AttemptRun, type PreparedCall } from "./attempt-run.ts";
-import { callPlanFor, type CallPlan } from "./call-plan.ts";
+import { callPlanFor, type CallPlan, type PlanScope } from "./call-plan.ts";
+import { TranslatedCall } from "./translated-call.ts";
 
-export interface DispatchOptions {
-  /** This gateway's name in `Via` headers (RFC 9110, section 7.6.3). */
-  via: string;
+/** `via` is this gateway's name in `Via` headers (RFC 9110, section 7.6.3). */
+export interface DispatchOptions extends PlanScope {
   /** A whole upstream reply held in memory, in bytes. */
   maxReplyBytes: number;
 }
@@ -26,13 +25,7 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     ctx.scopeSignal?.throwIfAborted();
     const target = ctx.target ?? ctx.candidates[0];
     if (!target) throw new GatewayError("no_available_instances");
-    if (!(ctx.operation.name in target.backend.adapter.operations))
-      throw new GatewayError("unsupported_operation", {
-        message: `The backend \`${target.backend.name}\` does not have the operation \`${ctx.operation.name}\``,
-        headers: { "x-should-retry": "false" },
-      });
-
-    const prepared = prepareCall(ctx, target, options.via);
+    const prepared = prepareCall(ctx, target, options);
     const run = new AttemptRun(exchange, target, prepared, options.maxReplyBytes);
     const signal = ctx.scopeSignal;
     if (!signal) return run.run();
@@ -44,11 +37,11 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
   };
 }
 
-function prepareCall(ctx: RequestContext, target: Target, via: string): PreparedCall {
-  const plan = callPlanFor(target, ctx.operation, via);
+function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): PreparedCall {
+  const plan = callPlanFor(target, ctx.operation, scope);
   const info = (): MappingInfo => mappingInfo(ctx, target);
   const headers = requestHeaders(ctx, plan);
-  if (plan.translated) return translatedCall(ctx, target, plan, headers);
+  if (plan.translation) return translatedCall(ctx, target, plan, headers);
 
   const { body } = ctx;
   const request: TransportRequest = {
@@ -65,9 +58,9 @@ function prepareCall(ctx: RequestContext, target: Target, via: string): Prepared
     request.body = sent.chunks;
   } else if (body.kind === "json") {
     hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body);
-    request.body = sentBody(body, target, hideUsage).bytes!;
+    request.body = sentBody(body, target, plan, hideUsage).bytes!;
   }
-  return { plan, request, info, body, dropped: [], hideUsage, replayable: body.replayable };
+  return { plan, request, info, translated: undefined, body, hideUsage, replayable: body.replayable };
 }
 
 function translatedCall(
@@ -77,7 +70,8 @@ function translatedCall(
   headers: string[],
 ): PreparedCall {
   const info = mappingInfo(ctx, target);
-  const mapped = mapRequest(plan, ctx.body.json, info, target);
+  const translated = translate(plan, ctx.body.json, info, target);
+  const mapped = translated.request;
   for (const [name, value] of Object.entries(mapped.headers ?? {})) headers.push(name, value);
   return {
     plan,
@@ -88,21 +82,16 @@ function translatedCall(
       body: JSON.stringify(mapped.body),
     },
     info: () => info,
+    translated,
     body: ctx.body,
-    dropped: mapped.dropped ?? [],
     hideUsage: ctx.stream && !asksForUsage(ctx.body),
     replayable: ctx.body.replayable,
   };
 }
 
-function mapRequest(
-  plan: CallPlan,
-  json: JsonObject,
-  info: MappingInfo,
-  target: Target,
-): ReturnType<NonNullable<CallPlan["mapping"]["toRequest"]>> {
+function translate(plan: CallPlan, json: JsonObject, info: MappingInfo, target: Target): TranslatedCall {
   try {
-    return plan.mapping.toRequest!(json, info);
+    return new TranslatedCall(plan.translation!, json, info);
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "UnsupportedField") throw error;
     const { field, message } = error as UnsupportedField;
@@ -154,15 +143,16 @@ function asksForUsage(body: RequestBody): boolean {
 }
 
 /** The client's bytes, with the target's name of the model, and usage asked for where the client did not. */
-function sentBody(body: RequestBody, target: Target, askForUsage: boolean): RequestBody {
-  const rename = body.get("model") !== target.model;
-  if (!rename && !askForUsage) return body;
+function sentBody(body: RequestBody, target: Target, plan: CallPlan, askForUsage: boolean): RequestBody {
+  const rename = plan.modelInBody && body.get("model") !== target.model;
+  if (!rename && !askForUsage && plan.ownMembers.length === 0) return body;
   const fields: JsonObject = {};
+  for (const name of plan.ownMembers) if (body.typeOf(name) !== "missing") fields[name] = undefined;
   if (rename) fields["model"] = target.model;
   if (askForUsage)
     fields["stream_options"] = {
       ...(body.get("stream_options") as object | null | undefined),
       include_usage: true,
     };
-  return body.with(fields);
+  return Object.keys(fields).length === 0 ? body : body.with(fields);
 }

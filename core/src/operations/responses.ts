@@ -43,6 +43,7 @@ export const responses: Operation = defineOperation({
         ? readUsage(response as JsonObject)
         : undefined;
     },
+    modelAt: ["response", "model"],
     terminator: null,
   },
 });

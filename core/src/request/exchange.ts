@@ -21,6 +21,8 @@ export interface Downstream {
 export interface ExchangeInit {
   id: string;
   operation: Operation;
+  /** The model's name, where the path has it. */
+  model: string | undefined;
   request: DownstreamRequest;
   downstream: Downstream;
   router: Router;
@@ -42,7 +44,8 @@ export class Exchange implements Expirable {
   readonly startedAt = performance.now();
   readonly totalMs: number;
   principal: Principal | undefined;
-  requestedModel = "";
+  /** Empty until it is known. */
+  requestedModel: string;
   stream = false;
   bytesIn = 0;
   bytesOut = 0;
@@ -65,6 +68,7 @@ export class Exchange implements Expirable {
   constructor(init: ExchangeInit) {
     this.id = init.id;
     this.operation = init.operation;
+    this.requestedModel = init.model ?? "";
     this.request = init.request;
     this.downstream = init.downstream;
     this.router = init.router;

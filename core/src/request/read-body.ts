@@ -43,7 +43,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       });
     }
     const { body } = ctx;
-    const model = body.get("model");
+    const model = exchange.requestedModel === "" ? body.get("model") : exchange.requestedModel;
     ctx.model = exchange.requestedModel = modelOf(model, operation, config);
     if (model === undefined || model === null) ctx.body = body.with({ model: ctx.model });
     exchange.stream = operation.wantsStream?.(body, ctx.request) ?? false;

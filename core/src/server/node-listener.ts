@@ -75,6 +75,7 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
       {
         id: requestIdOf(req.headers["x-request-id"] as string | undefined),
         operation: match.operation,
+        model: match.model,
         request: {
           method: req.method!,
           path: target.path,

@@ -15,13 +15,14 @@ export interface ExchangeKeeping {
 /** Counts a request in, and out again when it is over. */
 export function openExchange(
   gateway: Gateway,
-  init: Pick<ExchangeInit, "id" | "operation" | "request" | "downstream">,
+  init: Pick<ExchangeInit, "id" | "operation" | "model" | "request" | "downstream">,
   { sweeper, requestLog }: ExchangeKeeping,
 ): Exchange {
   // Field by field: an object spread here costs as much as parsing the body.
   const exchange = new Exchange({
     id: init.id,
     operation: init.operation,
+    model: init.model,
     request: init.request,
     downstream: init.downstream,
     router: gateway.router,

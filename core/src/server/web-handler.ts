@@ -30,6 +30,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
       {
         id,
         operation: match.operation,
+        model: match.model,
         request: {
           method: request.method,
           path: url.pathname,

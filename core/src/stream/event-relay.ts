@@ -5,6 +5,8 @@ import type { JsonObject, StreamRules } from "../operation.ts";
 import { EventPipe, type EventPipeOwner, type PipedEvent } from "./event-pipe.ts";
 import { NdjsonDecoder } from "./ndjson-decoder.ts";
 import { malformedStream, SseDecoder, type PlainEventTaker, type SseBlock } from "./sse-decoder.ts";
+import { toStreamError } from "./stream-error.ts";
+import type { StreamDecoder, StreamFraming } from "../adapter.ts";
 import type { Usage } from "../attempt.ts";
 
 /** What the relay tells the attempt that feeds it. */
@@ -16,8 +18,14 @@ export interface RelayOwner extends EventPipeOwner {
 
 /** Reads upstream events that are not in the operation's own dialect. */
 export interface EventTranslator {
-  readonly format: "sse" | "ndjson";
+  readonly format: "sse" | "ndjson" | StreamFraming;
+  /** The upstream's answer is complete, though its last events here are not out yet. */
+  readonly whole: boolean;
+  /** It tells the usage itself, as the backend told it. */
+  readonly countsUsage: boolean;
   translate(json: JsonObject, type: string | undefined): readonly JsonObject[];
+  /** What is left to say once the upstream said its last. */
+  end(): readonly JsonObject[];
 }
 
 export interface EventRelayOptions {
@@ -43,11 +51,13 @@ export class EventRelay {
   readonly #rules: StreamRules;
   readonly #sse: SseDecoder | undefined;
   readonly #ndjson: NdjsonDecoder | undefined;
+  readonly #framed: StreamDecoder | undefined;
   readonly #finishMember: Uint8Array | undefined;
   #flushing = false;
   #committed = false;
   #finishes = 0;
   #terminated = false;
+  #translationEnded = false;
 
   constructor(options: EventRelayOptions) {
     this.stream = new EventPipe(options.owner);
@@ -55,20 +65,25 @@ export class EventRelay {
     this.#rules = options.rules;
     const { finishMember } = options.rules;
     if (finishMember !== undefined) this.#finishMember = Buffer.from(finishMember);
-    if (options.translator?.format === "ndjson") this.#ndjson = new NdjsonDecoder();
-    else this.#sse = new SseDecoder();
+    const format = options.translator?.format ?? "sse";
+    if (format === "sse") this.#sse = new SseDecoder();
+    else if (format === "ndjson") this.#ndjson = new NdjsonDecoder();
+    else this.#framed = format.create();
   }
 
   /** The answer is whole: every choice finished, or the terminator seen. */
   get whole(): boolean {
-    return this.#terminated || this.#finishes >= this.#options.answers;
+    return (
+      this.#terminated || this.#finishes >= this.#options.answers || this.#options.translator?.whole === true
+    );
   }
 
   /** Throws a `GatewayError` when the chunk holds an event that is not one, or that reports an error. */
   push(chunk: Uint8Array): void {
     if (this.stream.closed) return;
     if (this.#sse) this.#sse.push(chunk, this.#onBlock, this.#takePlain);
-    else this.#ndjson!.push(chunk, this.#onLine);
+    else if (this.#ndjson) this.#ndjson.push(chunk, this.#onLine);
+    else this.#framed!.push(chunk, this.#onFramed);
     if (this.#flushing) return;
     this.#flushing = true;
     // Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well.
@@ -79,7 +94,9 @@ export class EventRelay {
   end(): void {
     if (this.stream.closed) return;
     if (this.#sse) this.#sse.end(this.#onBlock);
-    else this.#ndjson!.end(this.#onLine);
+    else if (this.#ndjson) this.#ndjson.end(this.#onLine);
+    else this.#framed!.end(this.#onFramed);
+    this.#endTranslation();
     if (!this.whole)
       throw new GatewayError(this.#committed ? "upstream_interrupted" : "provider_error", {
         message: "The backend ended the stream before its answer was complete",
@@ -118,12 +135,14 @@ export class EventRelay {
       if (!this.#options.translator) this.stream.push({ raw: block.raw, data: "", json: undefined });
       return;
     }
+    const translator = this.#options.translator;
     if (block.data === "[DONE]") {
-      this.#terminate();
+      this.#endTranslation();
+      // Of a dialect without a terminator it says nothing.
+      if (!translator || this.#rules.terminator !== null) this.#terminate();
       return;
     }
     const json = parseEvent(block.data);
-    const translator = this.#options.translator;
     if (translator) this.#translated(translator.translate(json, block.type));
     else this.#accept(json, block.type, block.raw, block.data);
   };
@@ -132,8 +151,20 @@ export class EventRelay {
     this.#translated(this.#options.translator!.translate(parseEvent(line), undefined));
   };
 
+  readonly #onFramed = (json: JsonObject, type?: string): void => {
+    this.#translated(this.#options.translator!.translate(json, type));
+  };
+
   #translated(events: readonly JsonObject[]): void {
-    for (const json of events) this.#accept(json, undefined, undefined, undefined);
+    const { eventName } = this.#rules;
+    for (const json of events) this.#accept(json, eventName?.(json), undefined, undefined);
+  }
+
+  #endTranslation(): void {
+    const { translator } = this.#options;
+    if (!translator || this.#translationEnded) return;
+    this.#translationEnded = true;
+    this.#translated(translator.end());
   }
 
   #accept(
@@ -147,19 +178,12 @@ export class EventRelay {
     if (failure) throw toStreamError(failure);
     if (this.#terminated) return;
     let event: PipedEvent = { raw, data: data ?? "", type, json };
-    const response = json["response"] as JsonObject | undefined;
-    if (rules.usage && (json["usage"] !== undefined || response !== undefined)) {
-      const usage = rules.usage(json, type);
-      if (usage) this.#options.owner.onUsage(usage);
-    }
+    if (json["usage"] !== undefined || rules.finishMember === undefined) this.#readUsage(json, type);
     if (this.#options.hideUsage && json["usage"] !== undefined) {
       if (isUsageOnly(json)) return;
       event = withFields(event, { usage: undefined });
     }
-    const { model } = this.#options;
-    if (json["model"] !== model && typeof json["model"] === "string") event = withFields(event, { model });
-    if (typeof response?.["model"] === "string" && response["model"] !== model)
-      event = withInnerFields(event, "response", { model });
+    event = withModel(event, rules.modelAt, this.#options.model);
     if (event.data === "") event = { ...event, data: JSON.stringify(event.json) };
     this.stream.push(event);
     const finishes = rules.finishes(json, type);
@@ -167,6 +191,12 @@ export class EventRelay {
       this.#finishes += finishes;
       this.#commit();
     } else if (!this.#committed && rules.isContent(json, type)) this.#commit();
+  }
+
+  #readUsage(json: JsonObject, type: string | undefined): void {
+    if (this.#options.translator?.countsUsage) return;
+    const usage = this.#rules.usage?.(json, type);
+    if (usage) this.#options.owner.onUsage(usage);
   }
 
   #terminate(): void {
@@ -205,16 +235,24 @@ function parseEvent(data: string): JsonObject {
   throw malformedStream(NOT_JSON);
 }
 
-function toStreamError(failure: { message: string; code?: string; status?: number }): GatewayError {
-  return new GatewayError("provider_error", {
-    message: "The backend reported an error in its stream",
-    upstream: { kind: "stream_error", sent: true, code: failure.code, status: failure.status },
-  });
-}
-
 function isUsageOnly(json: JsonObject): boolean {
   return Array.isArray(json["choices"]) && json["choices"].length === 0 && json["usage"] !== null;
 }
+
+/** The event under the name that the client asked for, wherever it names a model. */
+function withModel(event: PipedEvent, at: readonly string[] | undefined, model: string): PipedEvent {
+  const json = event.json as JsonObject;
+  const [outer, inner] = at ?? MODEL;
+  const value = json[outer!];
+  if (inner === undefined)
+    return typeof value === "string" && value !== model ? withFields(event, { [outer!]: model }) : event;
+  const named = typeof value === "object" && value !== null ? (value as JsonObject)[inner] : undefined;
+  return typeof named === "string" && named !== model
+    ? withInnerFields(event, outer!, { [inner]: model })
+    : event;
+}
+
+const MODEL = ["model"] as const;
 
 /** The event with members changed, or removed by undefined; all its other bytes as they came. */
 function withFields(event: PipedEvent, fields: JsonObject): PipedEvent {

@@ -1,0 +1,34 @@
+import type { Backend } from "../backend.ts";
+import { GatewayError } from "../errors.ts";
+import type { TransportRequest } from "../transport/transport.ts";
+
+/** The request with the headers that its adapter's `authorize` gives, in place of those of the same names. */
+export async function authorizeRequest(
+  request: TransportRequest,
+  { adapter, baseURL, options }: Backend,
+  apiKey: string | undefined,
+  { refused, signal }: { refused: boolean; signal: AbortSignal },
+): Promise<TransportRequest> {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < request.headers.length; i += 2) headers[request.headers[i]!] = request.headers[i + 1]!;
+  const { body } = request;
+  const whole = typeof body === "string" || body instanceof Uint8Array;
+  const added = await adapter.authorize!(
+    {
+      method: request.method,
+      url: new URL(request.path, baseURL),
+      headers,
+      ...(whole && { body }),
+    },
+    { apiKey, options, refused, signal },
+  );
+  return { ...request, headers: Object.entries({ ...headers, ...added }).flat() };
+}
+
+/** What to say when there is no token to be had: the reason may name accounts and hosts, so it stays a cause. */
+export function unauthorized(cause: unknown): GatewayError {
+  return new GatewayError("upstream_auth_error", {
+    upstream: { kind: "connect", sent: false },
+    cause,
+  });
+}

@@ -1,0 +1,110 @@
+import type { MappedRequest, MappingInfo, OperationBridge, OperationMapping } from "../adapter.ts";
+import type { Usage } from "../attempt.ts";
+import { viewOf } from "../body/json-view.ts";
+import type { JsonObject, Operation } from "../operation.ts";
+import type { EventTranslator } from "../stream/event-relay.ts";
+import { toStreamError } from "../stream/stream-error.ts";
+
+/** The dialects between a client and a backend, the same for each call of one operation to one target. */
+export interface Translation {
+  readonly operation: Operation;
+  readonly mapping: OperationMapping;
+  /** Present where another operation stands in for the client's. */
+  readonly bridge?: { readonly from: OperationBridge; readonly to: Operation };
+}
+
+/**
+ * One call in which client and backend speak different dialects. The adapter translates between the backend and an
+ * operation of the gateway; where that is not the client's own, its bridge translates on: two steps that know nothing
+ * of each other, so that every front door works before every backend.
+ */
+export class TranslatedCall {
+  readonly request: MappedRequest;
+  readonly #translation: Translation;
+  readonly #info: MappingInfo;
+  /** As the adapter sees the call: the client's, or that of the operation that stands in. */
+  readonly #inner: MappingInfo;
+
+  /** Throws `UnsupportedField`. */
+  constructor(translation: Translation, json: JsonObject, info: MappingInfo) {
+    const { bridge, mapping } = translation;
+    this.#translation = translation;
+    this.#info = info;
+    if (!bridge) {
+      this.#inner = info;
+      this.request = mapping.toRequest!(json, info);
+      return;
+    }
+    const { body, dropped = [], headers } = bridge.from.toRequest(json, info);
+    body["model"] = info.model;
+    if (info.stream) {
+      body["stream"] = true;
+      if (mapping.toRequest || mapping.streamUsage) body["stream_options"] = { include_usage: true };
+    }
+    this.#inner = { ...info, operation: bridge.to.name, request: body };
+    const mapped: MappedRequest = mapping.toRequest?.(body, this.#inner) ?? { body };
+    this.request = {
+      ...mapped,
+      headers: { ...headers, ...mapped.headers },
+      dropped: [...dropped, ...(mapped.dropped ?? [])],
+    };
+  }
+
+  /** A whole reply in the client's dialect, and what it used as the backend told it. */
+  reply(upstream: JsonObject): { json: JsonObject; usage: Usage | undefined } {
+    const { operation, mapping, bridge } = this.#translation;
+    const inner = bridge?.to ?? operation;
+    let json = mapping.fromResponse?.(upstream, this.#inner) ?? upstream;
+    const usage = inner.usage?.(viewOf(json));
+    if (inner.normalizeReply) json = inner.normalizeReply(json, this.#inner.request);
+    return { json: bridge ? bridge.from.fromResponse(json, this.#info) : json, usage };
+  }
+
+  /** Reads the backend's events. Undefined where they are the client's own already. */
+  events(onUsage: (usage: Usage) => void): EventTranslator | undefined {
+    const adapted = this.#adaptedEvents();
+    return this.#translation.bridge ? this.#bridgedEvents(adapted, onUsage) : adapted;
+  }
+
+  #adaptedEvents(): EventTranslator | undefined {
+    const { stream } = this.#translation.mapping;
+    if (!stream) return undefined;
+    const info = this.#inner;
+    const state = stream.start(info);
+    return {
+      format: stream.format,
+      whole: false,
+      countsUsage: false,
+      translate: (json, type) => stream.event(state, json, info, type),
+      end: () => stream.end?.(state, info) ?? [],
+    };
+  }
+
+  #bridgedEvents(adapted: EventTranslator | undefined, onUsage: (usage: Usage) => void): EventTranslator {
+    const { from, to } = this.#translation.bridge!;
+    const info = this.#info;
+    const rules = to.stream!;
+    const stream = from.stream!;
+    const state = stream.start(info);
+    const answers = to.answers?.(viewOf(this.#inner.request)) ?? 1;
+    let finishes = 0;
+    const pass = (events: readonly JsonObject[], type?: string): JsonObject[] =>
+      events.flatMap((json) => {
+        const failure = rules.error?.(json, type);
+        if (failure) throw toStreamError(failure);
+        finishes += rules.finishes(json, type);
+        const usage = rules.usage?.(json, type);
+        if (usage) onUsage(usage);
+        return stream.event(state, json, info);
+      });
+    return {
+      format: adapted?.format ?? "sse",
+      get whole() {
+        return finishes >= answers;
+      },
+      countsUsage: true,
+      translate: (json, type) => (adapted ? pass(adapted.translate(json, type)) : pass([json], type)),
+      end: () => [...pass(adapted?.end() ?? []), ...(stream.end?.(state, info) ?? [])],
+    };
+  }
+}
