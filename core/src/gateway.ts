@@ -12,8 +12,11 @@ import type { ChainFact, GatewayHost, PluginInstance } from "./plugin.ts";
 import type { Reply } from "./reply.ts";
 import { createAdmission } from "./request/read-body.ts";
 import type { RequestContext } from "./request/request-context.ts";
+import { Sweeper } from "./request/sweeper.ts";
 import { createRouter, type Router } from "./router.ts";
+import type { ExchangeKeeping } from "./server/open-exchange.ts";
 import { createOperationRoutes, type OperationRoutes } from "./server/operation-routes.ts";
+import { createWebHandler } from "./server/web-handler.ts";
 import type { State } from "./state/state.ts";
 import type { Transport } from "./transport/transport.ts";
 import { createUndiciTransport } from "./transport/undici-transport.ts";
@@ -26,6 +29,8 @@ export interface GatewayOptions {
   carried?: Map<string, unknown>;
   /** This process in `Via` headers; the same for every snapshot of a process. */
   via?: string;
+  /** What the process keeps of running requests; by default the gateway keeps its own. */
+  keeping?: ExchangeKeeping;
   createTransport?(backend: ResolvedBackend): Transport;
   random?(): number;
   now?(): number;
@@ -64,6 +69,8 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   for (const backend of config.backends)
     backends.set(backend.name, { ...backend, transport: createTransport(backend) });
   const router = createRouter(config, backends);
+  const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
+  const inner = createWebHandler({ ...keeping, current: () => gateway });
 
   const operations = new Map<OperationName, Operation>(
     coreOperations.map((operation) => [operation.name, operation]),
@@ -92,6 +99,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         targets: router.targets,
         operations,
         workers: config.server.workers,
+        fetch: inner,
         random: options.random ?? Math.random,
         now: options.now ?? (() => performance.now()),
       };
@@ -114,7 +122,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   let active = 0;
   let onIdle: (() => void) | undefined;
   let closing: Promise<void> | undefined;
-  return {
+  const gateway: Gateway = {
     config,
     router,
     routes: createOperationRoutes([...operations.values()]),
@@ -136,9 +144,11 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
     close: () =>
       (closing ??= (async () => {
         if (active > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+        if (!options.keeping) keeping.sweeper.close();
         await closeAll();
       })()),
   };
+  return gateway;
 }
 
 /** A plugin that is listed twice keeps two states: the second is `name-2`. */

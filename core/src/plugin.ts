@@ -34,6 +34,11 @@ export interface GatewayHost {
   readonly operations: ReadonlyMap<OperationName, Operation>;
   /** Processes that share the load, this one included. */
   readonly workers: number;
+  /**
+   * Sends a request through this very gateway, its whole chain, as if it had come over the network. Not before the
+   * gateway serves: never in `setup`.
+   */
+  fetch(request: Request, client?: { address?: string }): Promise<Response>;
   /** Random numbers in [0, 1); tests seed it. */
   random(): number;
   /** Monotonic milliseconds; tests drive it. */

@@ -12,8 +12,11 @@ export interface TestGateway extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Resolves a config as a file would be, and serves it. Throws the faults of a config that has any. */
-export async function startTestGateway(config: Record<string, unknown>): Promise<TestGateway> {
+/** Resolves a config as a file in `dir` would be, and serves it. Throws the faults of a config that has any. */
+export async function startTestGateway(
+  config: Record<string, unknown>,
+  dir: string = root,
+): Promise<TestGateway> {
   const lines: string[] = [];
   const resolved = await resolveConfig(
     {
@@ -21,7 +24,7 @@ export async function startTestGateway(config: Record<string, unknown>): Promise
       ...config,
       server: { port: 0, host: "127.0.0.1", ...(config["server"] as object) },
     },
-    { dir: root },
+    { dir },
   );
   if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults, null, 2));
   const server = await serve(resolved.config, { logSink: { write: (text) => lines.push(text) } });

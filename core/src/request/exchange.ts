@@ -22,7 +22,7 @@ export interface ExchangeInit {
   id: string;
   operation: Operation;
   /** The model's name, where the path has it. */
-  model: string | undefined;
+  model?: string | undefined;
   request: DownstreamRequest;
   downstream: Downstream;
   router: Router;

@@ -1,14 +1,13 @@
 import { GatewayError } from "../errors.ts";
 import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { Finished } from "../context.ts";
-import type { Exchange } from "../request/exchange.ts";
 import { Sweeper } from "../request/sweeper.ts";
 import { createState, type StateRoot } from "../state/create-state.ts";
 import { createClientAddress, type ClientAddressOf } from "./client-address.ts";
 import { addErrorShape, addHealthRoutes } from "./control-plane.ts";
 import { createLogging, type Logging, type LogSink } from "./logging.ts";
 import { createNodeListener, type NodeListener } from "./node-listener.ts";
+import type { ExchangeKeeping } from "./open-exchange.ts";
 import { createWebHandler, type WebHandler } from "./web-handler.ts";
 
 export interface GatewayProcessOptions {
@@ -26,6 +25,10 @@ export class GatewayProcess {
   readonly #via = createViaName();
   readonly #carried = new Map<string, unknown>();
   readonly #sweeper = new Sweeper();
+  readonly #keeping: ExchangeKeeping = {
+    sweeper: this.#sweeper,
+    requestLog: (exchange, finished) => this.#logging.requestLog?.(exchange, finished),
+  };
   #state!: StateRoot;
   #logging!: Logging;
   #current!: Gateway;
@@ -35,11 +38,7 @@ export class GatewayProcess {
   readonly #retired = new Set<Promise<void>>();
 
   private constructor() {
-    const shared = {
-      current: () => this.#current,
-      sweeper: this.#sweeper,
-      requestLog: (exchange: Exchange, finished: Finished) => this.#logging.requestLog?.(exchange, finished),
-    };
+    const shared = { ...this.#keeping, current: () => this.#current };
     this.listener = createNodeListener({
       ...shared,
       clientAddress: (peer, headers) => this.#clientAddress(peer, headers),
@@ -93,6 +92,7 @@ export class GatewayProcess {
       log: this.#logging.log,
       via: this.#via,
       carried: this.#carried,
+      keeping: this.#keeping,
     });
     addHealthRoutes(gateway.app, { draining: () => this.#draining, stateOk: () => this.#state.status().ok });
     addErrorShape(gateway);
