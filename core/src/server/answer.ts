@@ -12,6 +12,8 @@ const NO_STORE = "private, no-store";
  */
 export function replyHeaders(exchange: Exchange, reply: Reply): string[] {
   const list = ["x-request-id", exchange.id, "cache-control", NO_STORE];
+  const { requestIdHeader } = exchange.operation.dialect;
+  if (requestIdHeader !== undefined) list.push(requestIdHeader, exchange.id);
   const { headers, attempt } = reply;
   const own = exchange.replyHeaders;
   for (const name in headers) if (own?.[name] === undefined) list.push(name, toFieldValue(headers[name]!));
@@ -43,6 +45,8 @@ export function errorReply(exchange: Exchange, error: GatewayError): { headers: 
     ...exchange.replyHeaders,
     ...error.headers,
   };
+  const { requestIdHeader } = exchange.operation.dialect;
+  if (requestIdHeader !== undefined) headers[requestIdHeader] = exchange.id;
   const { attempts } = exchange;
   if (attempts.length > 0) {
     headers["x-gatewright-attempts"] = String(attempts.length);

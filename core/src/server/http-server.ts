@@ -7,6 +7,7 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { joinWrites } from "../join-writes.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
 import { refuse, refuseConnection } from "./refusal.ts";
@@ -23,6 +24,7 @@ export function applyServerLimits(server: Server, limits: ServerLimits): void {
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
   server.on("clientError", onClientError);
   server.on("connect", onConnect);
+  server.on("connection", joinWrites);
 }
 
 /** The production server, made with the options that can only be given at creation. */

@@ -1,9 +1,14 @@
 import type { ServerLimits } from "../config/resolved.ts";
+import type { Dialect } from "../operation.ts";
 
-/** A silent event stream gets a comment, so that proxies in between keep it open. */
-export const KEEP_ALIVE = ": keep-alive\n\n";
+const COMMENT = ": keep-alive\n\n";
 
-/** The comment is due. */
+/** What a silent event stream gets, so that proxies in between keep it open. */
+export function keepAliveOf(dialect: Dialect): string {
+  return dialect.keepAlive ?? COMMENT;
+}
+
+/** It is due. */
 export function isSilent(lastWriteAt: number, nowMs: number, { streamKeepAliveMs }: ServerLimits): boolean {
   return streamKeepAliveMs > 0 && nowMs - lastWriteAt >= streamKeepAliveMs;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { asBuffer } from "../as-buffer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
@@ -6,12 +7,18 @@ import type { Downstream, Exchange } from "../request/exchange.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { Outcome } from "../attempt.ts";
-import { isSilent, KEEP_ALIVE } from "./keep-alive.ts";
+import { isSilent, keepAliveOf } from "./keep-alive.ts";
 import { leavesBodyUnread } from "./refusal.ts";
 
 /** An upload slower than this for a minute is given up. */
 const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
 const UPLOAD_GRACE_MS = 60_000;
+
+/**
+ * Bodies up to this size leave as text: Node writes text in one piece with the headers, bytes as a second one. In
+ * Latin-1 each byte is a character of its own, so that any bytes come through.
+ */
+const MAX_JOINED_BYTES = 16 * 1024;
 
 /** The client's side of a request on Node: reads the body from, and writes the reply to, the raw HTTP objects. */
 export class NodeDownstream implements Downstream, BodySink {
@@ -125,14 +132,15 @@ export class NodeDownstream implements Downstream, BodySink {
     this.#sendWhole(status, headers, body ?? "");
   }
 
-  /** Text goes out in one piece with the headers; bytes would be a second one. */
   #sendWhole(status: number, headers: string[], body: string | Uint8Array): void {
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     this.#exchange.bytesOut = length;
     headers.push("content-length", String(length));
     this.#finishUnread(headers);
     this.#res.writeHead(status, headers);
-    this.#res.end(this.#req.method === "HEAD" ? undefined : body);
+    if (this.#req.method === "HEAD") this.#res.end();
+    else if (typeof body === "string" || length > MAX_JOINED_BYTES) this.#res.end(body);
+    else this.#res.end(asBuffer(body).toString("latin1"), "latin1");
   }
 
   fail(error: GatewayError): void {
@@ -220,8 +228,9 @@ export class NodeDownstream implements Downstream, BodySink {
       isSilent(this.#lastWriteAt, nowMs, this.#limits)
     ) {
       this.#lastWriteAt = nowMs;
-      this.#exchange.bytesOut += KEEP_ALIVE.length;
-      this.#res.write(KEEP_ALIVE);
+      const text = keepAliveOf(this.#exchange.operation.dialect);
+      this.#exchange.bytesOut += Buffer.byteLength(text);
+      this.#res.write(text);
     }
     if (this.#reading === "json" && nowMs - this.#readFrom >= this.#limits.bodyTimeoutMs) this.#slowBody();
     else if (this.#reading === "upload") {

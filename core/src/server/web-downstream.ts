@@ -5,7 +5,7 @@ import type { Downstream, Exchange } from "../request/exchange.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
-import { isSilent, KEEP_ALIVE } from "./keep-alive.ts";
+import { isSilent, keepAliveOf } from "./keep-alive.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 
@@ -164,7 +164,7 @@ export class WebDownstream implements Downstream, BodySink {
     if (!this.#events || !this.#stream || this.#paused) return;
     if (!isSilent(this.#lastWriteAt, nowMs, this.#limits)) return;
     this.#lastWriteAt = nowMs;
-    this.#enqueue(KEEP_ALIVE);
+    this.#enqueue(keepAliveOf(this.#exchange.operation.dialect));
   }
 
   #enqueue(text: string): void {

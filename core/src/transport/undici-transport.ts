@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { buildConnector, Client, errors, util, type Dispatcher } from "undici";
+import { joinWrites } from "../join-writes.ts";
 import type {
   Transport,
   TransportCall,
@@ -127,6 +128,7 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
       clearTimeout(timer);
       callback(...result);
     }) as unknown as Socket;
+    joinWrites(socket);
     line.used = false;
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
