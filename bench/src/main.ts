@@ -112,7 +112,7 @@ async function measureAlone(run: Run, subjects: readonly Subject[]): Promise<voi
   for (const subject of subjects) {
     for (const name of run.options.only) {
       const measure = ALONE[name];
-      if (measure === undefined) continue;
+      if (measure === undefined || !takesPart(subject, name)) continue;
       say(`${name} ${subject.name}`);
       try {
         await measure(subject, run);
@@ -143,7 +143,7 @@ async function measureTogether(run: Run, subjects: readonly Subject[]): Promise<
   upstream.behave({ kind: "reply" });
   for (const subject of subjects) {
     try {
-      running.push(await subject.start(upstream.url));
+      running.push({ ...(await subject.start(upstream.url)), measures: subject.measures });
     } catch (error) {
       failures.push({ subject: subject.name, measure: "start", reason: (error as Error).message });
     }
@@ -155,8 +155,12 @@ async function measureTogether(run: Run, subjects: readonly Subject[]): Promise<
     const measure = TOGETHER[name];
     if (measure === undefined) continue;
     say(name);
-    await measure(bench, measures);
+    await measure({ ...bench, running: running.filter((one) => takesPart(one, name)) }, measures);
   }
+}
+
+function takesPart(of: Pick<Subject, "measures">, name: MeasureName): boolean {
+  return of.measures?.includes(name) ?? true;
 }
 
 async function warmUp(bench: Bench): Promise<void> {

@@ -13,7 +13,7 @@ export const MEASURES = [
 ] as const;
 export type MeasureName = (typeof MEASURES)[number];
 
-export const SUBJECTS = ["bare", "empty", "default", "portkey"] as const;
+export const SUBJECTS = ["bare", "empty", "default", "traffic", "traffic-redis", "portkey"] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
 export interface Options {

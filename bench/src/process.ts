@@ -22,13 +22,24 @@ export interface ProgramOptions {
 }
 
 /** Starts Node with `args`. It is killed with us, however we end. */
-export function startNode({ args, env = {}, cores }: ProgramOptions): Program {
-  // taskset replaces itself by Node, so that the process id is Node's.
-  const [command, ...rest] =
-    cores === null
-      ? [process.execPath, ...args]
-      : ["taskset", "-c", String(cores.gateway), process.execPath, ...args];
-  const child = spawn(command, rest, {
+export function startNode({ args, env, cores }: ProgramOptions): Program {
+  return startProgram({ command: process.execPath, args, env, core: cores?.gateway });
+}
+
+export interface AnyProgramOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Held to it, if given. */
+  readonly core?: number | undefined;
+}
+
+/** The same for any program. */
+export function startProgram({ command, args, env = {}, core }: AnyProgramOptions): Program {
+  // taskset replaces itself by the program, so that the process id is the program's.
+  const [first, ...rest] =
+    core === undefined ? [command, ...args] : ["taskset", "-c", String(core), command, ...args];
+  const child = spawn(first, rest, {
     env: { ...process.env, NODE_ENV: "production", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -3,7 +3,7 @@ import { medianRatio } from "./statistics.ts";
 
 /** Something the gateway promises, beside what was measured. */
 export interface Requirement {
-  readonly subject: "empty" | "default";
+  readonly subject: "empty" | "default" | "traffic" | "traffic-redis";
   readonly text: string;
   /** NaN: not measured. */
   readonly value: number;
@@ -22,6 +22,8 @@ export function checkRequirements(measures: Measures): Requirement[] {
     atLeast("empty", "throughput, of bare", throughput?.["empty"]?.ratioToBare, 0.75),
     atLeast("default", "throughput, of bare", throughput?.["default"]?.ratioToBare, 0.6),
     atLeast("default", "throughput, times Portkey", medianRatio(rates("default"), rates("portkey")), 10),
+    atLeast("traffic", "throughput, of bare", throughput?.["traffic"]?.ratioToBare, 0.5),
+    atLeast("traffic-redis", "throughput, of bare", throughput?.["traffic-redis"]?.ratioToBare, 0.35),
     ...(["empty", "default"] as const).flatMap((name) => ofSubject(name, measures)),
   ];
 }

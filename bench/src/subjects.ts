@@ -3,16 +3,20 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Cores } from "./machine.ts";
+import type { MeasureName } from "./options.ts";
 import { chatRequest } from "./chat-request.ts";
 import { callOnce } from "./connection.ts";
 import type { Endpoint } from "./connection.ts";
 import { freePort, startNode } from "./process.ts";
 import type { Program, ProgramOptions } from "./process.ts";
+import { missingRedis, startRedis } from "./redis.ts";
 
 /** Something to measure. */
 export interface Subject {
   readonly name: string;
   readonly title: string;
+  /** The measures it takes part in; absent: all of them. */
+  readonly measures?: readonly MeasureName[];
   /** Why it cannot be measured here, after trying to put it in place; null when it can. */
   prepare(): string | null;
   /** Starts it and returns as soon as it answers a chat request with 200. */
@@ -22,6 +26,8 @@ export interface Subject {
 /** A subject that answers. */
 export interface Running extends Endpoint {
   readonly name: string;
+  /** As of its subject. */
+  readonly measures?: readonly MeasureName[] | undefined;
   /** Absent for the upstream itself. */
   readonly pid?: number;
   /** From the start of the process to its first 200. */
@@ -34,7 +40,13 @@ const ROOT = dirname(BENCH_DIR);
 const GATEWAY_BIN = join(ROOT, "node_modules/gatewright/bin/gatewright.js");
 const PORTKEY_BIN = join(BENCH_DIR, "peers/node_modules/@portkey-ai/gateway/build/start-server.js");
 /** What the gateway needs built: packages of the workspace. */
-const BUILT_PACKAGES = ["core", "adapters", "plugins/api-keys", "plugins/retry", "plugins/balancer"];
+const BUILT_PACKAGES = [
+  "core",
+  "adapters",
+  ...["api-keys", "balancer", "circuit-breaker", "health-check", "rate-limit", "retry"].map(
+    (name) => `plugins/${name}`,
+  ),
+];
 const BENCH_KEY = "sk-bench-4f1c9a7e2b8d4065a3c1e0f7d9b6a852";
 const START_LIMIT_MS = 15_000;
 
@@ -53,6 +65,8 @@ export function createSubjects(cores: Cores | null): readonly Subject[] {
     },
     gatewaySubject("empty", "Gatewright, empty chain", cores),
     gatewaySubject("default", "Gatewright, default chain", cores),
+    trafficSubject("traffic", "Gatewright, traffic chain", cores),
+    trafficSubject("traffic-redis", "Gatewright, traffic chain on Redis", cores),
     {
       name: "portkey",
       title: "Portkey 1.15.2",
@@ -98,6 +112,38 @@ function gatewaySubject(name: "empty" | "default", title: string, cores: Cores |
         env: { BENCH_UPSTREAM: upstream, BENCH_KEY },
         cores,
       })),
+  };
+}
+
+/** Six plugins at work; their counts are held in memory, or in a Redis on the load's core. */
+function trafficSubject(name: "traffic" | "traffic-redis", title: string, cores: Cores | null): Subject {
+  const onRedis = name === "traffic-redis";
+  return {
+    name,
+    title,
+    measures: ["throughput", "latency"],
+    prepare: () => (onRedis ? (missingRedis() ?? buildGateway()) : buildGateway()),
+    async start(upstream) {
+      const redis = onRedis ? await startRedis(cores) : undefined;
+      const env = { BENCH_UPSTREAM: upstream, BENCH_KEY, ...(redis && { BENCH_REDIS: redis.url }) };
+      try {
+        const running = await startSubject(name, (port) => ({
+          args: gatewayArgs("traffic", port),
+          env,
+          cores,
+        }));
+        return {
+          ...running,
+          stop: async () => {
+            await running.stop();
+            await redis?.stop();
+          },
+        };
+      } catch (error) {
+        await redis?.stop();
+        throw error;
+      }
+    },
   };
 }
 
