@@ -16,6 +16,29 @@ export interface PipedEvent extends StreamEvent {
   readonly raw?: Buffer;
 }
 
+/** An event of one `data:` line, decoded and parsed when somebody looks. */
+class RawEvent implements PipedEvent {
+  readonly raw: Buffer;
+  readonly #dataStart: number;
+  readonly #dataEnd: number;
+  #data: string | undefined;
+  #json: unknown;
+
+  constructor(raw: Buffer, dataStart: number, dataEnd: number) {
+    this.raw = raw;
+    this.#dataStart = dataStart;
+    this.#dataEnd = dataEnd;
+  }
+
+  get data(): string {
+    return (this.#data ??= this.raw.toString("utf8", this.#dataStart, this.#dataEnd));
+  }
+
+  get json(): unknown {
+    return (this.#json ??= JSON.parse(this.data) as unknown);
+  }
+}
+
 /** One plugin's part in the stream, in the order in which it was added. */
 interface Stage {
   observer?: StreamObserver;
@@ -63,20 +86,20 @@ export class EventPipe implements EventStream {
       return;
     }
     this.#held.push(event);
-    this.#heldBytes += event.raw?.length ?? event.data.length;
+    this.#heldBytes += event.raw ? event.raw.length : event.data.length;
     if (this.#heldBytes > HIGH_WATER_BYTES && !this.#pausedFeeder) {
       this.#pausedFeeder = true;
       this.#owner.onPressure(true);
     }
   }
 
-  /** Events go straight to a consumer that has begun, and nobody looks at them on the way. */
-  get passesUnseen(): boolean {
-    return this.#sink !== undefined && this.#stages === undefined && !this.closed;
-  }
-
-  /** Takes the bytes of an event where `passesUnseen`. */
-  passRaw(buffer: Buffer, start: number, end: number): void {
+  /** Takes the bytes of an event, whose data is JSON, for those who may want to look at it. */
+  passRaw(buffer: Buffer, start: number, end: number, dataStart: number, dataEnd: number): void {
+    if (this.closed) return;
+    if (!this.#sink || this.#stages) {
+      this.push(new RawEvent(buffer.subarray(start, end), dataStart - start, dataEnd - start));
+      return;
+    }
     const run = this.#run;
     if (run && run.buffer === buffer && run.end === start) {
       run.end = end;

@@ -56,6 +56,7 @@ export class EventRelay {
   #flushing = false;
   #committed = false;
   #finishes = 0;
+  #usage: Usage | undefined;
   #terminated = false;
   #translationEnded = false;
 
@@ -122,11 +123,11 @@ export class EventRelay {
    */
   readonly #takePlain: PlainEventTaker = (buffer, start, end, dataStart, dataEnd) => {
     if (!this.#finishMember || !this.#committed || this.#terminated || this.#options.translator) return false;
-    if (!this.stream.passesUnseen || buffer[dataStart] !== OPEN_BRACE) return false;
+    if (buffer[dataStart] !== OPEN_BRACE) return false;
     const event = readPlain(buffer, dataStart, dataEnd, this.#finishMember);
     if (event.fields.watched || !event.isText("model", this.#options.model)) return false;
     if (event.typeOf("error") !== "missing" || event.typeOf("usage") !== "missing") return false;
-    this.stream.passRaw(buffer, start, end);
+    this.stream.passRaw(buffer, start, end, dataStart, dataEnd);
     return true;
   };
 
@@ -175,7 +176,9 @@ export class EventRelay {
   ): void {
     const rules = this.#rules;
     const failure = rules.error?.(json, type);
-    if (failure) throw toStreamError(failure);
+    // Before the commit point nobody has seen anything: then it is a failed attempt like any other.
+    const isLast = failure?.told === true && this.#committed && !this.#terminated;
+    if (failure && !isLast) throw toStreamError({ ...failure, told: false });
     if (this.#terminated) return;
     let event: PipedEvent = { raw, data: data ?? "", type, json };
     if (json["usage"] !== undefined || rules.finishMember === undefined) this.#readUsage(json, type);
@@ -186,6 +189,7 @@ export class EventRelay {
     event = withModel(event, rules.modelAt, this.#options.model);
     if (event.data === "") event = { ...event, data: JSON.stringify(event.json) };
     this.stream.push(event);
+    if (failure) throw toStreamError(failure);
     const finishes = rules.finishes(json, type);
     if (finishes > 0) {
       this.#finishes += finishes;
@@ -195,8 +199,8 @@ export class EventRelay {
 
   #readUsage(json: JsonObject, type: string | undefined): void {
     if (this.#options.translator?.countsUsage) return;
-    const usage = this.#rules.usage?.(json, type);
-    if (usage) this.#options.owner.onUsage(usage);
+    const usage = this.#rules.usage?.(json, type, this.#usage);
+    if (usage) this.#options.owner.onUsage((this.#usage = usage));
   }
 
   #terminate(): void {
