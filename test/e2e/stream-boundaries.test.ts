@@ -95,6 +95,9 @@ async function distinctStreams(
   return [...streams];
 }
 
+/** Ids that the gateway makes are of one request. */
+const withoutIds = (stream: string): string => stream.replaceAll(/"id":"[^"]*"/g, '"id":""');
+
 describe("a stream cut in two at every byte", () => {
   it("E1 E12 st-1: passes byte for byte in the same dialect", async () => {
     const { stage, count } = await stageWithCuts(OPENAI_STREAM, EVENT_STREAM, "openai");
@@ -128,8 +131,8 @@ describe("a stream cut in two at every byte", () => {
 
   it("E1 E12 st-4: is translated alike from Ollama's lines", async () => {
     const { stage, count } = await stageWithCuts(OLLAMA_STREAM, NDJSON, "ollama");
-    const streams = await distinctStreams(stage, count, ASK_FOR_USAGE);
-    expect(streams).toHaveLength(1);
+    const streams = (await distinctStreams(stage, count, ASK_FOR_USAGE)).map(withoutIds);
+    expect(new Set(streams).size).toBe(1);
     const chunks = streams[0]!.trimEnd().split("\n\n");
     expect(chunks.pop()).toBe("data: [DONE]");
     const texts = chunks.map((data) => {

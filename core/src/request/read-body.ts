@@ -21,7 +21,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       const bytes = await exchange.downstream.readAll(limits.jsonBytes);
       exchange.bytesIn = bytes.length;
       const body = parseJsonBody(bytes, bounds);
-      const fault = operation.validate?.(body);
+      const fault = operation.validate?.(body, ctx.request);
       if (fault) throw toError(fault);
       ctx.body = body;
     } else {

@@ -69,6 +69,8 @@ export class RequestContext implements Context {
     fork.#scopeSignal = joinSignals(this.#scopeSignal, scope?.signal);
     if (scope?.model !== undefined && scope.model !== from.model) {
       fork.model = scope.model;
+      // The request named none itself: then this is what it is about.
+      if (this.exchange.requestedModel === "") this.exchange.requestedModel = scope.model;
       fork.candidates = scope.candidates ?? this.resolve(scope.model);
     }
     return fork;
@@ -151,12 +153,27 @@ export class RequestContext implements Context {
   }
 
   setReplyHeader(name: string, value: string): void {
-    (this.exchange.replyHeaders ??= {})[name.toLowerCase()] = value;
+    (this.exchange.replyHeaders ??= {})[toFieldName(name)] = value;
   }
 
   onFinished(listener: (finished: Finished) => void): void {
     this.exchange.onFinished(listener);
   }
+}
+
+/** Names that were checked, in lower case: plugins use the same few. */
+const fieldNames = new Map<string, string>();
+const MAX_FIELD_NAMES = 1_024;
+
+/** Throws on what is no name of a field (RFC 9110, section 5.1), which no answer could go out with. */
+function toFieldName(name: string): string {
+  const known = fieldNames.get(name);
+  if (known !== undefined) return known;
+  if (!/^[!#$%&'*+.^`|~\w-]+$/.test(name))
+    throw new TypeError(`expected the name of a header, got ${JSON.stringify(name)}`);
+  const lower = name.toLowerCase();
+  if (fieldNames.size < MAX_FIELD_NAMES) fieldNames.set(name, lower);
+  return lower;
 }
 
 function joinSignals(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {

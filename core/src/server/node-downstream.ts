@@ -121,6 +121,19 @@ export class NodeDownstream implements Downstream, BodySink {
     }
     this.#answered = true;
     this.#exchange.committed = true;
+    try {
+      this.#start(reply);
+    } catch (error) {
+      // A plugin's reply that HTTP cannot carry: what is left to say is that it failed.
+      if (this.#res.headersSent) throw error;
+      this.#answered = false;
+      this.#stream = undefined;
+      discardReply(reply);
+      throw error;
+    }
+  }
+
+  #start(reply: Reply): void {
     const { body, status } = reply;
     const headers = replyHeaders(this.#exchange, reply);
     this.#ending = { outcome: "complete", status };
@@ -193,7 +206,8 @@ export class NodeDownstream implements Downstream, BodySink {
       this.#res.destroy();
       return;
     }
-    const event = this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id);
+    const { dialect } = this.#exchange.operation;
+    const event = error.upstream?.told ? "" : dialect.errorEvent(error, this.#exchange.id);
     this.#exchange.bytesOut += Buffer.byteLength(event);
     this.#res.end(event);
   }

@@ -6,6 +6,9 @@ let counter = 0;
 
 /** The client's own id, if it is short and plain, else a new one. */
 export function requestIdOf(given: string | undefined): string {
-  if (given !== undefined && /^[\w.:-]{1,128}$/.test(given)) return given;
+  return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : newRequestId();
+}
+
+export function newRequestId(): string {
   return PREFIX + (counter++).toString(36).padStart(6, "0");
 }

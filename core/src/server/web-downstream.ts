@@ -81,8 +81,16 @@ export class WebDownstream implements Downstream, BodySink {
     this.#answered = true;
     this.#exchange.committed = true;
     this.#exchange.firstTokenAt = performance.now();
-    const headers = toHeaders(replyHeaders(this.#exchange, reply));
     const { body, status } = reply;
+    let headers: Headers;
+    try {
+      headers = toHeaders(replyHeaders(this.#exchange, reply));
+    } catch (error) {
+      // A plugin's reply that HTTP cannot carry: what is left to say is that it failed.
+      this.#answered = false;
+      discardReply(reply);
+      throw error;
+    }
     if (isBodyStream(body)) {
       this.#resolve(new Response(this.#open(body, status), { status, headers }));
       return;
@@ -141,7 +149,7 @@ export class WebDownstream implements Downstream, BodySink {
 
   #close(outcome: Outcome, error?: GatewayError): void {
     this.#stream = undefined;
-    if (error && this.#events)
+    if (error && this.#events && !error.upstream?.told)
       this.#enqueue(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id));
     if (error && !this.#events) this.#controller!.error(error);
     else this.#controller!.close();
