@@ -68,7 +68,7 @@ async function writeAll(request: ClientRequest, block: Uint8Array, times: number
 let pair: Pair;
 beforeAll(async () => {
   pair = await startPair({
-    server: { limits: { partBytes: 300_000, parts: 5, partHeaderBytes: 1_000 } },
+    server: { limits: { partBytes: 300_000, imageBytes: 100_000, parts: 5, partHeaderBytes: 1_000 } },
     plugins: [retry({ maxAttempts: 3, baseDelayMs: 1, maxDelayMs: 1 })],
   });
 });
@@ -135,6 +135,78 @@ describe("what arrives", () => {
       ["mask", sha256(noise(1_000, 3))],
     ]);
   });
+
+  it("in-8: `responseFormat` leaves as `response_format`, wherever it stands, and every other byte is kept", async () => {
+    const bytes = noise(2_000);
+    const spelled = (name: string): Part => ({ name, value: "verbose_json" });
+    const orders = (name: string): Part[][] => [
+      [spelled(name), model(ALIAS), file(bytes)],
+      [model(ALIAS), spelled(name), file(bytes)],
+      [file(bytes), spelled(name), model(ALIAS)],
+      [spelled(name), file(bytes), model(ALIAS)],
+    ];
+    const expected = orders("response_format");
+    for (const [n, parts] of orders("responseFormat").entries()) {
+      pair.backend.clear();
+      const reply = await upload(form(...parts));
+      expect(reply.headers.get("content-type")).toBe("application/json");
+      const sent = pair.backend.requests[0]!;
+      const body = form(...expected[n]!.map((part) => (part.name === "model" ? model(MODEL) : part)));
+      expect(sent.bodySha256).toBe(sha256(body));
+      expect(sent.headers["content-length"]).toBe(String(body.length));
+    }
+  });
+
+  it("in-8: the alias is found by the name of its part alone, quoted or not", async () => {
+    const text = form({ name: "responseFormat", value: "text" }, model(MODEL), file("x"))
+      .toString("latin1")
+      .replace(
+        'Content-Disposition: form-data; name="responseFormat"',
+        'Content-Type: text/plain; name="responseFormat"\r\nContent-Disposition: form-data; x="name=1"; name=responseFormat',
+      );
+    const reply = await upload(Buffer.from(text, "latin1"));
+    expect(reply.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(pair.backend.requests[0]!.bodySha256).toBe(
+      sha256(text.replace("; name=responseFormat", "; name=response_format")),
+    );
+  });
+
+  it("in-8: an alias behind a file that is on its way: 400 that says what to do, not a lost format", async () => {
+    const body = form(model(MODEL), file(noise(100_000)), { name: "responseFormat", value: "text" });
+    const request = openUpload(pair.gateway.url);
+    request.write(body.subarray(0, 50_000));
+    await waitFor("the upload is on its way", () => pair.backend.requests.length === 1);
+    request.end(body.subarray(50_000));
+    const reply = await replyOf(request);
+    expect(reply.status).toBe(400);
+    const { error } = JSON.parse(reply.body) as { error: { param: string; message: string } };
+    expect(error).toMatchObject({ code: "invalid_request", param: "response_format" });
+    expect(error.message).toContain("put it before");
+  });
+
+  it.each([
+    ["/v1/images/edits", "image"],
+    ["/v1/images/edits", "image[]"],
+    ["/v1/images/edits", "mask"],
+    ["/v1/images/variations", "image"],
+  ])(
+    "in-9: %s: a file `%s` over the limit: 400 that names it; at the limit it passes",
+    async (path, name) => {
+      const picture = (bytes: number): Buffer =>
+        form(
+          model("gpt-image-1"),
+          { name: "prompt", value: "a cat" },
+          ...(name === "mask" ? [{ name: "image", filename: "i.png", value: noise(1_000) }] : []),
+          { name, filename: "p.png", value: noise(bytes) },
+        );
+      expect((await upload(picture(100_000), TYPE, path)).status).toBe(200);
+      const reply = await upload(picture(100_001), TYPE, path);
+      expect(reply.status).toBe(400);
+      expect(await reply.json()).toMatchObject({
+        error: { code: "invalid_request", param: name.replace("[]", "") },
+      });
+    },
+  );
 
   it("a small body is the same wherever TCP cuts it", async () => {
     for (const parts of [

@@ -26,6 +26,15 @@ interface Source {
   scanner: MultipartScanner;
   /** Where the value of `model` stands, and what it is. */
   model: { start: number; end: number; value: string } | undefined;
+  /** Names that leave in another spelling. */
+  renames: readonly Span[];
+}
+
+/** Bytes of the body, and what stands in their place when it is sent. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
 }
 
 /**
@@ -80,16 +89,17 @@ export class MultipartBody implements RequestBody {
         });
       source.opened = true;
     }
-    const value = Buffer.from(model);
-    const span = source.model;
-    const unchanged = span === undefined || span.value === model;
+    const named = source.model;
+    const spans = [...source.renames];
+    if (named && named.value !== model) spans.push({ start: named.start, end: named.end, text: model });
     const chunks = source.spool ? source.spool.read() : flow(source);
-    const length = source.spool?.length ?? source.contentLength;
+    let length = source.spool?.length ?? source.contentLength;
+    for (const { start, end, text } of spans)
+      if (length !== undefined) length += Buffer.byteLength(text) - (end - start);
     return {
-      chunks: unchanged ? chunks : replaceSpan(chunks, span, value),
+      chunks: spans.sort((a, b) => a.start - b.start).reduceRight(replaceSpan, chunks),
       contentType: source.contentType,
-      contentLength:
-        length === undefined || unchanged ? length : length + value.length - (span.end - span.start),
+      contentLength: length,
     };
   }
 
@@ -108,18 +118,30 @@ export interface MultipartInput {
   contentLength: number | undefined;
   chunks: AsyncIterable<Uint8Array>;
   bounds: MultipartBounds;
+  /** Other spellings of fields, by theirs; they leave in their own. */
+  aliases?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Reads up to the first file when `model` came before it, else all. Throws 400 and 413 as the bounds say. */
 export async function readMultipartBody(input: MultipartInput): Promise<MultipartBody> {
   const fields: JsonObject = Object.create(null) as JsonObject;
   let model: Source["model"];
+  const renames: Span[] = [];
   let fileSeen = false;
+  let sent = false;
   const scanner = new MultipartScanner(boundaryOf(input.contentType), input.bounds, {
-    onPart: (part) => {
+    onPart: (part, headers) => {
       fileSeen ||= part.filename !== undefined;
+      const text = aliasOf(part.name);
+      if (text === undefined) return;
+      // What came before is on its way already, its length told.
+      if (sent) throw lateAlias(part.name, text);
+      const parameter = NAME_PARAMETER.exec(headers.text)!;
+      const start = headers.start + parameter.index + parameter[0].length;
+      renames.push({ start, end: start + part.name.length, text });
     },
-    onField: (name, value, start, end) => {
+    onField: (given, value, start, end) => {
+      const name = aliasOf(given) ?? given;
       if (name === "model") {
         if (model)
           throw new GatewayError("duplicate_field", { param: "model", message: "`model` is given twice" });
@@ -139,6 +161,7 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     opened: false,
     scanner,
     model,
+    renames,
     ...rest,
   });
   const head: Uint8Array[] = [];
@@ -152,7 +175,13 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     head.push(next.value);
     if (fileSeen && !model) return spoolRest();
   }
+  sent = true;
   return new MultipartBody(source({ head, rest: iterator }), fields);
+
+  function aliasOf(name: string): string | undefined {
+    const { aliases } = input;
+    return aliases && Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+  }
 
   async function spoolRest(): Promise<MultipartBody> {
     const spool = await spoolAll(head);
@@ -168,6 +197,16 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     }
     return new MultipartBody(source({ spool }), fields);
   }
+}
+
+/** Up to the name of a part in its headers. */
+const NAME_PARAMETER = /^content-disposition:[^\r\n]*?[; \t]name="?/im;
+
+function lateAlias(name: string, text: string): GatewayError {
+  return new GatewayError("invalid_request", {
+    param: text,
+    message: `\`${name}\` stands behind the file: put it before, or spell it \`${text}\``,
+  });
 }
 
 async function spoolAll(chunks: readonly Uint8Array[]): Promise<Spool> {
@@ -194,11 +233,12 @@ async function* flow({ head, rest, scanner }: Source): AsyncGenerator<Uint8Array
   scanner.end();
 }
 
+/** Spans are replaced from the last to the first, so that each finds its place as it was. */
 async function* replaceSpan(
   chunks: AsyncIterable<Uint8Array>,
-  { start, end }: { start: number; end: number },
-  value: Uint8Array,
+  { start, end, text }: Span,
 ): AsyncGenerator<Uint8Array> {
+  const value = Buffer.from(text);
   let offset = 0;
   for await (const chunk of chunks) {
     const from = offset;

@@ -5,6 +5,8 @@ export interface MultipartBounds {
   partBytes: number;
   parts: number;
   partHeaderBytes: number;
+  /** Bytes of the files of some names, where they may have less; over it the request is wrong, not only large. */
+  fileBytes?: { readonly names: readonly string[]; readonly limit: number };
 }
 
 export interface MultipartPart {
@@ -12,9 +14,15 @@ export interface MultipartPart {
   filename: string | undefined;
 }
 
+/** The headers of a part as they stand in the body, a character for each byte. */
+export interface PartHeaders {
+  readonly text: string;
+  readonly start: number;
+}
+
 /** What the scanner finds. Offsets count bytes from the start of the body. */
 export interface MultipartEvents {
-  onPart?(part: MultipartPart): void;
+  onPart?(part: MultipartPart, headers: PartHeaders): void;
   /** A part without a file name, whole. */
   onField?(name: string, value: string, start: number, end: number): void;
 }
@@ -124,13 +132,25 @@ export class MultipartScanner {
         param: this.#part!.name,
         message: `The part \`${this.#part!.name}\` is larger than ${this.#bounds.partBytes} bytes`,
       });
-    if (this.#part!.filename !== undefined) return;
+    if (this.#part!.filename !== undefined) {
+      this.#checkFile(this.#part!.name);
+      return;
+    }
     if (this.#partBytes > MAX_FIELD_BYTES)
       throw new GatewayError("request_too_large", {
         param: this.#part!.name,
         message: `The field \`${this.#part!.name}\` is larger than ${MAX_FIELD_BYTES} bytes`,
       });
     this.#field.push(Buffer.from(data));
+  }
+
+  #checkFile(name: string): void {
+    const { fileBytes } = this.#bounds;
+    if (!fileBytes || this.#partBytes <= fileBytes.limit || !fileBytes.names.includes(name)) return;
+    throw new GatewayError("invalid_request", {
+      param: name.replace("[]", ""),
+      message: `The file \`${name}\` is larger than ${fileBytes.limit} bytes`,
+    });
   }
 
   #countOutside(bytes: number): void {
@@ -184,7 +204,10 @@ export class MultipartScanner {
         message: `The body has more than ${this.#bounds.parts} parts`,
       });
     this.#part = readPartHeaders(this.#rest.subarray(0, end).toString("utf8"));
-    this.#events.onPart?.(this.#part);
+    this.#events.onPart?.(this.#part, {
+      text: this.#rest.toString("latin1", 0, end),
+      start: this.#restAt,
+    });
     this.#drop(end + HEADER_END.length);
     this.#partBytes = 0;
     this.#field = [];

@@ -1,5 +1,6 @@
 import type { Adapter } from "../adapter.ts";
 import type { Timeouts } from "../backend.ts";
+import type { ModelFacts } from "../models/model-facts.ts";
 import type { OperationName } from "../operation.ts";
 import type { Plugin } from "../plugin.ts";
 import type { Secret } from "./secret.ts";
@@ -17,6 +18,11 @@ export interface ResolvedConfig {
   readonly models: readonly ResolvedModel[];
   /** Model of requests that name none, by operation. */
   readonly defaultModels: Readonly<Partial<Record<OperationName, string>>>;
+  readonly discovery: DiscoveryConfig;
+  /** Names of one and the same model, as plugins know them. The first of each list is the canonical one. */
+  readonly sameModels: readonly (readonly string[])[];
+  /** Vendor prefixes that are known although perhaps no backend has them. */
+  readonly knownVendors: readonly string[];
   /** `totalMs` and `maxStreamMs` of the request as a whole. */
   readonly timeouts: Timeouts;
   readonly plugins: readonly ResolvedPlugin[];
@@ -43,6 +49,8 @@ export interface ServerLimits {
   readonly jsonValues: number;
   /** One part of a multipart body, in bytes. */
   readonly partBytes: number;
+  /** One picture of an image edit or variation, in bytes. */
+  readonly imageBytes: number;
   readonly parts: number;
   readonly partHeaderBytes: number;
   /** Request line and headers together, in bytes. */
@@ -82,6 +90,11 @@ export interface LogConfig {
   readonly requests: boolean;
 }
 
+export interface DiscoveryConfig {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
 export interface ResolvedBackend {
   readonly name: string;
   readonly adapter: Adapter;
@@ -89,17 +102,35 @@ export interface ResolvedBackend {
   readonly baseURL: URL;
   readonly apiKey?: Secret;
   readonly weight: number;
-  /** Names at the backend. */
+  /** Names at the backend, those with `*` included. */
   readonly models: readonly string[];
+  /** The backend is asked for its models; `models` is empty. */
+  readonly discovers: boolean;
+  readonly vendorPrefixes: readonly string[];
+  readonly enabled: boolean;
+  /** Of all its models. */
+  readonly facts: ModelFacts;
   readonly timeouts: Timeouts;
   /** Most connections open at once. */
   readonly connections: number;
 }
 
+export interface ResolvedTarget {
+  readonly backend: string;
+  /** With `*` for the name that is asked for. */
+  readonly model: string;
+  readonly weight: number;
+  readonly facts?: ModelFacts;
+}
+
 export interface ResolvedModel {
+  /** With `*`, all names that fit. */
   readonly name: string;
   readonly aliases: readonly string[];
-  readonly targets: readonly { readonly backend: string; readonly model: string; readonly weight: number }[];
+  readonly canonicalName?: string;
+  /** Absent: the backends that serve a model of this name. */
+  readonly targets?: readonly ResolvedTarget[];
+  readonly facts?: ModelFacts;
 }
 
 /** When a part of the chain runs. A list means "one of these"; both given means both. */

@@ -32,6 +32,8 @@ export const LimitsSchema = v.strictObject({
   jsonValues: v.optional(positive, 500_000),
   /** Largest part of a multipart body, in bytes. @default 100 MiB */
   partBytes: v.optional(positive, 100 * MIB),
+  /** Largest picture of an image edit or variation, in bytes. @default 4 MiB */
+  imageBytes: v.optional(positive, 4 * MIB),
   /** Most parts of a multipart body. @default 50 */
   parts: v.optional(positive, 50),
   /** Headers of one part, in bytes. @default 8 KiB */
@@ -129,9 +131,44 @@ export const TimeoutsSchema = v.strictObject({
   maxStreamMs: v.optional(timeout, MAX_TIMEOUT_MS),
 });
 
+/** How backends that list no models are asked for theirs. */
+export const DiscoverySchema = v.strictObject({
+  /** Time between two questions; after a failure it is asked sooner. @default 900_000 */
+  intervalMs: v.optional(positive, 900_000),
+  /** Longest wait for an answer. @default 10_000 */
+  timeoutMs: v.optional(v.pipe(positive, v.maxValue(MAX_TIMEOUT_MS)), 10_000),
+});
+
+const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+/** US dollars for one token. */
+export const PriceSchema = v.strictObject({
+  /** A token of the request. */
+  prompt: amount,
+  /** A token of the answer. */
+  completion: amount,
+  /** A token of the request that the backend had in its cache. @default that of `prompt` */
+  cachedPrompt: v.optional(amount),
+});
+
+/** What may be said of a model. The narrowest place wins: a target, then its model, then its backend. */
+const facts = {
+  /** US dollars for one token. */
+  price: v.optional(PriceSchema),
+  /** What the model can do, in words of your own, such as `vision` or `tools`; shown in the model list. */
+  capabilities: v.optional(v.array(name)),
+  /** Longest request, in tokens. */
+  maxInputTokens: v.optional(positive),
+  /** Longest answer, in tokens. */
+  maxOutputTokens: v.optional(positive),
+};
+
 /** What every backend has; the adapter's own options stand beside these. */
 export const BackendSchema = v.looseObject({
-  /** The dialect that the backend speaks: a built-in adapter, or a file of your own `adapters/` folder. */
+  /**
+   * The dialect that the backend speaks: a built-in adapter, or a file of your own `adapters/` folder. `auto` asks the
+   * server at `baseURL` what it is, at the start.
+   */
   adapter: name,
   /** `http://` or `https://`; may be left out where the adapter knows it. */
   baseURL: v.optional(v.string()),
@@ -139,8 +176,16 @@ export const BackendSchema = v.looseObject({
   apiKey: v.optional(secret),
   /** Share of the load beside other backends of a model; 0 gets nothing. @default 1 */
   weight: v.optional(weight, 1),
-  /** Models that the backend serves, by its own names. */
-  models: v.array(name),
+  /**
+   * Models that the backend serves, by its own names; one with `*` stands for all names that fit. `"discover"` asks
+   * the backend, again and again. @default "discover"
+   */
+  models: v.optional(v.union([v.array(name), v.literal("discover")], 'a list of names, or "discover"')),
+  /** Before a colon it asks for this backend: `openai:gpt-4.1`. @default those of the adapter */
+  vendorPrefixes: v.optional(v.array(v.pipe(name, v.regex(/^[^:]*$/, "without a colon")))),
+  /** `false` takes the backend out: it gets nothing, and its models are not listed. @default true */
+  enabled: v.optional(v.boolean(), true),
+  ...facts,
   /** Limits of attempts at this backend; those left out are the gateway's. */
   timeouts: v.optional(v.partial(TimeoutsSchema), {}),
   /** Most connections open at once. @default 1024 */
@@ -150,17 +195,21 @@ export const BackendSchema = v.looseObject({
 export const TargetSchema = v.strictObject({
   /** Name of an entry of `backends`. */
   backend: name,
-  /** The model's name there. @default the name that the client asks for */
+  /** The model's name there; `*` in it stands for the name that the client asks for. @default "*" */
   model: v.optional(name),
   /** Share of the load beside the other targets; 0 gets nothing. @default the backend's weight */
   weight: v.optional(weight),
+  ...facts,
 });
 
 export const ModelSchema = v.strictObject({
-  /** Where requests for the model may go. */
-  targets: v.pipe(v.array(TargetSchema), v.nonEmpty("at least one target")),
+  /** Where requests for the model may go. @default the backends that serve a model of this name */
+  targets: v.optional(v.pipe(v.array(TargetSchema), v.nonEmpty("at least one target"))),
   /** Further names of the model. */
   aliases: v.optional(v.array(name), []),
+  /** The public name of the model: a further name, shown as `canonical_name` in the model list. */
+  canonicalName: v.optional(name),
+  ...facts,
 });
 
 /** The parts of a config that need no knowledge of adapters and plugins. */
@@ -173,6 +222,8 @@ export const SectionSchemas = {
   log: v.optional(LogSchema, {}),
   /** Time limits of upstream calls. */
   timeouts: v.optional(TimeoutsSchema, {}),
+  /** How backends that list no models are asked for theirs. */
+  discovery: v.optional(DiscoverySchema, {}),
   /** Model of requests that name none, by operation. */
   defaultModels: v.optional(v.record(v.string(), name), {}),
 } as const;

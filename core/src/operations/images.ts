@@ -19,6 +19,8 @@ const stream: StreamRules = {
   terminator: null,
 };
 
+const IMAGE_FILES = ["image", "image[]", "mask"];
+
 /** `POST /v1/images/generations`. */
 export const imageGeneration: Operation = defineOperation({
   name: "imageGeneration",
@@ -39,6 +41,7 @@ export const imageEdit: Operation = defineOperation({
   name: "imageEdit",
   method: "POST",
   paths: ["/v1/images/edits"],
+  imageFiles: IMAGE_FILES,
   dialect: openaiDialect,
   body: "multipart",
   reply: "json",
@@ -53,6 +56,7 @@ export const imageVariation: Operation = defineOperation({
   name: "imageVariation",
   method: "POST",
   paths: ["/v1/images/variations"],
+  imageFiles: IMAGE_FILES,
   dialect: openaiDialect,
   body: "multipart",
   reply: "json",

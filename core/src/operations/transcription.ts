@@ -9,6 +9,8 @@ const stream: StreamRules = {
   terminator: null,
 };
 
+const ALIASES = { responseFormat: "response_format" };
+
 /** `POST /v1/audio/transcriptions`, multipart. Some models ignore the stream flag and answer whole. */
 export const transcription: Operation = defineOperation({
   name: "transcription",
@@ -16,6 +18,7 @@ export const transcription: Operation = defineOperation({
   paths: ["/v1/audio/transcriptions"],
   dialect: openaiDialect,
   body: "multipart",
+  fieldAliases: ALIASES,
   reply: "jsonOrText",
   replaySafe: true,
   wantsStream: wantsStreamField,
@@ -31,6 +34,7 @@ export const translation: Operation = defineOperation({
   paths: ["/v1/audio/translations"],
   dialect: openaiDialect,
   body: "multipart",
+  fieldAliases: ALIASES,
   reply: "jsonOrText",
   replaySafe: true,
   usage: usageOf,

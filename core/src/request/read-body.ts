@@ -31,7 +31,10 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
         contentType: ctx.request.headers["content-type"]!,
         contentLength: length === undefined ? undefined : Number(length),
         chunks: exchange.downstream.stream(),
-        bounds: limits,
+        bounds: operation.imageFiles
+          ? { ...limits, fileBytes: { names: operation.imageFiles, limit: limits.imageBytes } }
+          : limits,
+        aliases: operation.fieldAliases,
       });
       ctx.body = body;
       exchange.onFinished(() => {
