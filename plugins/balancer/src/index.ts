@@ -3,8 +3,8 @@ import type { Context, GatewayHost, GatewayPluginFactory, Next, Reply, Target } 
 import { BalancerOptions } from "./options.ts";
 import { firstGroup } from "./priority-groups.ts";
 import { stickBy } from "./sticky.ts";
-import { createStrategy } from "./strategies.ts";
-import type { Pick } from "./strategies.ts";
+import { createStrategy, createWishedStrategies } from "./strategies.ts";
+import type { Pick, Strategy } from "./strategies.ts";
 
 export type { BalancerOptions } from "./options.ts";
 
@@ -22,12 +22,16 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
   gives: ["target"],
   setup(options, gateway) {
     checkNames(options, gateway);
-    const strategy = createStrategy(options, gateway);
-    const pick = withGroups(options, withSticky(options, strategy.pick));
+    const own = createStrategy(options, gateway);
+    const wished = createWishedStrategies(options, gateway);
+    const strategyOf = ({ vars }: Context): Strategy => (vars.preference ? wished(vars.preference) : own);
+    const pickOwn = withGroups(options, withSticky(options, own.pick));
+    const pickWished = withGroups(options, (ctx, candidates) => strategyOf(ctx).pick(ctx, candidates));
+    const pick: Pick = (ctx, candidates) => (ctx.vars.preference ? pickWished : pickOwn)(ctx, candidates);
 
     /** Passes the answer on, and what it says of its target to the strategy. */
     function watch(ctx: Context, answer: Promise<Reply>): Promise<Reply> {
-      const { observe } = strategy;
+      const { observe } = strategyOf(ctx);
       if (observe === undefined) return answer;
       return answer.then(
         (reply) => {

@@ -1,3 +1,4 @@
+import { judgeAttempt } from "gatewright";
 import type { Attempt, Timeouts } from "gatewright";
 
 /** What an attempt says of how fast its target is. */
@@ -12,21 +13,13 @@ export type Observation =
  * the gateway gave the attempt up.
  */
 export function observe(attempt: Attempt, stream: boolean): Observation | undefined {
-  const { outcome, error, target } = attempt;
+  const { outcome, target } = attempt;
   const ms = stream ? attempt.timeToFirstTokenMs : attempt.timeToFirstByteMs;
   if (outcome === undefined || outcome === "complete") {
     return ms === undefined ? undefined : { kind: "answer", ms };
   }
-  if (outcome !== "truncated" && outcome !== "upstream_error") return undefined;
-  const failure = error?.upstream;
-  if (failure === undefined) return undefined;
-  const isReported = failure.kind === "status" || failure.kind === "stream_error";
-  if (isReported && isRequestsFault(failure.status)) return undefined;
+  if (judgeAttempt(attempt) === "none") return undefined;
   return { kind: "failure", ms: longestMs(target.backend.timeouts) };
-}
-
-function isRequestsFault(status: number | undefined): boolean {
-  return status !== undefined && status < 500 && ![401, 403, 429].includes(status);
 }
 
 /** Where every limit is off: as long as a request takes by default. */

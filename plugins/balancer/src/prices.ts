@@ -1,6 +1,6 @@
 import type { Context, Target } from "gatewright";
 
-/** US dollars for a million tokens. */
+/** US dollars for a million tokens; for one in the prices that stand on targets. */
 export interface Price {
   readonly prompt: number;
   readonly completion: number;
@@ -25,10 +25,13 @@ export function boundTokens({ body, operation }: Context, defaultOutput: number)
   return { prompt: body.bytes?.length ?? 0, completion: ((limit as number) ?? defaultOutput) * answers };
 }
 
-/** Infinity for a target without a price. */
+/** By the prices given here, else by the target's own. Infinity for a target without a price. */
 export function costOf(target: Target, bounds: TokenBounds, prices: Readonly<Record<string, Price>>): number {
-  if (!Object.hasOwn(prices, target.id)) return Infinity;
-  const price = prices[target.id]!;
+  if (Object.hasOwn(prices, target.id)) return priceOf(bounds, prices[target.id]!);
+  return target.price ? priceOf(bounds, target.price) * 1e6 : Infinity;
+}
+
+function priceOf(bounds: TokenBounds, price: Price): number {
   return bounds.prompt * price.prompt + bounds.completion * price.completion;
 }
 

@@ -1,4 +1,4 @@
-import type { Attempt, Context, GatewayHost, Target } from "gatewright";
+import type { Attempt, Context, GatewayHost, Target, TargetPreference } from "gatewright";
 import { CandidateSets } from "./candidate-sets.ts";
 import { addToAverage, averageAt, createFadingAverage } from "./fading-average.ts";
 import { Figures } from "./figures.ts";
@@ -77,6 +77,25 @@ export function createStrategy(options: BalancerOptions, gateway: GatewayHost): 
   }
 }
 
+/** What the prices and weights of a balancer with another strategy would be, for requests that have a wish of their own. */
+const FOR_WISHES = { priorities: {}, prices: {}, maxOutputTokens: 4_096 };
+
+/** Strategies that requests ask for by `ctx.vars.preference`, each made when the first one does. */
+export function createWishedStrategies(
+  options: BalancerOptions,
+  gateway: GatewayHost,
+): (preference: TargetPreference) => Strategy {
+  const made = new Map<TargetPreference["strategy"], Strategy>();
+  const given = "prices" in options ? options : FOR_WISHES;
+  const weights = { cost: 0.3, latency: 0.5, errorRate: 0.2 };
+  return ({ strategy }) => {
+    let wished = made.get(strategy);
+    if (wished === undefined)
+      made.set(strategy, (wished = createStrategy({ weights, ...given, strategy } as BalancerOptions, gateway)));
+    return wished;
+  };
+}
+
 function roundRobin(): Pick {
   const rotations = new CandidateSets((candidates) => new SmoothRotation(candidates));
   return (ctx, candidates) => rotations.of(ctx.model, candidates).next();
@@ -149,7 +168,8 @@ function smart({ prices, maxOutputTokens, weights }: SmartOptions, gateway: Gate
           errorRate: failureRateOf(samples, nowMs),
         };
       };
-      return explore(gateway, candidates) ?? pickSmart(candidates, traitsOf, weights);
+      const counting = ctx.vars.preference?.weights ?? weights;
+      return explore(gateway, candidates) ?? pickSmart(candidates, traitsOf, counting);
     },
     observe: (ctx, attempt) => sample(ctx, attempt, recent, gateway),
   };

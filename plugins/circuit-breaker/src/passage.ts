@@ -1,9 +1,8 @@
 import type { Attempt, Context, Target } from "gatewright";
-import { GatewayError } from "gatewright";
+import { GatewayError, judgeAttempt } from "gatewright";
 import { useOf } from "./breaker.ts";
 import type { Block, Breaker, ProbeSlot } from "./breaker.ts";
 import type { Breakers } from "./breakers.ts";
-import { coolDownOf, verdictOf } from "./verdict.ts";
 
 /** A target that a request was kept from. */
 export interface BlockedTarget {
@@ -94,10 +93,12 @@ export class Passage {
     const breaker = this.#breakers.of(attempt.target);
     if (breaker === undefined) return;
     const nowMs = this.#breakers.now();
-    const coolDownMs = coolDownOf(attempt);
-    if (coolDownMs !== undefined) breaker.coolDown(coolDownMs, nowMs);
+    const verdict = judgeAttempt(attempt);
+    if (verdict === "throttled") {
+      const waitMs = attempt.error?.upstream?.retryAfterMs;
+      if (waitMs !== undefined) breaker.coolDown(waitMs, nowMs);
+    }
     if (held !== undefined) breaker.release(held.slot);
-    const verdict = verdictOf(attempt);
     if (verdict === "success") breaker.succeed(this.#begun, nowMs, attempt.timeToFirstTokenMs);
     else if (verdict === "failure") breaker.fail(this.#begun, nowMs, attempt.timeToFirstTokenMs);
   }
@@ -107,7 +108,7 @@ export class Passage {
     breaker.release(slot);
     breaker.succeed(this.#begun, this.#breakers.now());
     attempt.onSettled((settled) => {
-      if (verdictOf(settled) === "failure") breaker.breakOff(this.#begun, this.#breakers.now());
+      if (judgeAttempt(settled) === "failure") breaker.breakOff(this.#begun, this.#breakers.now());
     });
   }
 }

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
-import { GatewayError, revealSecret } from "gatewright";
+import { GatewayError, judgeAttempt, revealSecret } from "gatewright";
 import type { Attempt, Backend, Context, GatewayHost, Target } from "gatewright";
 import { createHealthRecord, Health } from "./health.ts";
 import type { Exclusion, HealthChange, HealthHost, HealthLedger } from "./health.ts";
 import type { HealthCheckOptions } from "./options.ts";
 import { mostEjected, selectUsable } from "./pool.ts";
 import { SuccessRates } from "./success-rates.ts";
-import { verdictOf } from "./verdict.ts";
 
 /** A target that a request was kept from. */
 export interface ExcludedTarget {
@@ -74,12 +73,12 @@ export class Guard {
 
   #judge(ctx: Context, attempt: Attempt): void {
     const { ejection } = this.#options;
-    const verdict = verdictOf(attempt);
-    if (!ejection.enabled || verdict === "none") return;
+    const verdict = judgeAttempt(attempt);
+    if (!ejection.enabled || verdict === "none" || verdict === "throttled") return;
     const { backend } = attempt.target;
     const health = this.of(backend);
     const nowMs = this.#gateway.now();
-    if (verdict === "auth_failed") {
+    if (verdict === "unauthorized") {
       health.eject("auth_failed", nowMs, `status ${attempt.error!.upstream!.status}`);
       return;
     }
