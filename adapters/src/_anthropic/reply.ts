@@ -1,0 +1,83 @@
+import { isJsonObject } from "gatewright";
+import type { JsonObject, MappingInfo } from "gatewright";
+
+/** Ids that the backend did not give are made of the request's. */
+export function toReplyId(message: JsonObject, { requestId }: MappingInfo<unknown>): string {
+  return toId(message["id"]) ?? `chatcmpl-${requestId}`;
+}
+
+/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
+export function toCallId(block: JsonObject, index: number, { requestId }: MappingInfo<unknown>): string {
+  return toId(block["id"]) ?? `call_${requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
+}
+
+function toId(id: unknown): string | undefined {
+  return typeof id === "string" && id !== "" ? id : undefined;
+}
+
+const FINISH_REASONS: ReadonlyMap<unknown, string> = new Map([
+  ["end_turn", "stop"],
+  ["stop_sequence", "stop"],
+  ["pause_turn", "stop"],
+  ["max_tokens", "length"],
+  ["model_context_window_exceeded", "length"],
+  ["tool_use", "tool_calls"],
+  ["refusal", "content_filter"],
+]);
+
+/** https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. Later reasons are taken for `stop`. */
+export function toFinish({ stop_reason, stop_sequence }: JsonObject, answeredByTool: boolean): JsonObject {
+  const reason = FINISH_REASONS.get(stop_reason) ?? "stop";
+  return {
+    finish_reason: answeredByTool && reason === "tool_calls" ? "stop" : reason,
+    ...(stop_reason === "stop_sequence" &&
+      typeof stop_sequence === "string" && { stop_reason: stop_sequence }),
+  };
+}
+
+/** Why the model refused, where it says so. */
+export function toRefusal({ stop_details }: JsonObject): string | null {
+  const explanation = isJsonObject(stop_details) ? stop_details["explanation"] : undefined;
+  return typeof explanation === "string" && explanation !== "" ? explanation : null;
+}
+
+/** Anthropic counts what its cache held, or took, beside the rest of the input. */
+export function toUsage(usage: JsonObject): JsonObject {
+  const read = toCount(usage["cache_read_input_tokens"]);
+  const written = toCount(usage["cache_creation_input_tokens"]);
+  const prompt = toCount(usage["input_tokens"]) + read + written;
+  const completion = toCount(usage["output_tokens"]);
+  const details = usage["output_tokens_details"];
+  const thought = isJsonObject(details) ? details["thinking_tokens"] : undefined;
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: read, cache_write_tokens: written },
+    ...(typeof thought === "number" && { completion_tokens_details: { reasoning_tokens: thought } }),
+  };
+}
+
+function toCount(value: unknown): number {
+  return typeof value === "number" ? value : 0;
+}
+
+/**
+ * Citations of web pages, which stand for the text from `start` to `end` (in UTF-16 units). Those of documents have no
+ * counterpart in OpenAI's shape.
+ */
+export function toAnnotations(citations: unknown, start: number, end: number): JsonObject[] {
+  if (!Array.isArray(citations)) return [];
+  return citations.filter(isJsonObject).flatMap(({ url, title }) => {
+    if (typeof url !== "string") return [];
+    return {
+      type: "url_citation",
+      url_citation: {
+        start_index: start,
+        end_index: end,
+        url,
+        title: typeof title === "string" ? title : "",
+      },
+    };
+  });
+}
