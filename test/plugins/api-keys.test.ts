@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { apiKeys, hashKey } from "@gatewright/api-keys";
 import { ipMatcher, isIpRange } from "../../plugins/api-keys/src/allowed-ips.ts";
-import { readCredential } from "../../plugins/api-keys/src/credential.ts";
+import { readCredential, readQueryCredential } from "../../plugins/api-keys/src/credential.ts";
 import { KeyRing } from "../../plugins/api-keys/src/key-ring.ts";
 import {
   createHost,
@@ -73,6 +73,9 @@ describe("credentials", () => {
     ["bearer in lower case", { authorization: `bearer ${KEY}` }],
     ["bearer in upper case", { authorization: `BEARER ${KEY}` }],
     ["X-API-Key", { "x-api-key": KEY }],
+    ["X-Goog-Api-Key", { "x-goog-api-key": KEY }],
+    ["X-Goog-Api-Key beside another Bearer", { "x-goog-api-key": KEY, authorization: "Bearer other" }],
+    ["X-API-Key beside another X-Goog-Api-Key", { "x-api-key": KEY, "x-goog-api-key": "other" }],
     ["X-API-Key beside another Bearer", { "x-api-key": KEY, authorization: "Bearer other" }],
   ])("A2, ac-2: reads %s", (_, headers) => {
     expect(readCredential(headers)).toBe(KEY);
@@ -97,6 +100,21 @@ describe("credentials", () => {
     ["513 characters", { authorization: `Bearer ${"k".repeat(513)}` }],
   ])("A1, A2: finds none in %s", (_, headers) => {
     expect(readCredential(headers)).toBe("");
+  });
+
+  it.each([
+    [`key=${KEY}`, KEY],
+    [`alt=sse&key=${KEY}`, KEY],
+    ["key=a%2Bb%2Fc", "a+b/c"],
+    ["", ""],
+    ["key=", ""],
+    ["apikey=abc", ""],
+    ["KEY=abc", ""],
+    ["key=two%20words", ""],
+    [`key=${KEY}&key=${KEY}`, ""],
+    [`key=${"k".repeat(513)}`, ""],
+  ])("A4: reads from the query %j the key %j", (query, key) => {
+    expect(readQueryCredential(query)).toBe(key);
   });
 });
 
@@ -188,8 +206,22 @@ describe("api-keys", () => {
   });
 
   it("A4: looks at no key in query, cookie or body", async () => {
-    const error = await refusalOf({}, { headers: { cookie: `key=${KEY}` }, json: { api_key: KEY } });
+    const query = `key=${KEY}`;
+    const error = await refusalOf({}, { headers: { cookie: query }, query, json: { api_key: KEY } });
     expect(error.status).toBe(401);
+  });
+
+  it("A4: takes a key in the query where that is enabled, and only there", async () => {
+    const options = { queryKeys: true };
+    const { reply } = await ask({}, { query: `alt=sse&key=${KEY}` }, options);
+    expect((await reply).status).toBe(200);
+    for (const query of ["", "key=other-key-0123456789", `key=${KEY}&key=${KEY}`])
+      expect((await refusalOf({}, { query }, options)).status).toBe(401);
+  });
+
+  it("A4: prefers a key in a header to one in the query", async () => {
+    const request = { headers: { "x-goog-api-key": "other-key-0123456789" }, query: `key=${KEY}` };
+    expect((await refusalOf({}, request, { queryKeys: true })).status).toBe(401);
   });
 
   it("A6: refuses a key from its expiry on, to the millisecond", async () => {
@@ -263,10 +295,10 @@ describe("api-keys", () => {
   });
 
   it("opens operations of other plugins to keys for everything, or for the scope they are given", async () => {
-    const native = on("generateContent");
+    const native = on("forecast");
     expect((await refusalOf({ scopes: ["chat"] }, native)).status).toBe(403);
     expect((await (await ask({}, native)).reply).status).toBe(200);
-    const operationScopes = { generateContent: "chat" } as const;
+    const operationScopes = { forecast: "chat" } as const;
     expect((await (await ask({ scopes: ["chat"] }, native, { operationScopes })).reply).status).toBe(200);
   });
 

@@ -8,16 +8,24 @@ const BEARER = /^bearer ([\x21-\x7e]+)$/i;
 const TOKEN = /^[\x21-\x7e]+$/;
 
 /**
- * The key that a request carries: `X-API-Key`, else `Authorization: Bearer`. Empty when there is none or it is not
- * exactly one token; also for two `Authorization` headers, which arrive joined by a comma and a space.
+ * The key in the headers of a request: `X-API-Key`, else `X-Goog-Api-Key` (clients of Google's Gemini API), else
+ * `Authorization: Bearer`. Empty when there is none or it is not exactly one token; also for two `Authorization`
+ * headers, which arrive joined by a comma and a space.
  */
 export function readCredential(headers: DownstreamRequest["headers"]): string {
-  const apiKey = headers["x-api-key"];
+  const apiKey = headers["x-api-key"] ?? headers["x-goog-api-key"];
   if (apiKey !== undefined) return isToken(apiKey) ? apiKey : "";
   const authorization = headers["authorization"];
   if (authorization === undefined) return "";
   const token = BEARER.exec(authorization)?.[1] ?? "";
   return token.length <= MAX_KEY_LENGTH ? token : "";
+}
+
+/** The key in a query, `?key=`; empty when there is none, several, or it is not exactly one token. */
+export function readQueryCredential(query: string): string {
+  if (!query.includes("key=")) return "";
+  const keys = new URLSearchParams(query).getAll("key");
+  return keys.length === 1 && isToken(keys[0]!) ? keys[0]! : "";
 }
 
 /** True for a text that can be sent as a key. */

@@ -1,7 +1,7 @@
 import { defineGatewayPlugin, GatewayError } from "gatewright";
 import type { GatewayPluginFactory, Principal } from "gatewright";
 import { ipMatcher } from "./allowed-ips.ts";
-import { readCredential } from "./credential.ts";
+import { readCredential, readQueryCredential } from "./credential.ts";
 import { KeyRing } from "./key-ring.ts";
 import { ApiKeysOptions, keyHash, keyLength } from "./options.ts";
 import type { ApiKey } from "./options.ts";
@@ -33,7 +33,7 @@ export const apiKeys: GatewayPluginFactory<typeof ApiKeysOptions> = defineGatewa
   options: ApiKeysOptions,
   gives: ["principal"],
   headersOnly: true,
-  setup({ keys, operationScopes }, gateway) {
+  setup({ keys, operationScopes, queryKeys }, gateway) {
     const ring = new KeyRing<Grant>();
     const scopeOf = scopeReader(operationScopes);
     if (keys.length === 0) gateway.log.warn("apiKeys: no keys are configured, so every request is refused");
@@ -44,7 +44,9 @@ export const apiKeys: GatewayPluginFactory<typeof ApiKeysOptions> = defineGatewa
     }
     return {
       middleware: function apiKeys(ctx, next) {
-        const grant = ring.find(readCredential(ctx.request.headers));
+        const { headers, query } = ctx.request;
+        const sent = readCredential(headers) || (queryKeys ? readQueryCredential(query) : "");
+        const grant = ring.find(sent);
         if (grant === undefined || isExpired(grant)) return Promise.reject(invalidKey());
         if (grant.allowsIp?.(ctx.request.clientAddress) === false) return Promise.reject(ipNotAllowed());
         const scope = scopeOf(ctx.operation);

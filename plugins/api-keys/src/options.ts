@@ -90,10 +90,15 @@ export const ApiKeysOptions = v.strictObject({
     [],
   ),
   /**
-   * Scope of operations that other plugins add, by operation name, such as `{ generateContent: "chat" }`. One that
+   * Scope of operations that other plugins add, by operation name, such as `{ forecast: "chat" }`. One that
    * stands nowhere needs `inference`.
    */
   operationScopes: v.optional(v.record(v.string(), v.picklist(SCOPES)), {}),
+  /**
+   * Takes keys from the query as well, as `?key=`, where no header has one. Some clients of Google's API send them so;
+   * but queries end up in the logs of every proxy on the way. @default false
+   */
+  queryKeys: v.optional(v.boolean(), false),
 });
 
 export type ApiKey = v.InferOutput<typeof ApiKey>;

@@ -20,8 +20,16 @@ const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
   chat: "chat",
   completions: "chat",
   responses: "chat",
+  responseRetrieval: "chat",
+  responseDeletion: "chat",
+  responseCancellation: "chat",
   messages: "chat",
+  generateContent: "chat",
+  geminiGenerateContent: "chat",
+  geminiCountTokens: "chat",
   embeddings: "embeddings",
+  geminiEmbedContent: "embeddings",
+  geminiBatchEmbedContents: "embeddings",
   rerank: "rerank",
   speech: "audio",
   transcription: "audio",
@@ -32,6 +40,9 @@ const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
   moderation: "moderation",
   batch: "batch",
 };
+
+/** Listing shows a key what it may use, so every key may list. */
+const LISTINGS: ReadonlySet<string> = new Set(["models", "geminiModels"]);
 
 /** All that a key with these scopes may do. */
 export function expandScopes(scopes: readonly Scope[]): ReadonlySet<Scope> {
@@ -44,8 +55,7 @@ export function scopeReader(
 ): (operation: Operation) => Scope | undefined {
   const scopes = new Map<string, Scope>(Object.entries({ ...OPERATION_SCOPES, ...operationScopes }));
   return ({ name }) => {
-    // Listing shows a key what it may use, so every key may list.
-    if (name === "models") return undefined;
+    if (LISTINGS.has(name)) return undefined;
     // An operation that nobody has placed is open to keys for everything only.
     return scopes.get(name) ?? "inference";
   };

@@ -1,0 +1,51 @@
+import { compact, drop, is, isEmpty, refuse, translate } from "gatewright";
+import type { FieldTable, JsonObject, MappingInfo } from "gatewright";
+import { toTexts } from "./contents.ts";
+import { toChatSettings } from "./generation-config.ts";
+import { readMessage } from "./google-json.ts";
+import { toMessages } from "./messages.ts";
+import { toTools, toToolChoice } from "./tools.ts";
+
+/** Fates of the fields of a `generateContent` request on its way to a backend of another dialect. */
+export const generateContentFields: FieldTable = {
+  model: translate("the path has it"),
+  stream: translate("the path tells"),
+  contents: translate("`messages`"),
+  systemInstruction: translate("the first message"),
+  generationConfig: translate("the fields of the same meaning", isEmpty),
+  tools: translate("functions; tools that Google runs are refused", isEmpty),
+  toolConfig: translate("`tool_choice`", isEmpty),
+  cachedContent: refuse("Google keeps it"),
+  continuationToken: refuse("Google keeps what it continues"),
+  safetySettings: drop("others have no filters to set", isEmpty),
+  labels: drop("they are for Google's bills", isEmpty),
+  serviceTier: drop("the tiers are Google's", is("unspecified", "standard", "SERVICE_TIER_UNSPECIFIED")),
+  store: drop("it is about Google's logs", is(false)),
+};
+
+/** A `generateContent` request as one of OpenAI's chat. Throws `UnsupportedField`. */
+export function toChatRequest(
+  request: JsonObject,
+  { extensions }: Pick<MappingInfo, "extensions">,
+): { body: JsonObject; dropped: readonly string[] } {
+  const dropped = new Set<string>();
+  const backend = { dropped, takes: (member: string) => extensions?.includes(member) ?? true };
+  const { forwarded, translated } = readMessage(request, generateContentFields, dropped, "");
+  const { systemInstruction, contents, generationConfig = {}, toolConfig } = translated;
+  const system =
+    systemInstruction === undefined ? [] : toTexts(systemInstruction, dropped, "systemInstruction");
+  const tools = toTools(translated["tools"], dropped);
+  const choice = toToolChoice(toolConfig, dropped);
+  const body = compact({
+    ...forwarded,
+    ...toChatSettings(generationConfig, backend),
+    messages: [
+      ...(system.length > 0 ? [{ role: "system", content: system.join("\n\n") }] : []),
+      ...toMessages(contents, backend),
+    ],
+    tools,
+    // A choice between no tools is an error elsewhere.
+    tool_choice: tools && choice,
+  });
+  return { body, dropped: [...dropped] };
+}
