@@ -1,0 +1,83 @@
+import { defineAdapter } from "gatewright";
+import type { Adapter, FieldTable, MappingInfo, OperationName } from "gatewright";
+import { toSentHeaders } from "./_extra-headers.ts";
+import { fromChatReply } from "./_gemini/chat-reply.ts";
+import { chatFields, toChatRequest } from "./_gemini/chat-request.ts";
+import { chatStream } from "./_gemini/chat-stream.ts";
+import { embeddingsFields, fromEmbedReply, toEmbedRequest } from "./_gemini/embeddings.ts";
+import { errorInReply, readError, readRetryDelay } from "./_gemini/errors.ts";
+import { generateMethod, methodPath } from "./_gemini/model-path.ts";
+import { readModels } from "./_gemini/models.ts";
+import {
+  asItIs,
+  batchEmbedFields,
+  countTokensFields,
+  toBatchEmbedRequest,
+  toCountRequest,
+} from "./_gemini/native.ts";
+import { GeminiOptions } from "./_gemini/options.ts";
+
+export { GeminiOptions };
+
+/** What becomes of each request field, by operation. Fields that are not listed are forwarded. */
+export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = {
+  chat: chatFields,
+  embeddings: embeddingsFields,
+  geminiCountTokens: countTokensFields,
+  geminiBatchEmbedContents: batchEmbedFields,
+};
+
+/**
+ * Google's Gemini API. Chat and embeddings are translated; clients that speak Gemini's own dialect have it as it is.
+ * The key goes into a header, never into the query, which gets logged.
+ */
+const gemini: Adapter<typeof GeminiOptions> = defineAdapter({
+  name: "gemini",
+  provider: "gemini",
+  options: GeminiOptions,
+  baseURL: "https://generativelanguage.googleapis.com/v1beta",
+  auth: toAuth,
+  headers: ({ headers }) => toSentHeaders(headers),
+  operations: {
+    chat: {
+      path: generatePath,
+      toRequest: toChatRequest,
+      fromResponse: fromChatReply,
+      stream: chatStream,
+    },
+    embeddings: {
+      path: ({ model }) => methodPath(model, "batchEmbedContents"),
+      toRequest: toEmbedRequest,
+      fromResponse: fromEmbedReply,
+    },
+    generateContent: { path: generatePath },
+    geminiCountTokens: {
+      path: ({ model }) => methodPath(model, "countTokens"),
+      toRequest: toCountRequest,
+      fromResponse: asItIs,
+    },
+    geminiEmbedContent: { path: ({ model }) => methodPath(model, "embedContent") },
+    geminiBatchEmbedContents: {
+      path: ({ model }) => methodPath(model, "batchEmbedContents"),
+      toRequest: toBatchEmbedRequest,
+      fromResponse: asItIs,
+    },
+  },
+  vendorPrefixes: ["google", "gemini"],
+  modelPatterns: ["gemini-*", "gemma-*", "text-embedding-00*", "embedding-00*"],
+  models: { path: "/models?pageSize=1000", read: readModels },
+  health: { path: "/models?pageSize=1" },
+  errorInReply,
+  fromError: (_status, body) => readError(body),
+  retryAfterMs: readRetryDelay,
+});
+
+export default gemini;
+
+function toAuth(apiKey: string | undefined): Record<string, string> {
+  return apiKey === undefined ? {} : { "x-goog-api-key": apiKey };
+}
+
+function generatePath({ model, stream }: Pick<MappingInfo, "model" | "stream">): string {
+  return methodPath(model, generateMethod(stream));
+}
