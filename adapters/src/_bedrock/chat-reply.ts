@@ -1,0 +1,195 @@
+import { compact, isJsonObject } from "gatewright";
+import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
+import { amazonEventStream } from "./event-stream.ts";
+import type { BedrockSettings } from "./options.ts";
+import { toFailure, toFinishReason, toStopReason, toStreamError, toUsage } from "./reply.ts";
+
+type Info = MappingInfo<BedrockSettings>;
+
+/** A whole reply. The adapter's `errorInReply` has let it through, so that it is an answer. */
+export function fromConverseReply(reply: JsonObject, info: Info): JsonObject {
+  const { message } = reply["output"] as { message: JsonObject };
+  const blocks = Array.isArray(message["content"]) ? message["content"].filter(isJsonObject) : [];
+  const text = blocks.map(textOf).join("");
+  const thoughts = blocks.map(({ reasoningContent }) => reasoningContent).filter(isJsonObject);
+  const thought = thoughts.map(({ reasoningText }) => thoughtOf(reasoningText).text).join("");
+  const thinkingBlocks = thoughts.flatMap(toThinkingBlocks);
+  const calls = blocks.flatMap(({ toolUse }) => toToolCalls(toolUse, info));
+  const annotations = blocks.flatMap(({ citationsContent }) =>
+    isJsonObject(citationsContent) ? toList(citationsContent["citations"]).flatMap(toAnnotations) : [],
+  );
+  return compact({
+    ...toHead(info),
+    object: "chat.completion",
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: "assistant",
+          content: text || (calls.length > 0 ? null : ""),
+          refusal: null,
+          ...(thought && { reasoning_content: thought }),
+          ...(thinkingBlocks.length > 0 && { thinking_blocks: thinkingBlocks }),
+          ...(calls.length > 0 && { tool_calls: calls }),
+          ...(annotations.length > 0 && { annotations }),
+        },
+        logprobs: null,
+        finish_reason: toFinishReason(reply["stopReason"]),
+        ...toStopReason(reply["additionalModelResponseFields"]),
+      },
+    ],
+    usage: toUsage(reply["usage"]),
+    // What a guardrail found, where that was asked for.
+    trace: reply["trace"],
+  });
+}
+
+interface ChatStreamState {
+  /** Tool calls so far; pieces of input belong to the last. */
+  calls: number;
+  /** What is known of the open content block. */
+  block: { thought: string; signature: string; input: "none" | "some" | "absent" };
+  over: boolean;
+}
+
+const newBlock = (): ChatStreamState["block"] => ({ thought: "", signature: "", input: "absent" });
+
+/**
+ * Events to chunks. Usage comes after the end:
+ * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+ */
+export const converseStream: StreamMapping<BedrockSettings, ChatStreamState> = {
+  format: amazonEventStream,
+  start: () => ({ calls: 0, block: newBlock(), over: false }),
+  event(state, event, info) {
+    if (state.over) return [];
+    if (isJsonObject(event["exception"])) {
+      state.over = true;
+      return [{ error: toStreamError(event["exception"]) }];
+    }
+    const head = { ...toHead(info), object: "chat.completion.chunk" };
+    const chunks: JsonObject[] = [];
+    const push = (delta: JsonObject, rest: JsonObject = {}) =>
+      chunks.push({ ...head, choices: [{ index: 0, delta, finish_reason: null, ...rest }] });
+
+    const { messageStop, metadata } = event;
+    if (isJsonObject(messageStop)) {
+      const failure = toFailure(messageStop["stopReason"]);
+      if (failure) {
+        state.over = true;
+        return [{ error: failure }];
+      }
+      const matched = toStopReason(messageStop["additionalModelResponseFields"]);
+      push({}, { finish_reason: toFinishReason(messageStop["stopReason"]), ...matched });
+    } else if (isJsonObject(metadata)) {
+      state.over = true;
+      const { trace } = metadata;
+      const usage = toUsage(metadata["usage"]);
+      if (usage) chunks.push(compact({ ...head, choices: [], usage, trace }));
+    } else {
+      const delta = toDelta(state, event, info);
+      if (delta) push(delta);
+    }
+    return chunks;
+  },
+};
+
+/** What one event adds to the message; undefined when it adds nothing. */
+function toDelta(state: ChatStreamState, event: JsonObject, info: Info): JsonObject | undefined {
+  const { messageStart, contentBlockStart, contentBlockDelta, contentBlockStop } = event;
+  if (isJsonObject(messageStart)) return { role: "assistant" };
+  if (isJsonObject(contentBlockStart)) return openBlock(state, contentBlockStart["start"], info);
+  if (isJsonObject(contentBlockDelta)) {
+    const { delta } = contentBlockDelta;
+    return isJsonObject(delta) ? addToBlock(state, delta) : undefined;
+  }
+  return isJsonObject(contentBlockStop) ? closeBlock(state) : undefined;
+}
+
+/** Blocks of text are not announced. */
+function openBlock(state: ChatStreamState, start: unknown, info: Info): JsonObject | undefined {
+  state.block = newBlock();
+  const [call] = toToolCalls(isJsonObject(start) ? start["toolUse"] : undefined, info, state.calls);
+  if (!call) return undefined;
+  state.block.input = "none";
+  const called = { ...(call["function"] as JsonObject), arguments: "" };
+  return { tool_calls: [{ index: state.calls++, ...call, function: called }] };
+}
+
+function addToBlock({ block, calls }: ChatStreamState, delta: JsonObject): JsonObject | undefined {
+  const { text, toolUse, reasoningContent, citation } = delta;
+  if (typeof text === "string") return text === "" ? undefined : { content: text };
+  if (isJsonObject(toolUse)) {
+    const { input } = toolUse;
+    // Input of a tool that the service runs itself belongs to no call.
+    if (typeof input !== "string" || input === "" || block.input === "absent") return undefined;
+    block.input = "some";
+    return { tool_calls: [{ index: calls - 1, function: { arguments: input } }] };
+  }
+  if (isJsonObject(reasoningContent)) {
+    const { text: thought, signature, redactedContent } = reasoningContent;
+    if (typeof signature === "string") block.signature += signature;
+    if (typeof redactedContent === "string")
+      return { thinking_blocks: [{ type: "redacted_thinking", data: redactedContent }] };
+    if (typeof thought !== "string" || thought === "") return undefined;
+    block.thought += thought;
+    return { reasoning_content: thought };
+  }
+  const annotations = isJsonObject(citation) ? toAnnotations(citation) : [];
+  return annotations.length > 0 ? { annotations } : undefined;
+}
+
+/** A thought is told once more, whole and signed, when it is over. A call without input still has arguments. */
+function closeBlock(state: ChatStreamState): JsonObject | undefined {
+  const { thought, signature, input } = state.block;
+  state.block = newBlock();
+  if (signature !== "") return { thinking_blocks: [{ type: "thinking", thinking: thought, signature }] };
+  if (input === "none") return { tool_calls: [{ index: state.calls - 1, function: { arguments: "{}" } }] };
+  return undefined;
+}
+
+function toHead(info: Info): JsonObject {
+  return { id: `chatcmpl-${info.requestId}`, created: info.nowSeconds, model: info.requestedModel };
+}
+
+/** One call, or none: what the service runs itself (`server_tool_use`) is nothing for the client to do. */
+function toToolCalls(toolUse: unknown, info: Info, index = 0): JsonObject[] {
+  if (!isJsonObject(toolUse) || toolUse["type"] === "server_tool_use") return [];
+  const { toolUseId, name, input } = toolUse;
+  const id = typeof toolUseId === "string" && toolUseId !== "" ? toolUseId : toCallId(info, index);
+  return [{ id, type: "function", function: { name, arguments: JSON.stringify(input ?? {}) } }];
+}
+
+/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
+function toCallId(info: Info, index: number): string {
+  return `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
+}
+
+function textOf({ text, citationsContent }: JsonObject): string {
+  if (typeof text === "string") return text;
+  const cited = isJsonObject(citationsContent) ? toList(citationsContent["content"]) : [];
+  return cited.map((part) => (typeof part["text"] === "string" ? part["text"] : "")).join("");
+}
+
+function thoughtOf(reasoningText: unknown): { text: string; signature: unknown } {
+  const { text, signature } = isJsonObject(reasoningText) ? reasoningText : {};
+  return { text: typeof text === "string" ? text : "", signature };
+}
+
+/** What has to come back with the next turn as it is. */
+function toThinkingBlocks({ reasoningText, redactedContent }: JsonObject): JsonObject[] {
+  if (typeof redactedContent === "string") return [{ type: "redacted_thinking", data: redactedContent }];
+  const { text, signature } = thoughtOf(reasoningText);
+  return typeof signature === "string" ? [{ type: "thinking", thinking: text, signature }] : [];
+}
+
+/** Sources in the web; those in documents of the request have no address. */
+function toAnnotations({ title, location }: JsonObject): JsonObject[] {
+  const web = isJsonObject(location) ? location["web"] : undefined;
+  const url = isJsonObject(web) ? web["url"] : undefined;
+  return typeof url === "string" ? [{ type: "url_citation", url_citation: compact({ url, title }) }] : [];
+}
+
+function toList(items: unknown): JsonObject[] {
+  return Array.isArray(items) ? items.filter(isJsonObject) : [];
+}

@@ -1,0 +1,48 @@
+import { isSecret } from "gatewright";
+import type { Secret } from "gatewright";
+import * as v from "valibot";
+
+const Credential = v.union([
+  v.pipe(v.string(), v.nonEmpty()),
+  v.custom<Secret>(isSecret, "must be a string or a secret"),
+]);
+const Tokens = v.pipe(v.number(), v.integer(), v.minValue(1024));
+
+export const BedrockOptions = v.pipe(
+  v.strictObject({
+    /** Where the models run, e.g. `eu-central-1`: part of the URL, and of what is signed. */
+    region: v.pipe(v.string(), v.regex(/^[a-z]{2,}(?:-[a-z]+)+-\d+$/, "must be a region, e.g. `us-east-1`")),
+    /** Access key that requests are signed with. Not needed with a Bedrock API key, which is the backend's `apiKey`. */
+    accessKeyId: v.optional(Credential),
+    /** The secret that goes with `accessKeyId`. */
+    secretAccessKey: v.optional(Credential),
+    /** Session token of temporary credentials. */
+    sessionToken: v.optional(Credential),
+    /** The guardrail of requests that name none in `guardrailConfig`. */
+    guardrail: v.optional(
+      v.strictObject({
+        /** Id or ARN. */
+        id: v.pipe(v.string(), v.nonEmpty()),
+        /** A number, or `DRAFT`. */
+        version: v.pipe(v.string(), v.nonEmpty()),
+        /** Whether replies say, in `trace`, what the guardrail found. Absent: Bedrock decides. */
+        trace: v.optional(v.picklist(["enabled", "disabled", "enabled_full"])),
+      }),
+    ),
+    /**
+     * Tokens to think by `reasoning_effort`, for Claude models that know budgets but no effort. Absent: the effort is
+     * sent as it is.
+     */
+    thinkingBudgets: v.optional(v.strictObject({ low: Tokens, medium: Tokens, high: Tokens })),
+    /** What embeddings of Cohere's models are for, where the request has no `input_type`. @default "search_document" */
+    inputType: v.optional(
+      v.picklist(["search_document", "search_query", "classification", "clustering"]),
+      "search_document",
+    ),
+  }),
+  v.check(
+    ({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined),
+    "`accessKeyId` and `secretAccessKey` go together",
+  ),
+);
+export type BedrockSettings = v.InferOutput<typeof BedrockOptions>;
