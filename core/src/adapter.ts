@@ -18,6 +18,8 @@ export interface MappingInfo<Options = Record<string, unknown>> {
   nowSeconds: number;
   /** The client's request in the operation's shape, for replies that depend on it. */
   request: JsonObject;
+  /** For bridges: members beyond the standing-in API that the backend takes. Absent: the adapter sorts them out. */
+  extensions?: readonly string[];
 }
 
 /** A request in the backend's dialect. */
@@ -55,8 +57,17 @@ export interface OperationMapping<Options = Record<string, unknown>> {
   toRequest?(request: JsonObject, info: MappingInfo<Options>): MappedRequest;
   fromResponse?(response: JsonObject, info: MappingInfo<Options>): JsonObject;
   stream?: StreamMapping<Options>;
+  /** False for a model that the backend does not serve by this mapping. Absent: all of them are. */
+  serves?(model: string, options: Options): boolean;
   /** Same dialect only: ask for usage in streams by this field patch when the client did not. */
   streamUsage?: boolean;
+  /** The dialect has ids to go on from or to ask for later, and this backend keeps nothing under them. */
+  stateless?: boolean;
+  /**
+   * Same dialect only: members beyond the operation's API that the server takes, so that bridges need not leave them
+   * out, e.g. `top_k`, `reasoning_content`, `cache_control`.
+   */
+  extensions?: readonly string[];
 }
 
 /** Reads a backend's stream into events of the operation's own dialect. */
@@ -109,6 +120,7 @@ export interface OperationBridge<State = unknown> {
 /** A request as it is about to leave. */
 export interface OutgoingCall {
   readonly method: string;
+  /** A query parameter that `authorize` sets goes out with the call. */
   readonly url: URL;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
@@ -125,6 +137,18 @@ export interface ListedModel {
   operations?: readonly OperationName[];
   maxInputTokens?: number;
   maxOutputTokens?: number;
+}
+
+/** A sign by which a server is known. All functions are pure. */
+export interface Recognition {
+  /** Where several adapters recognise a server the lowest counts: the surer the sign, the lower. */
+  readonly rank: number;
+  /** Asked for with GET, below the server's root. */
+  readonly path: string;
+  /** What a reply of 200 must hold: its JSON, or its text where it is none. */
+  fits(body: unknown): boolean;
+  /** What the adapter's `baseURL` has after the server's root, e.g. `/v1`. */
+  readonly basePath?: string;
 }
 
 /** As methods, so that an adapter with its own options is still an adapter. */
@@ -147,7 +171,8 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   ): Record<string, string>;
   /**
    * Headers that take more than the credential: a signature over the request, a token that is fetched first. They win
-   * over those of `auth`. Called for each request; `refused` once more after a 401, to try with a fresh token.
+   * over those of `auth`. Called for each request; `refused` once more after a 401 (or a 2xx body that `errorInReply`
+   * takes for one), to try with a fresh token.
    */
   authorize?(
     call: OutgoingCall,
@@ -171,15 +196,20 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   readonly modelPatterns?: readonly string[];
   /** The model list; absent where the backend has none. */
   readonly models?: { readonly path: string; read(body: unknown): readonly ListedModel[] };
+  /** Signs by which `adapter: "auto"` finds that a server speaks this dialect; any of them does. */
+  readonly recognition?: readonly Recognition[];
   /** A free probe: 200 is up. */
   readonly health?: { readonly path: string };
-  /** A 2xx body that is an error all the same (some servers do this). */
-  errorInReply?(body: JsonObject): { status: number; message?: string; code?: string } | undefined;
-  /** Reads an error body; absent: the shapes that core knows. */
+  /** A 2xx body that is an error all the same (some servers do this). `operation` is the adapter's own that it answers. */
+  errorInReply?(
+    body: JsonObject,
+    operation: OperationName,
+  ): { status: number; message?: string; code?: string } | undefined;
+  /** Reads an error body; absent: the shapes that core knows. A `status` here corrects a misleading one. */
   fromError?(
     status: number,
     body: unknown,
-  ): { message?: string; code?: string; type?: string; param?: string };
+  ): { status?: number; message?: string; code?: string; type?: string; param?: string };
   /** Waiting time asked for in headers or body, where it is not `retry-after`. */
   retryAfterMs?(headers: Record<string, string>, body: unknown): number | undefined;
 }

@@ -30,5 +30,12 @@ export interface Backend {
   readonly apiKey?: Secret;
   readonly weight: number;
   readonly timeouts: Timeouts;
+  /** Before a colon in a model's name they ask for this backend. */
+  readonly vendorPrefixes?: readonly string[];
   readonly transport: Transport;
+}
+
+/** Whether a client that names `provider` may mean this backend: its own name, its adapter's, or the vendor's. */
+export function isOfProvider({ name, adapter }: Backend, provider: string): boolean {
+  return provider === name || provider === adapter.name || provider === adapter.provider;
 }

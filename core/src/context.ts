@@ -35,8 +35,17 @@ export interface DownstreamRequest {
  * `declare module "gatewright" { interface ContextVars { myPlugin?: MyVars } }`. Always optional, since the plugin
  * may not be listed.
  */
-// oxlint-disable-next-line typescript/no-empty-object-type -- filled by augmentation
-export interface ContextVars {}
+export interface ContextVars {
+  /** Core's own key: how this request wants its target to be chosen. A balancer follows it in place of its strategy. */
+  preference?: TargetPreference;
+}
+
+/** What counts when the target of one request is chosen. */
+export interface TargetPreference {
+  readonly strategy: "least-cost" | "least-latency" | "smart";
+  /** `smart`: how much each counts, 0 or more. */
+  readonly weights?: { readonly cost: number; readonly latency: number; readonly errorRate: number };
+}
 
 /** How a request ended; given once, after the last byte to the client or the failure. */
 export interface Finished {

@@ -17,7 +17,13 @@ export const ERROR_CODES = {
     type: "invalid_request_error",
     message: "A field cannot be carried to the backend",
   },
+  unknown_provider: { status: 400, type: "invalid_request_error", message: "There is no such provider" },
   invalid_api_key: { status: 401, type: "authentication_error", message: "Invalid API key" },
+  provider_key_missing: {
+    status: 401,
+    type: "authentication_error",
+    message: "There is no account of this provider",
+  },
   insufficient_permissions: {
     status: 403,
     type: "permission_error",
@@ -102,6 +108,8 @@ export interface UpstreamFailure {
   readonly retryAfterMs?: number;
   /** The backend's own error code, e.g. `context_length_exceeded`. */
   readonly code?: string;
+  /** The last event of the stream has told the client: no error event follows. */
+  readonly told?: boolean;
 }
 
 export interface GatewayErrorOptions {

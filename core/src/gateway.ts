@@ -13,6 +13,8 @@ import type { Reply } from "./reply.ts";
 import { createAdmission } from "./request/read-body.ts";
 import type { RequestContext } from "./request/request-context.ts";
 import { Sweeper } from "./request/sweeper.ts";
+import { checkOperationNames } from "./models/check-operation-names.ts";
+import { createCatalog, createDiscovery } from "./models/catalog.ts";
 import { createRouter, type Router } from "./router.ts";
 import type { ExchangeKeeping } from "./server/open-exchange.ts";
 import { createOperationRoutes, type OperationRoutes } from "./server/operation-routes.ts";
@@ -68,16 +70,18 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const createTransport = options.createTransport ?? defaultTransport;
   for (const backend of config.backends)
     backends.set(backend.name, { ...backend, transport: createTransport(backend) });
-  const router = createRouter(config, backends);
-  const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
-  const inner = createWebHandler({ ...keeping, current: () => gateway });
-
   const operations = new Map<OperationName, Operation>(
     coreOperations.map((operation) => [operation.name, operation]),
   );
+  const router = createRouter(config, backends, operations);
+  const discovery = createDiscovery(config, backends, router, options);
+  const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
+  const inner = createWebHandler({ ...keeping, current: () => gateway });
+
   const app = new H3({ silent: true });
   const instances: { plugin: ResolvedPlugin; instance: PluginInstance }[] = [];
   const closeAll = async (): Promise<void> => {
+    discovery.close();
     for (const { plugin, instance } of instances.toReversed()) {
       try {
         await instance.close?.();
@@ -89,6 +93,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   };
 
   try {
+    await discovery.start();
     const carried = options.carried ?? new Map<string, unknown>();
     for (const { plugin, scope } of withScopes(config.plugins)) {
       const host: GatewayHost = {
@@ -98,6 +103,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         backends,
         targets: router.targets,
         operations,
+        catalog: createCatalog(router, discovery),
         workers: config.server.workers,
         fetch: inner,
         random: options.random ?? Math.random,
@@ -107,6 +113,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
       instances.push({ plugin, instance });
       for (const operation of instance.operations ?? []) operations.set(operation.name, operation);
     }
+    checkOperationNames(config, operations);
   } catch (error) {
     await closeAll();
     throw error;
@@ -195,7 +202,12 @@ function buildChain(
   const last: Handler = (ctx) => (ctx.operation.answer ? answerHere(ctx, router) : dispatch(ctx));
   const inner = composeChain(instances.slice(split).flatMap(toLayer), last);
   const admission = createAdmission(config, inner);
-  const admit: Handler = (ctx) => (ctx.operation.body === "none" ? inner(ctx) : admission(ctx));
+  const admit: Handler = (ctx) => {
+    const { exchange, operation } = ctx;
+    if (operation.body !== "none") return admission(ctx);
+    exchange.stream = operation.wantsStream?.(ctx.body, ctx.request) ?? false;
+    return inner(ctx);
+  };
   return composeChain(instances.slice(0, split).flatMap(toLayer), admit);
 }
 
@@ -213,7 +225,9 @@ function toLayer({ plugin, instance }: { plugin: ResolvedPlugin; instance: Plugi
   return [
     {
       middleware,
-      applies: (ctx) => (!needsTarget || !ctx.operation.answer) && conditions.every((holds) => holds(ctx)),
+      applies: (ctx) =>
+        (!needsTarget || (ctx.operation.body !== "none" && !ctx.operation.answer)) &&
+        conditions.every((holds) => holds(ctx)),
     },
   ];
 }

@@ -1,4 +1,7 @@
 export type { Attempt, Outcome, Usage } from "./attempt.ts";
+export { isOfProvider } from "./backend.ts";
+export { judgeAttempt } from "./attempt-verdict.ts";
+export type { AttemptVerdict } from "./attempt-verdict.ts";
 export type { Backend, Timeouts } from "./backend.ts";
 export { defineAdapter, UnsupportedField } from "./adapter.ts";
 export type {
@@ -10,10 +13,14 @@ export type {
   OperationBridge,
   OperationMapping,
   OutgoingCall,
+  Recognition,
   StreamDecoder,
   StreamFraming,
   StreamMapping,
 } from "./adapter.ts";
+export { responseIdOfItem } from "./bridges/responses/ids.ts";
+export { extendAdapter } from "./adapter-extension.ts";
+export type { AdapterExtension } from "./adapter-extension.ts";
 export { viewOf } from "./body/json-view.ts";
 export type { JsonType, JsonView } from "./body/json-view.ts";
 export type { RequestBody } from "./body/request-body.ts";
@@ -34,6 +41,7 @@ export type {
   DownstreamRequest,
   Finished,
   Principal,
+  TargetPreference,
 } from "./context.ts";
 export { resolveConfig } from "./config/resolve.ts";
 export type { ResolvedConfig } from "./config/resolved.ts";
@@ -60,6 +68,11 @@ export {
 export type { Fate, FieldRule, FieldTable, SortedFields } from "./field-table.ts";
 export { compact, isJsonObject } from "./json-object.ts";
 export type { Logger } from "./log.ts";
+export { detectAdapter } from "./models/detect-adapter.ts";
+export type { Detection } from "./models/detect-adapter.ts";
+export { costInMicros } from "./models/cost.ts";
+export type { ModelFacts, ModelPrice } from "./models/model-facts.ts";
+export type { ListingChange } from "./models/model-table.ts";
 export { defineOperation } from "./operation.ts";
 export type {
   Dialect,
@@ -73,8 +86,10 @@ export type {
 export { defineGatewayPlugin } from "./plugin.ts";
 export type {
   ChainFact,
+  Contribution,
   GatewayHost,
   GatewayPluginFactory,
+  ModelCatalog,
   Plugin,
   PluginDefinition,
   PluginInstance,

@@ -36,6 +36,15 @@ export interface FieldFault {
   message: string;
 }
 
+/** An error that a backend reports inside of a stream. */
+export interface StreamFailure {
+  message: string;
+  code?: string;
+  status?: number;
+  /** The event is how the dialect itself ends a failed answer: after the commit point it passes, as the last one. */
+  told?: boolean;
+}
+
 /** How the stream of an operation is read. All functions are pure and get the parsed `data` of one event. */
 export interface StreamRules {
   /** True once the event carries something that the user sees: from here on nothing is retried. */
@@ -48,8 +57,9 @@ export interface StreamRules {
    */
   finishMember?: string;
   /** The upstream's error, when the event reports one. */
-  error?(json: JsonObject, type?: string): { message: string; code?: string; status?: number } | undefined;
-  usage?(json: JsonObject, type?: string): Usage | undefined;
+  error?(json: JsonObject, type?: string): StreamFailure | undefined;
+  /** `before` is what earlier events of the stream told, for dialects that tell it in parts. */
+  usage?(json: JsonObject, type?: string, before?: Usage): Usage | undefined;
   /** The name on the `event:` line of an event that the gateway writes; absent: events have no names. */
   eventName?(json: JsonObject): string | undefined;
   /** Members that lead to the model's name in an event. Default: `model`, or that of `response`. */
@@ -65,6 +75,10 @@ export interface Dialect {
   errorBody(error: GatewayError, requestId: string): string;
   /** The event that ends a broken stream, complete with its blank line. */
   errorEvent(error: GatewayError, requestId: string): string;
+  /** What keeps a silent event stream open, complete with its blank line. Default: a comment. */
+  readonly keepAlive?: string;
+  /** Carries the request's id in replies, beside `x-request-id`. Lower-case. */
+  readonly requestIdHeader?: string;
 }
 
 /**
@@ -73,14 +87,17 @@ export interface Dialect {
  */
 export interface Operation {
   readonly name: OperationName;
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /**
    * First path is the canonical one. `/**` at the end matches the rest. `{model}` stands for the model's name, which
    * may hold slashes and colons.
    */
   readonly paths: readonly string[];
   readonly dialect: Dialect;
-  /** `none`: nothing is read. */
+  /**
+   * `none`: nothing is read, and no model is looked for: layers that need one are passed by. Who sends the request to a
+   * backend names target and model by `next({ target, candidates, model })`.
+   */
   readonly body: "json" | "multipart" | "none";
   /**
    * `json` is read whole and checked, `jsonOrText` may also be plain text, `binary` flows through. Each may also come
@@ -96,8 +113,8 @@ export interface Operation {
   /** True for operations whose backends may ignore the stream flag and answer JSON. */
   readonly streamOptional?: boolean;
   readonly stream?: StreamRules;
-  /** Checks the fields that core and plugins rely on; `model` is checked for all operations. */
-  validate?(body: JsonView): FieldFault | undefined;
+  /** Checks the fields and headers that core and plugins rely on; `model` is checked for all operations. */
+  validate?(body: JsonView, request: DownstreamRequest): FieldFault | undefined;
   /** Usage of a whole JSON reply. */
   usage?(reply: JsonView): Usage | undefined;
   /** The member of a reply that holds the model's name. Default: `model`. */
@@ -107,8 +124,17 @@ export interface Operation {
    * `model` among them the dialect has the model in the path.
    */
   readonly ownMembers?: readonly string[];
+  /** Multipart: other spellings of fields, with those in which they leave. */
+  readonly fieldAliases?: Readonly<Record<string, string>>;
+  /** Multipart: names of files held to `server.limits.imageBytes`. */
+  readonly imageFiles?: readonly string[];
   /** The operation under whose name adapters map this one, where it is a second door to the same API. */
   readonly mappedAs?: OperationName;
+  /**
+   * What follows the path that the adapter maps, query included, e.g. `/resp_1/input_items?limit=5`: for what lies
+   * below the resource of `mappedAs`.
+   */
+  pathBelow?(request: DownstreamRequest): string;
   /** How it is served by backends that do not have it. Absent: by none of them. */
   readonly bridge?: OperationBridge;
   /** Brings every backend's reply into the one shape that the operation promises. */

@@ -2,6 +2,7 @@ import type { H3 } from "h3";
 import { brand } from "./brand.ts";
 import type { Middleware } from "./chain.ts";
 import type { Logger } from "./log.ts";
+import type { ListingChange } from "./models/model-table.ts";
 import type { Operation, OperationName } from "./operation.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 import type { State } from "./state/state.ts";
@@ -29,9 +30,10 @@ export interface GatewayHost {
   carry<T>(key: string, create: () => T): T;
   readonly log: Logger;
   readonly backends: ReadonlyMap<string, Backend>;
-  /** Every target, by id. */
+  /** Every target, by id. Changes in place when a backend tells of other models. */
   readonly targets: ReadonlyMap<string, Target>;
   readonly operations: ReadonlyMap<OperationName, Operation>;
+  readonly catalog: ModelCatalog;
   /** Processes that share the load, this one included. */
   readonly workers: number;
   /**
@@ -43,6 +45,30 @@ export interface GatewayHost {
   random(): number;
   /** Monotonic milliseconds; tests drive it. */
   now(): number;
+}
+
+/** What a gateway knows of models, and may be told while it runs. */
+export interface ModelCatalog {
+  /**
+   * Takes a backend in or out: one that is not online gets no request, and its models are not listed. Holds for this
+   * snapshot; what is to outlive a reload is told again in `setup`.
+   */
+  setOnline(backend: string, online: boolean): void;
+  isOnline(backend: string): boolean;
+  /** Asks a backend for its models now. Rejects when it does not tell, or when the config names its models. */
+  refresh(backend: string): Promise<ListingChange>;
+  /** The target of a model at a backend, whether or not the backend lists it. For names of a config, not of clients. */
+  target(backend: string, model: string): Target;
+}
+
+/** What a plugin adds to the config that lists it. */
+export interface Contribution {
+  /** Backends by name, as a config would have them. One that the config has itself stays as it is. */
+  readonly backends?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Names of one and the same model, the public one first. What the config says of a name holds. */
+  readonly sameModels?: readonly (readonly string[])[];
+  /** Vendor prefixes that are known although perhaps no backend has them: 401 `provider_key_missing`. */
+  readonly knownVendors?: readonly string[];
 }
 
 /** What `setup` returns. */
@@ -70,6 +96,11 @@ export interface PluginDefinition<Schema extends StandardSchemaV1> {
   readonly streams?: "observe" | "transform" | "buffer";
   /** Promises exact counts, so that with several workers memory and file state are refused. */
   readonly exact?: boolean | ((options: StandardSchemaV1.InferOutput<Schema>) => boolean);
+  /** Adds to the config, once the options are checked and before the backends are. `environment`: its variables. */
+  contribute?(
+    options: StandardSchemaV1.InferOutput<Schema>,
+    environment: Readonly<Record<string, string | undefined>>,
+  ): Contribution;
   setup(
     options: StandardSchemaV1.InferOutput<Schema>,
     gateway: GatewayHost,

@@ -1,103 +1,62 @@
-import { canServe } from "./can-serve.ts";
-import { GatewayError } from "./errors.ts";
 import type { Backend } from "./backend.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
+import { ModelTable } from "./models/model-table.ts";
+import type { OfferSource } from "./models/offers.ts";
 import type { Operation, OperationName } from "./operation.ts";
+import { coreOperations } from "./operations/index.ts";
 import type { Target } from "./target.ts";
+
+/**
+ * How a name was understood: in this order the first that holds. `configured` and `listed` are whole names, in
+ * `models` of the config or in a backend's list.
+ */
+export type Via = "configured" | "listed" | "alias" | "vendor" | "pattern";
 
 /** A name that clients may ask for. */
 export interface RoutedModel {
   readonly name: string;
+  readonly via: Via;
+  /** What it stands for: the model behind an alias or vendor prefix, the pattern that fits, else the name itself. */
+  readonly of: string;
+  /** Those at backends that are online. */
   readonly targets: readonly Target[];
   /** Targets able to do an operation, made on first use. */
   readonly byOperation: Map<OperationName, readonly Target[]>;
+  readonly canonicalName: string | undefined;
+  /** Further names of the same model. */
+  readonly aliases: readonly string[];
 }
 
 /** From the name a client asks for to the targets that serve it. Matching is exact and case-sensitive. */
 export interface Router {
+  /** Grows with each change of what follows. */
+  readonly version: number;
+  /** Every name that has a backend online, as far as they can be told: not those that patterns let in. */
   readonly models: ReadonlyMap<string, RoutedModel>;
+  /** By id. Changes in place when backends tell of other models. */
   readonly targets: ReadonlyMap<string, Target>;
-  /** Throws 404 `model_not_found`, 501 `unsupported_operation`, or 503 `no_nodes` when there is no backend at all. */
+  readonly operations: ReadonlyMap<OperationName, Operation>;
+  /** How a name is understood; without targets when none of its backends is online. */
+  find(model: string): RoutedModel | undefined;
+  /**
+   * Throws 400 `invalid_request` and `unknown_provider`, 401 `provider_key_missing`, 404 `model_not_found`, 501
+   * `unsupported_operation`, 503 `no_nodes`.
+   */
   resolve(model: string, operation: Operation): readonly Target[];
+  /** The backend is online and answered when it was last asked. */
+  isReady(backend: string): boolean;
 }
 
-/** The same place under another weight, as a virtual model may state: what runs there is counted once. */
-function reweigh(target: Target, weight: number): Target {
-  return {
-    id: target.id,
-    backend: target.backend,
-    model: target.model,
-    weight,
-    get inFlight() {
-      return target.inFlight;
-    },
-    set inFlight(count) {
-      target.inFlight = count;
-    },
-  };
-}
+/** What a router is made of; the rest has defaults, for configs built in code. */
+export type RouterConfig = Pick<ResolvedConfig, "models"> &
+  Partial<Pick<ResolvedConfig, "sameModels" | "knownVendors">> & { readonly backends: readonly OfferSource[] };
 
 export function createRouter(
-  config: Pick<ResolvedConfig, "backends" | "models">,
+  config: RouterConfig,
   backends: ReadonlyMap<string, Backend>,
-): Router {
-  const targets = new Map<string, Target>();
-  const models = new Map<string, RoutedModel>();
-
-  const addTarget = (backend: Backend, model: string, weight: number): Target => {
-    const id = `${backend.name}/${model}`;
-    const existing = targets.get(id);
-    if (!existing) {
-      const target: Target = { id, backend, model, weight, inFlight: 0 };
-      targets.set(id, target);
-      return target;
-    }
-    return existing.weight === weight ? existing : reweigh(existing, weight);
-  };
-  const addModel = (name: string, list: readonly Target[]): void => {
-    models.set(name, { name, targets: list, byOperation: new Map() });
-  };
-
-  const listed = new Map<string, Target[]>();
-  for (const { name, models: names, weight } of config.backends) {
-    for (const model of names) {
-      const list = listed.get(model) ?? [];
-      list.push(addTarget(backends.get(name)!, model, weight));
-      listed.set(model, list);
-    }
-  }
-  for (const [name, list] of listed) addModel(name, list);
-  // A virtual model shadows a listed one of the same name.
-  for (const model of config.models) {
-    const list = model.targets.map((target) =>
-      addTarget(backends.get(target.backend)!, target.model, target.weight),
-    );
-    for (const name of [model.name, ...model.aliases]) addModel(name, list);
-  }
-
-  return {
-    models,
-    targets,
-    resolve(name, operation) {
-      const model = models.get(name);
-      if (!model) {
-        if (backends.size === 0) throw new GatewayError("no_nodes");
-        throw new GatewayError("model_not_found", {
-          param: "model",
-          message: `The model \`${name}\` does not exist`,
-        });
-      }
-      let able = model.byOperation.get(operation.name);
-      if (!able) {
-        able = model.targets.filter((target) => canServe(target.backend.adapter, operation));
-        model.byOperation.set(operation.name, able);
-      }
-      if (able.length === 0)
-        throw new GatewayError("unsupported_operation", {
-          message: `No backend of the model \`${name}\` has the operation \`${operation.name}\``,
-          headers: { "x-should-retry": "false" },
-        });
-      return able;
-    },
-  };
+  operations: ReadonlyMap<OperationName, Operation> = new Map(
+    coreOperations.map((operation) => [operation.name, operation]),
+  ),
+): ModelTable {
+  return new ModelTable(config, backends, operations);
 }

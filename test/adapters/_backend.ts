@@ -19,14 +19,15 @@ export interface PlayedBackend {
   close(): Promise<void>;
 }
 
-/** A real server that gives one recorded reply to whatever is asked, chunk by chunk. */
+/** A real server that gives one recorded reply to whatever is asked, chunk by chunk, and tokens at `/oauth/`. */
 export async function playBackend(reply: UpstreamReply): Promise<PlayedBackend> {
   const received: Received[] = [];
   const server = createServer((request, response) => {
     const { method, url: path, headers } = request;
     void readText(request)
       .then((text) => {
-        received.push({ method, path, headers, body: JSON.parse(text) as JsonObject });
+        if (path?.startsWith("/oauth/")) return play(response, TOKEN);
+        received.push({ method, path: withoutToken(path), headers, body: JSON.parse(text) as JsonObject });
         return play(response, reply);
       })
       .catch((error: unknown) => response.destroy(error as Error));
@@ -42,6 +43,18 @@ export async function playBackend(reply: UpstreamReply): Promise<PlayedBackend> 
         server.closeAllConnections();
       }),
   };
+}
+
+/** What the played issuer of tokens gives. */
+const TOKEN: UpstreamReply = {
+  status: 200,
+  headers: { "content-type": "application/json" },
+  body: { access_token: "played-token", expires_in: 2_592_000 },
+};
+
+/** Recorded exchanges do not know which token a request bears. */
+function withoutToken(path: string | undefined): string | undefined {
+  return path?.replace(/[?&]access_token=played-token$/, "");
 }
 
 async function readText(request: IncomingMessage): Promise<string> {

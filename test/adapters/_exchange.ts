@@ -1,5 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { JsonObject, OperationName } from "gatewright";
+import { encodeFrame } from "./_amazon-frames.ts";
+import type { Frame } from "./_amazon-frames.ts";
+import { FAMILY, familyExchanges } from "./_family.ts";
 
 /**
  * One recorded exchange: what a client asks, what must reach the backend, what the backend answers, and what the
@@ -33,7 +36,14 @@ export interface UpstreamReply {
   /** A whole JSON body. */
   body?: JsonObject;
   /** A stream, cut as the network cut it. */
-  chunks?: string[];
+  chunks?: (string | Uint8Array)[];
+  /** In place of `chunks`: the frames of an Amazon event stream. */
+  frames?: Frame[];
+}
+
+/** The chunks of a reply as they arrive. */
+export function bytesOf({ chunks = [] }: UpstreamReply): Uint8Array[] {
+  return chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk));
 }
 
 /** Exactly one of `reply`, `stream`, `error` and `refused`. */
@@ -54,18 +64,30 @@ export interface HubOutcome {
   };
   /** The field that the 400 names. */
   refused?: string;
+  /** What a front door in another dialect gets to read, where that is not what the client gets. */
+  bridged?: { reply?: JsonObject; stream?: JsonObject[] };
 }
+
+/** When the exchanges took place: seconds since the epoch, which replies carry whose backend gives no time. */
+export const NOW_SECONDS = 1_767_225_600;
 
 const fixtures = new URL("fixtures/", import.meta.url);
 
-/** All exchanges of an adapter, by file name. */
+/** All exchanges of an adapter: its files by name, then what it shares with the family that it belongs to. */
 export function readExchanges(adapter: string, folder: URL = fixtures): Exchange[] {
+  return [...readOwnExchanges(adapter, folder), ...familyExchanges(adapter)];
+}
+
+function readOwnExchanges(adapter: string, folder: URL): Exchange[] {
   const own = new URL(`${adapter}/`, folder);
+  if (!existsSync(own) && FAMILY[adapter]) return [];
   return readdirSync(own)
     .filter((file) => file.endsWith(".json"))
     .sort()
-    .map((file) => ({
-      id: file.slice(0, -".json".length),
-      ...(JSON.parse(readFileSync(new URL(file, own), "utf8")) as Omit<Exchange, "id">),
-    }));
+    .map((file) => {
+      const exchange = JSON.parse(readFileSync(new URL(file, own), "utf8")) as Omit<Exchange, "id">;
+      const reply = exchange.upstream?.reply;
+      if (reply?.frames) reply.chunks = reply.frames.map(encodeFrame);
+      return { id: file.slice(0, -".json".length), ...exchange };
+    });
 }

@@ -1,10 +1,10 @@
 /** The same exchanges as in `_suite.ts`, played by a real server and asked for through a real gateway. */
 import { resolveConfig, serve } from "gatewright";
 import type { JsonObject, OperationName, RunningServer } from "gatewright";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { playBackend } from "./_backend.ts";
 import type { PlayedBackend } from "./_backend.ts";
-import { readExchanges } from "./_exchange.ts";
+import { NOW_SECONDS, readExchanges } from "./_exchange.ts";
 import type { Exchange } from "./_exchange.ts";
 
 const PATHS: Partial<Record<OperationName, string>> = {
@@ -22,6 +22,9 @@ const TERMINATED = new Set<OperationName>(["chat", "completions"]);
 
 export function testThroughGateway(adapter: string): void {
   describe(`adapter ${adapter} through a gateway`, () => {
+    beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"], now: NOW_SECONDS * 1000 }));
+    afterAll(() => void vi.useRealTimers());
+
     for (const exchange of readExchanges(adapter)) {
       it(exchange.title, async () => {
         const backend = await playBackend(exchange.upstream?.reply ?? { status: 500, headers: {} });
@@ -48,7 +51,11 @@ async function startGateway(
   { backend, request }: Exchange,
   { url }: PlayedBackend,
 ): Promise<RunningServer> {
-  const { model, apiKey, options } = backend;
+  const { model, apiKey } = backend;
+  // What else a backend needs, e.g. an issuer of tokens, is played by the same server.
+  const options = JSON.parse(
+    JSON.stringify(backend.options).replaceAll("http://played.invalid", url),
+  ) as JsonObject;
   const config = {
     server: { host: "127.0.0.1", port: 0 },
     log: { level: "silent" },

@@ -12,12 +12,14 @@ import type {
   OperationMapping,
   OperationName,
   StandardSchemaV1,
+  StreamFraming,
 } from "gatewright";
 import { describe, expect, it } from "vitest";
 import type { FieldTable } from "gatewright";
 import { NdjsonDecoder } from "../../core/src/stream/ndjson-decoder.ts";
+import { rerank } from "../../core/src/operations/rerank.ts";
 import { SseDecoder } from "../../core/src/stream/sse-decoder.ts";
-import { readExchanges } from "./_exchange.ts";
+import { NOW_SECONDS, bytesOf, readExchanges } from "./_exchange.ts";
 import type { Exchange, UpstreamRequest } from "./_exchange.ts";
 import { HUB_FIELDS } from "./_hub-fields.ts";
 
@@ -27,6 +29,11 @@ export interface AdapterKit {
   models?: { body: unknown; listed: ListedModel[] };
   /** Stated fates of operations that are translated. */
   fates?: Partial<Record<OperationName, FateKit>>;
+  /**
+   * The backend speaks the operations' own dialect but for some fields: tables hold those alone, a mapping may
+   * translate one direction, and streams keep the backend's own order of chunks.
+   */
+  sameDialect?: boolean;
 }
 
 export interface FateKit {
@@ -37,12 +44,15 @@ export interface FateKit {
   samples: JsonObject;
   /** The default of each field whose rule knows one. */
   defaults?: JsonObject;
+  /** What the mapping depends on beside the request. */
+  backend?: { model?: string; options?: JsonObject };
+  /** The client's request, where it is sent inside of something else. */
+  unwrap?(body: JsonObject): JsonObject;
   /** Translated fields that a request of their own does not show: an exchange that uses the field proves them. */
   byExchange?: readonly string[];
 }
 
 const REQUEST_ID = "req-7f3a";
-const NOW_SECONDS = 1_767_225_600;
 
 export function testAdapter<Schema extends StandardSchemaV1>(
   adapter: Adapter<Schema>,
@@ -58,11 +68,15 @@ export function testAdapter<Schema extends StandardSchemaV1>(
       if (adapter.models) paths.push(adapter.models.path);
       if (adapter.health) paths.push(adapter.health.path);
       for (const path of paths) expect(path).toMatch(/^\//);
-      if (adapter.baseURL !== undefined) expect(URL.canParse(adapter.baseURL)).toBe(true);
+      if (typeof adapter.baseURL === "string") expect(URL.canParse(adapter.baseURL)).toBe(true);
     });
 
     it("translates replies and streams of every operation whose request it translates", () => {
       for (const mapping of Object.values(adapter.operations)) {
+        if (kit.sameDialect) {
+          if (mapping.stream) expect(mapping.fromResponse).toBeTypeOf("function");
+          continue;
+        }
         const translates = typeof mapping.toRequest;
         expect([translates, typeof mapping.fromResponse]).toEqual([translates, translates]);
         if (translates === "undefined") expect(mapping.stream).toBeUndefined();
@@ -81,11 +95,11 @@ export function testAdapter<Schema extends StandardSchemaV1>(
       it("has no model list", () => expect(adapter.models).toBeUndefined());
     }
 
-    for (const exchange of exchanges) describe(exchange.title, () => testExchange(adapter, exchange));
+    for (const exchange of exchanges) describe(exchange.title, () => testExchange(adapter, exchange, kit));
     testHostile(adapter, exchanges);
     for (const [operation, fates] of Object.entries(kit.fates ?? {})) {
       describe(`fields of ${operation}`, () =>
-        testFates(adapter, operation as OperationName, fates, exchanges));
+        testFates(adapter, operation as OperationName, fates, exchanges, kit.sameDialect));
     }
     it("states the fates of every operation that it translates", () => {
       const translated = Object.entries(adapter.operations).filter(
@@ -96,7 +110,11 @@ export function testAdapter<Schema extends StandardSchemaV1>(
   });
 }
 
-function testExchange<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, exchange: Exchange): void {
+function testExchange<Schema extends StandardSchemaV1>(
+  adapter: Adapter<Schema>,
+  exchange: Exchange,
+  kit: AdapterKit,
+): void {
   const { upstream, hub } = exchange;
 
   if (hub.refused !== undefined) {
@@ -121,7 +139,8 @@ function testExchange<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>,
     if (key === undefined) return;
     const { request } = write(adapter, exchange);
     const auth = Object.keys(adapter.auth(key, optionsOf(adapter, exchange)));
-    expect(auth.length).toBeGreaterThan(0);
+    // Or it is exchanged for something else, for each call.
+    if (!adapter.authorize) expect(auth.length).toBeGreaterThan(0);
     const { headers, ...rest } = request;
     const others = Object.entries(headers).filter(([name]) => !auth.includes(name));
     expect(JSON.stringify([rest, others])).not.toContain(key);
@@ -137,23 +156,33 @@ function testExchange<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>,
       expect(readReply(adapter, exchange)).toEqual(expected);
     });
   } else if (hub.stream && reply.chunks) {
-    testStream(adapter, exchange, hub.stream, Buffer.from(reply.chunks.join("")));
+    testStream(adapter, exchange, hub.stream, kit);
   } else {
     throw new Error(`${exchange.id}: \`hub\` and \`upstream.reply\` do not go together`);
   }
+
+  const { bridged } = hub;
+  if (!bridged) return;
+  it("gives front doors in other dialects the hub's own words", () => {
+    const mapping = mappingOf(adapter, exchange.operation);
+    const info = infoOf(adapter, exchange);
+    if (bridged.reply)
+      expect(mapping.fromResponse?.(deepFreeze(reply.body!), info)).toEqual(bridged.reply);
+    else expect(readTranslated(mapping, info, bytesOf(reply))).toEqual(bridged.stream);
+  });
 }
 
 function testStream<Schema extends StandardSchemaV1>(
   adapter: Adapter<Schema>,
   exchange: Exchange,
   expected: JsonObject[],
-  bytes: Buffer,
+  kit: AdapterKit,
 ): void {
-  const chunks = exchange.upstream?.reply.chunks ?? [];
+  const bytes = Buffer.concat(bytesOf(exchange.upstream!.reply));
   const read = (pieces: readonly Uint8Array[]) => readStream(adapter, exchange, pieces);
 
   it("reads the stream, the same each time", () => {
-    const pieces = chunks.map((chunk) => Buffer.from(chunk));
+    const pieces = bytesOf(exchange.upstream!.reply);
     expect(toClientView(read(pieces), exchange)).toEqual(expected);
     expect(toClientView(read(pieces), exchange)).toEqual(expected);
   });
@@ -168,7 +197,7 @@ function testStream<Schema extends StandardSchemaV1>(
   });
 
   const translated = adapter.operations[exchange.operation]?.stream !== undefined;
-  if (!translated || exchange.operation !== "chat") return;
+  if (!translated || exchange.operation !== "chat" || kit.sameDialect) return;
   it("st-3: opens with the role alone, ends with the finish alone, then usage", () => {
     const events = read([bytes]);
     const failed = events.at(-1)?.["error"] !== undefined;
@@ -180,12 +209,13 @@ function testStream<Schema extends StandardSchemaV1>(
       (chunk) => chunk["choices"] as { delta: object; finish_reason: unknown }[],
     );
     if (choices.length > 0) expect(choices[0]?.delta).toEqual({ role: "assistant" });
+    const asked = (exchange.request["n"] as number | null | undefined) ?? 1;
     const finishes = choices.filter((choice) => choice.finish_reason !== null);
     if (failed || exchange.hub.truncated) {
       expect(finishes).toEqual([]);
       return;
     }
-    expect(finishes).toHaveLength(1);
+    expect(finishes).toHaveLength(asked);
     expect(choices.at(-1)).toMatchObject({ delta: {}, finish_reason: expect.any(String) as string });
     expect(Object.keys(choices.at(-1)?.delta ?? {})).toEqual([]);
     expect(chunks.at(-1)).toMatchObject({
@@ -220,8 +250,9 @@ function testHostile<Schema extends StandardSchemaV1>(
       const mapping = mappingOf(adapter, exchange.operation);
       for (const variant of variantsOf(body)) {
         const reply = deepFreeze(variant as JsonObject);
-        if (adapter.errorInReply?.(reply)) continue;
-        expect(mapping.fromResponse?.(reply, infoOf(adapter, exchange))).toBeTypeOf("object");
+        if (adapter.errorInReply?.(reply, exchange.operation)) continue;
+        if (!mapping.fromResponse) continue;
+        expect(mapping.fromResponse(reply, infoOf(adapter, exchange))).toBeTypeOf("object");
       }
     }
   });
@@ -232,8 +263,8 @@ function testHostile<Schema extends StandardSchemaV1>(
       const info = infoOf(adapter, exchange);
       if (!stream || !exchange.hub.stream) continue;
       const lines: JsonObject[] = [];
-      decode(stream.format, [Buffer.from(exchange.upstream!.reply.chunks!.join(""))], (data) => {
-        lines.push(JSON.parse(data) as JsonObject);
+      decode(stream.format, [Buffer.concat(bytesOf(exchange.upstream!.reply))], (json) => {
+        lines.push(json);
       });
       for (const [index, line] of lines.entries()) {
         for (const variant of variantsOf(line)) {
@@ -241,6 +272,7 @@ function testHostile<Schema extends StandardSchemaV1>(
           for (const event of lines.with(index, variant as JsonObject)) {
             expect(stream.event(state, deepFreeze(event), info)).toBeInstanceOf(Array);
           }
+          expect(stream.end?.(state, info) ?? []).toBeInstanceOf(Array);
         }
       }
     }
@@ -271,12 +303,17 @@ function testFates<Schema extends StandardSchemaV1>(
   operation: OperationName,
   kit: FateKit,
   exchanges: readonly Exchange[],
+  deviationsAlone = false,
 ): void {
-  const map = (request: JsonObject) => mapRequest(adapter, operation, request);
+  const map = (request: JsonObject) => {
+    const mapped = mapRequest(adapter, operation, request, kit.backend);
+    return kit.unwrap ? { ...mapped, body: kit.unwrap(mapped.body) } : mapped;
+  };
   const plain = map(kit.request);
   const required = Object.keys(kit.request);
 
   it("states a fate for each field that the hub knows", () => {
+    if (deviationsAlone) return;
     expect((HUB_FIELDS[operation] ?? []).filter((name) => !Object.hasOwn(kit.table, name))).toEqual([]);
   });
 
@@ -300,7 +337,7 @@ function testFates<Schema extends StandardSchemaV1>(
         expect(refusedField(() => map(request))).toBe(name);
         return;
       }
-      const { body, dropped } = map(request);
+      const { path, body, dropped } = map(request);
       const reported = (dropped ?? []).filter((field) => !plain.dropped?.includes(field));
       if (rule.fate === "forward") {
         expect(body).toEqual({ ...plain.body, [name]: sample });
@@ -309,10 +346,11 @@ function testFates<Schema extends StandardSchemaV1>(
         expect(body).toEqual(plain.body);
         expect(reported).toEqual([name]);
       } else if (name === "model") {
-        expect(body["model"]).toBe("upstream-model");
+        // In the body, or in the path of dialects that have it there.
+        expect(body["model"] ?? path).toContain(kit.backend?.model ?? "upstream-model");
       } else {
         const below = reported.filter((field) => field.startsWith(`${name}.`));
-        expect([body, below]).not.toEqual([plain.body, []]);
+        expect([path, body, below]).not.toEqual([plain.path, plain.body, []]);
         expect(reported).toEqual(below);
       }
     });
@@ -342,11 +380,10 @@ function write<Schema extends StandardSchemaV1>(
   const mapped: MappedRequest = mapping.toRequest?.(deepFreeze(exchange.request), info) ?? {
     body: { ...exchange.request, model: info.model, ...(askUsage(mapping, info) && usageAsked(exchange)) },
   };
-  const path = mapped.path ?? (typeof mapping.path === "string" ? mapping.path : mapping.path(info));
   return {
     request: {
       method: "POST",
-      path,
+      path: pathOf(mapping, mapped, info),
       headers: {
         ...adapter.headers?.(options),
         ...adapter.auth(exchange.backend.apiKey, options),
@@ -357,6 +394,15 @@ function write<Schema extends StandardSchemaV1>(
     },
     dropped: mapped.dropped ?? [],
   };
+}
+
+function pathOf<Options>(
+  { path }: Pick<OperationMapping<Options>, "path">,
+  mapped: MappedRequest,
+  info: MappingInfo<Options>,
+): string {
+  if (mapped.path !== undefined) return mapped.path;
+  return typeof path === "string" ? path.replace("{model}", encodeURIComponent(info.model)) : path(info);
 }
 
 function askUsage(
@@ -373,7 +419,7 @@ function usageAsked({ request }: Exchange): JsonObject {
 function readError<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, exchange: Exchange): unknown {
   const { status, body } = exchange.upstream!.reply;
   deepFreeze(body);
-  if (status < 300) return adapter.errorInReply?.(body!);
+  if (status < 300) return adapter.errorInReply?.(body!, exchange.operation);
   if (adapter.fromError) return adapter.fromError(status, body);
   // The shape that core reads by itself.
   const { error } = body as { error: JsonObject };
@@ -383,8 +429,11 @@ function readError<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, ex
 function readReply<Schema extends StandardSchemaV1>(adapter: Adapter<Schema>, exchange: Exchange): unknown {
   const mapping = mappingOf(adapter, exchange.operation);
   const body = deepFreeze(exchange.upstream!.reply.body!);
-  expect(adapter.errorInReply?.(body)).toBeUndefined();
-  return mapping.fromResponse?.(body, infoOf(adapter, exchange)) ?? renamed(body, exchange);
+  expect(adapter.errorInReply?.(body, exchange.operation)).toBeUndefined();
+  // Without a translated request the reply passes as it is; `fromResponse` then serves other front doors.
+  const read = mapping.toRequest && mapping.fromResponse?.(body, infoOf(adapter, exchange));
+  const reply = renamed(read ?? body, exchange);
+  return exchange.operation === "rerank" ? rerank.normalizeReply?.(reply, exchange.request) : reply;
 }
 
 function readStream<Schema extends StandardSchemaV1>(
@@ -392,24 +441,41 @@ function readStream<Schema extends StandardSchemaV1>(
   exchange: Exchange,
   pieces: readonly Uint8Array[],
 ): JsonObject[] {
-  const { stream } = mappingOf(adapter, exchange.operation);
-  const info = infoOf(adapter, exchange);
-  const state = stream?.start(info);
+  const mapping = mappingOf(adapter, exchange.operation);
   const events: JsonObject[] = [];
-  const take = (data: string, type?: string) => {
-    const json = deepFreeze(JSON.parse(data) as JsonObject);
-    events.push(...(stream ? stream.event(state, json, info, type) : [renamed(json, exchange)]));
-  };
-  decode(stream?.format ?? "sse", pieces, take);
-  return events;
+  if (mapping.toRequest && mapping.stream)
+    events.push(...readTranslated(mapping, infoOf(adapter, exchange), pieces));
+  else decode("sse", pieces, (json) => events.push(deepFreeze(json)));
+  return events.map((event) => renamed(event, exchange));
 }
 
-/** Hands out the data of each event of a body that arrives in pieces. */
-function decode(
-  format: "sse" | "ndjson",
+function readTranslated<Options>(
+  { stream }: OperationMapping<Options>,
+  info: MappingInfo<Options>,
   pieces: readonly Uint8Array[],
-  take: (data: string, type?: string) => void,
+): JsonObject[] {
+  if (!stream) throw new Error("the mapping has no stream");
+  const state = stream.start(info);
+  const events: JsonObject[] = [];
+  decode(stream.format, pieces, (json, type) => {
+    events.push(...stream.event(state, deepFreeze(json), info, type));
+  });
+  return [...events, ...(stream.end?.(state, info) ?? [])];
+}
+
+/** Hands out each event of a body that arrives in pieces. */
+function decode(
+  format: "sse" | "ndjson" | StreamFraming,
+  pieces: readonly Uint8Array[],
+  takeJson: (json: JsonObject, type?: string) => void,
 ): void {
+  if (typeof format === "object") {
+    const decoder = format.create();
+    for (const piece of pieces) decoder.push(piece, takeJson);
+    decoder.end(takeJson);
+    return;
+  }
+  const take = (data: string, type?: string) => takeJson(JSON.parse(data) as JsonObject, type);
   if (format === "ndjson") {
     const decoder = new NdjsonDecoder();
     for (const piece of pieces) decoder.push(piece, take);
@@ -435,7 +501,7 @@ function toClientView(events: readonly JsonObject[], { operation, request }: Exc
 /** Same dialect: the model's name set back to the one that the client used. */
 function renamed(json: JsonObject, exchange: Exchange): JsonObject {
   const back = (object: JsonObject): JsonObject =>
-    object["model"] === exchange.backend.model ? { ...object, model: exchange.request["model"] } : object;
+    typeof object["model"] === "string" ? { ...object, model: exchange.request["model"] } : object;
   const { response } = json;
   return back(
     typeof response === "object" && response ? { ...json, response: back(response as JsonObject) } : json,
@@ -446,18 +512,21 @@ function mapRequest<Schema extends StandardSchemaV1>(
   adapter: Adapter<Schema>,
   operation: OperationName,
   request: JsonObject,
-): MappedRequest {
+  backend: FateKit["backend"],
+): MappedRequest & { path: string } {
   const exchange: Exchange = {
     id: "",
     title: "",
     operation,
-    backend: { model: "upstream-model", options: {} },
+    backend: { model: "upstream-model", options: {}, ...backend },
     request: { model: "client-model", ...request },
     hub: {},
   };
   const mapping = mappingOf(adapter, operation);
-  const { body, dropped = [] } = mapping.toRequest!(deepFreeze(exchange.request), infoOf(adapter, exchange));
-  return { body: JSON.parse(JSON.stringify(body)) as JsonObject, dropped };
+  const info = infoOf(adapter, exchange);
+  const mapped = mapping.toRequest!(deepFreeze(exchange.request), info);
+  const body = JSON.parse(JSON.stringify(mapped.body)) as JsonObject;
+  return { path: pathOf(mapping, mapped, info), body, dropped: mapped.dropped ?? [] };
 }
 
 function mappingOf<Schema extends StandardSchemaV1>(

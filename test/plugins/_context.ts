@@ -54,6 +54,12 @@ export function createHost({ seed = 1, random = createRandom(seed) } = {}): Fake
     backends: new Map(),
     targets: new Map(),
     operations: new Map(),
+    catalog: {
+      isOnline: () => true,
+      setOnline() {},
+      refresh: () => Promise.reject(new Error("there is no gateway here")),
+      target: (backend, model) => createTarget(backend, { model }),
+    },
     workers: 1,
     log: {
       debug() {},
@@ -103,7 +109,7 @@ export async function setupPlugin(plugin: Plugin, host: GatewayHost = createHost
 
 export async function setupMiddlewares(plugins: readonly Plugin[], host: GatewayHost): Promise<Middleware[]> {
   const instances = await Promise.all(plugins.map((plugin) => setupPlugin(plugin, host)));
-  return instances.map(({ middleware }) => middleware!);
+  return instances.flatMap(({ middleware }) => middleware ?? []);
 }
 
 export function createBackend(name: string): Backend {
@@ -134,6 +140,7 @@ export function createOperation(name: OperationName, fields: Partial<Operation> 
 export interface FakeRequest {
   operation?: Operation;
   headers?: Record<string, string>;
+  query?: string;
   clientAddress?: string;
   model?: string;
   candidates?: readonly Target[];
@@ -186,7 +193,7 @@ export class FakeContext implements Context {
     this.request = {
       method: this.operation.method,
       path: this.operation.paths[0]!,
-      query: "",
+      query: request.query ?? "",
       headers: request.headers ?? {},
       clientAddress: request.clientAddress ?? "203.0.113.9",
     };

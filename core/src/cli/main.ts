@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandDef>>> = {
   dev: async () => (await import("./dev.ts")).dev as CommandDef,
   start: async () => (await import("./start.ts")).start as CommandDef,
   check: async () => (await import("./check.ts")).check as CommandDef,
+  explain: async () => (await import("./explain.ts")).explain as CommandDef,
 };
 
 const ALIASES: Readonly<Record<string, string>> = { serve: "start" };

@@ -44,6 +44,8 @@ interface Issue extends StandardSchemaV1.Issue {
   readonly input?: unknown;
   readonly expected?: string | null;
   readonly requirement?: unknown;
+  /** Of a union: those of its choices. */
+  readonly issues?: readonly Issue[];
 }
 
 /** Checks a value; its faults go to the list, and then the answer is undefined. */
@@ -57,7 +59,7 @@ export async function checkValue<Schema extends StandardSchemaV1>(
   if (!result.issues) return result.value;
   const node = toSchemaNode(schema);
   const byPath = new Map<string, { at: Path; issues: Issue[] }>();
-  for (const issue of result.issues) {
+  for (const issue of result.issues.flatMap(toItemIssues)) {
     const at = (issue.path ?? []).map(toKey);
     const known = byPath.get(JSON.stringify(at));
     if (known) known.issues.push(issue);
@@ -68,6 +70,14 @@ export async function checkValue<Schema extends StandardSchemaV1>(
     else addIssues(node, value, at, issues, path, list);
   }
   return undefined;
+}
+
+/** Where a list is one of several choices and a list was given, its items are at fault, not the choice. */
+function toItemIssues(issue: Issue): readonly Issue[] {
+  if (issue.type !== "union" || !Array.isArray(issue.input)) return [issue];
+  const ofItems = (issue.issues ?? []).filter(({ path = [] }) => path.length > 0);
+  if (ofItems.length === 0) return [issue];
+  return ofItems.map((inner) => ({ ...inner, path: [...(issue.path ?? []), ...inner.path!] }));
 }
 
 function toKey(item: PropertyKey | { readonly key: PropertyKey }): string | number {

@@ -5,10 +5,12 @@ import type { Plugin } from "../plugin.ts";
 import type { StandardSchemaV1 } from "../standard-schema.ts";
 import type {
   BackendSchema,
+  DiscoverySchema,
   LogSchema,
   ModelSchema,
   ServerSchema,
   StateSchema,
+  TargetSchema,
   TimeoutsSchema,
 } from "./schema.ts";
 import type { PluginCondition } from "./when.ts";
@@ -17,6 +19,8 @@ export type ServerInput = InferInput<typeof ServerSchema>;
 export type StateInput = InferInput<typeof StateSchema>;
 export type LogInput = InferInput<typeof LogSchema>;
 export type TimeoutsInput = InferInput<typeof TimeoutsSchema>;
+
+export type DiscoveryInput = InferInput<typeof DiscoverySchema>;
 
 /** What every backend has, whatever its adapter. */
 type CommonBackend = Omit<Declared<InferInput<typeof BackendSchema>>, "adapter">;
@@ -42,15 +46,20 @@ export type BackendOf<Name extends keyof AdapterRegistry> = {
   [Key in keyof BackendFields<Name>]: BackendFields<Name>[Key];
 };
 
+/** A server that is asked at the start what it is. */
+export interface AutoBackend extends CommonBackend {
+  /** The dialect that the backend speaks. */
+  adapter: "auto";
+  /** `http://` or `https://`; without a path where the server is to say the rest. */
+  baseURL: string;
+}
+
 /** One shape for each adapter that types know; while they know none, any name and any option. */
 export type BackendInput = [keyof AdapterRegistry] extends [never]
   ? CommonBackend & { adapter: string; [option: string]: unknown }
-  : { [Name in keyof AdapterRegistry]: BackendOf<Name> }[keyof AdapterRegistry];
+  : { [Name in keyof AdapterRegistry]: BackendOf<Name> }[keyof AdapterRegistry] | AutoBackend;
 
-type TargetOf<BackendName extends string> = Omit<
-  InferInput<typeof ModelSchema>["targets"][number],
-  "backend"
-> & {
+type TargetOf<BackendName extends string> = Omit<InferInput<typeof TargetSchema>, "backend"> & {
   /** Name of an entry of `backends`. */
   backend: BackendName;
 };
@@ -59,8 +68,8 @@ export type ModelInput<BackendName extends string = string> = Omit<
   InferInput<typeof ModelSchema>,
   "targets"
 > & {
-  /** Where requests for the model may go. */
-  targets: TargetOf<BackendName>[];
+  /** Where requests for the model may go. @default the backends that serve a model of this name */
+  targets?: TargetOf<BackendName>[];
 };
 
 interface Sections {
@@ -72,6 +81,8 @@ interface Sections {
   log?: LogInput;
   /** Time limits of upstream calls, in milliseconds, at most 600_000; 0 switches one off. */
   timeouts?: TimeoutsInput;
+  /** How backends that list no models are asked for theirs. */
+  discovery?: DiscoveryInput;
   /** Model of requests that name none, by operation. */
   defaultModels?: { [Name in OperationName]?: string };
   /** The chain, in this order. */
@@ -93,7 +104,7 @@ export interface GatewayConfig<
   extends?: Base;
   /** Upstream servers and provider accounts, by name. */
   backends: { [Name in BackendName]: BackendInput };
-  /** Names that clients may ask for, beside the models that the backends list. */
+  /** Names that clients may ask for, beside the models that the backends list; one with `*` is all names that fit. */
   models?: Record<string, ModelInput<Base extends undefined ? NoInfer<BackendName> : string>>;
   /** Laid over in production: `gatewright start`. */
   $production?: ConfigLayer;

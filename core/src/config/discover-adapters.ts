@@ -1,10 +1,14 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Adapter } from "../adapter.ts";
+import { ExtensionSchema, toExtendedAdapter, type CheckedExtension } from "../adapter-extension.ts";
 import { hasBrand } from "../brand.ts";
+import { addUnknownKey, checkValue, createFaultList, didYouMean, type FaultList } from "./check.ts";
 import { describeValue, type ConfigFault } from "./fault.ts";
+import { isPlainObject } from "./merge.ts";
+import { fillPlaceholders } from "./placeholders.ts";
 import { createModuleLoader, type ModuleLoader } from "./module-loader.ts";
 import { toReadFault } from "./read-error.ts";
 
@@ -28,44 +32,133 @@ export function adaptersFolder(dir: string): string {
 
 /**
  * Finds adapters: those of `@gatewright/adapters`, of which only the `used` ones are loaded, and the files of the
- * `adapters/` folder beside the config, which win on the same name. A file that starts with `_` is internal.
+ * `adapters/` folder beside the config, which win on the same name. A file holds an adapter, or an extension of
+ * another one (`extends`), which may be JSON. One whose name starts with `_` is internal.
  */
 export async function discoverAdapters(
   dir: string,
-  used: ReadonlySet<string>,
+  used: ReadonlySet<string> | "all",
   loader: ModuleLoader = createModuleLoader(),
 ): Promise<DiscoveredAdapters> {
   const faults: ConfigFault[] = [];
-  const own = await loadOwnAdapters(dir, loader, faults);
+  const files = await loadOwnFiles(dir, loader, faults);
   const builtIn = await loadBuiltInAdapters(dir);
+  const own = await extendAll(files, builtIn);
+  for (const { list } of files.extensions.values()) faults.push(...list.faults);
   const adapters = new Map<string, Adapter>();
-  for (const name of used) {
+  const names = [...new Set([...own.keys(), ...Object.keys(builtIn)])].sort();
+  for (const name of used === "all" ? names : used) {
     const adapter =
       own.get(name) ?? (Object.hasOwn(builtIn, name) ? (await builtIn[name]!()).default : undefined);
     if (adapter) adapters.set(name, adapter);
   }
-  return { adapters, names: [...new Set([...own.keys(), ...Object.keys(builtIn)])].sort(), faults };
+  return { adapters, names, faults };
 }
 
-async function loadOwnAdapters(
-  dir: string,
-  loader: ModuleLoader,
-  faults: ConfigFault[],
-): Promise<Map<string, Adapter>> {
-  const adapters = new Map<string, Adapter>();
+/** What a file says that is no adapter by itself. */
+interface ExtensionFile {
+  readonly extension: CheckedExtension;
+  readonly list: FaultList;
+}
+
+/** By the name of the adapter. */
+interface OwnFiles {
+  readonly adapters: Map<string, Adapter>;
+  readonly extensions: Map<string, ExtensionFile>;
+}
+
+async function loadOwnFiles(dir: string, loader: ModuleLoader, faults: ConfigFault[]): Promise<OwnFiles> {
+  const own: OwnFiles = { adapters: new Map(), extensions: new Map() };
   const folder = adaptersFolder(dir);
   for (const name of await listFolder(folder)) {
-    if (!/^[^_.].*(?<!\.d)\.(?:ts|js|mjs)$/.test(name)) continue;
+    if (!/^[^_.].*(?<!\.d)\.(?:ts|js|mjs|json)$/.test(name)) continue;
     const file = join(folder, name);
-    try {
-      const { default: adapter } = await loader.importFile(file);
-      if (isAdapter(adapter)) adapters.set(adapter.name, adapter);
-      else faults.push(notAnAdapter(file, adapter));
-    } catch (error) {
-      faults.push(toReadFault(error, { file, files: loader.files }));
+    const value = await readOwnFile(file, loader, faults);
+    if (value === UNREADABLE) continue;
+    if (isAdapter(value)) own.adapters.set(value.name, value);
+    else if (!isPlainObject(value) || !Object.hasOwn(value, "extends")) faults.push(notAnAdapter(file, value));
+    else {
+      const list = createFaultList(file, new Map());
+      const extension = await checkValue(ExtensionSchema, value, [], list);
+      if (extension) own.extensions.set(extension.name ?? basename(name, extname(name)), { extension, list });
+      else faults.push(...list.faults);
     }
   }
+  return own;
+}
+
+/** Told as a fault already. */
+const UNREADABLE = Symbol("unreadable");
+
+async function readOwnFile(file: string, loader: ModuleLoader, faults: ConfigFault[]): Promise<unknown> {
+  let text: string | undefined;
+  try {
+    if (extname(file) !== ".json") return (await loader.importFile(file))["default"];
+    loader.files.add(file);
+    text = await readFile(file, "utf8");
+    return fillPlaceholders(JSON.parse(text), process.env);
+  } catch (error) {
+    faults.push(toReadFault(error, { file, files: loader.files, text }));
+    return UNREADABLE;
+  }
+}
+
+/** The user's adapters, extensions put together with what they extend; where that fails, their lists say why. */
+async function extendAll(own: OwnFiles, builtIn: BuiltInAdapters): Promise<Map<string, Adapter>> {
+  const adapters = new Map(own.adapters);
+
+  async function find(name: string, by: readonly string[]): Promise<Adapter | undefined> {
+    const known = adapters.get(name);
+    if (known) return known;
+    // One that has the name of what it extends means the built-in one.
+    if (own.extensions.has(name) && by.at(-1) !== name) return extend(name, by);
+    return Object.hasOwn(builtIn, name) ? (await builtIn[name]!()).default : undefined;
+  }
+
+  async function extend(name: string, by: readonly string[]): Promise<Adapter | undefined> {
+    const { extension, list } = own.extensions.get(name)!;
+    const chain = [...by, name];
+    if (by.includes(name)) {
+      const received = chain.map((one) => `\`${one}\``).join(" → ");
+      list.add(["extends"], { expected: "an adapter that does not extend this one", received });
+      return undefined;
+    }
+    const before = list.faults.length;
+    const base = await find(extension.extends, chain);
+    if (!base && list.faults.length === before) addUnknownBase(extension.extends, list);
+    if (!base) return undefined;
+    checkPaths(extension, base, list);
+    if (list.faults.length > before) return undefined;
+    const adapter = toExtendedAdapter(base, extension, name);
+    adapters.set(name, adapter);
+    return adapter;
+  }
+
+  function addUnknownBase(name: string, list: FaultList): void {
+    const names = [...own.adapters.keys(), ...own.extensions.keys(), ...Object.keys(builtIn)];
+    const received = describeValue(name, true);
+    list.add(["extends"], {
+      expected: "the name of an adapter",
+      received,
+      message: `extends: there is no adapter ${received}`,
+      hint: didYouMean(name, names),
+    });
+  }
+
+  for (const name of own.extensions.keys()) if (!adapters.has(name)) await extend(name, []);
   return adapters;
+}
+
+function checkPaths({ paths, models }: CheckedExtension, base: Adapter, list: FaultList): void {
+  const operations = Object.keys(base.operations);
+  for (const [operation, path] of Object.entries(paths))
+    if (!operations.includes(operation)) addUnknownKey(["paths", operation], path, operations, list);
+  if (typeof models === "string" && !base.models)
+    list.add(["models"], {
+      expected: "nothing",
+      received: "a path",
+      message: `models: the adapter \`${base.name}\` does not know how a list of models is read`,
+    });
 }
 
 async function listFolder(folder: string): Promise<string[]> {

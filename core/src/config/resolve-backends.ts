@@ -1,4 +1,6 @@
 import type { Adapter } from "../adapter.ts";
+import { pickFacts } from "../models/model-facts.ts";
+import { AUTO } from "./detect-adapters.ts";
 import { addUnknownKey, checkValue, didYouMean, type FaultList } from "./check.ts";
 import type { EnvironmentOverrides } from "./environment.ts";
 import { describeValue, pathText, type Path } from "./fault.ts";
@@ -69,7 +71,10 @@ async function resolveBackend(
   const options = adapter && (await resolveOptions(value, adapter, path, scope.environment, list));
   const baseURL = resolveBaseURL(value["baseURL"] ?? ownBaseURL(adapter, options), adapter, path, list);
   const apiKey = resolveSecret(value["apiKey"], [...path, "apiKey"], list);
-  if (common) checkModelList(common.models, path, list);
+  const discovers = value["models"] === undefined || value["models"] === "discover";
+  const models = common && Array.isArray(common.models) ? common.models : [];
+  checkModelList(models, path, list);
+  if (discovers && adapter) checkDiscovery(adapter, path, list);
   if (!common || !adapter || !options || !baseURL || list.faults.length > before) return undefined;
   return {
     name,
@@ -78,14 +83,19 @@ async function resolveBackend(
     baseURL,
     ...(apiKey && { apiKey }),
     weight: common.weight,
-    models: common.models,
+    models,
+    discovers,
+    vendorPrefixes: common.vendorPrefixes ?? adapter.vendorPrefixes ?? [],
+    enabled: common.enabled,
+    facts: pickFacts(common),
     timeouts: { ...scope.timeouts, ...withoutUndefined(common.timeouts) },
     connections: common.connections,
   };
 }
 
 function findAdapter(name: unknown, path: Path, scope: BackendScope, list: FaultList): Adapter | undefined {
-  if (typeof name !== "string" || name === "") return undefined;
+  // A server that could not be recognised was told of already.
+  if (typeof name !== "string" || name === "" || name === AUTO) return undefined;
   const adapter = scope.adapters.get(name);
   if (adapter) return adapter;
   const at = [...path, "adapter"];
@@ -191,6 +201,17 @@ function checkModelList(models: readonly string[], path: Path, list: FaultList):
       received,
       message: `${pathText(at)}: ${received} is listed twice`,
     });
+  });
+}
+
+/** Without a list of models the adapter has to know where to ask, or which names are its vendor's. */
+function checkDiscovery({ name, models, modelPatterns }: Adapter, path: Path, list: FaultList): void {
+  if (models || modelPatterns) return;
+  const at = [...path, "models"];
+  list.add(at, {
+    expected: "a list of names",
+    received: "nothing",
+    message: `${pathText(at)} is required: the adapter \`${name}\` cannot ask for models`,
   });
 }
 

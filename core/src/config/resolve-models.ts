@@ -1,7 +1,9 @@
 import { checkValue, didYouMean, type FaultList } from "./check.ts";
 import { describeValue, pathText } from "./fault.ts";
+import { createPattern, fillPattern, isPattern } from "../models/name-pattern.ts";
+import { NO_FACTS, pickFacts, type ModelFacts } from "../models/model-facts.ts";
 import { isPlainObject } from "./merge.ts";
-import type { ResolvedModel } from "./resolved.ts";
+import type { ResolvedBackend, ResolvedModel, ResolvedTarget } from "./resolved.ts";
 import { ModelSchema } from "./schema.ts";
 
 /** What models refer to: the raw backends, so that a fault in one is not told again at each use of it. */
@@ -22,20 +24,75 @@ export async function resolveModels(
     const model = await checkValue(ModelSchema, value, path, list);
     checkTargets(value, path, backends, list);
     if (!model) continue;
-    const targets = model.targets.map(({ backend, model: own, weight }) => {
-      const upstream = own ?? name;
-      const served = modelsOf(backends[backend]);
-      if (served && !served.includes(upstream)) {
-        warn(
-          `models[${JSON.stringify(name)}]: backend \`${backend}\` does not list the model \`${upstream}\``,
-        );
-      }
-      return { backend, model: upstream, weight: weight ?? weightOf(backends[backend]) };
+    const { aliases, canonicalName } = model;
+    checkPattern(name, { aliases, canonicalName }, list);
+    const targets = model.targets?.map((target): ResolvedTarget => {
+      const { backend } = target;
+      const upstream = target.model ?? "*";
+      const isFilled = !isPattern(name);
+      const asked = isFilled ? fillPattern(upstream, name) : upstream;
+      if (isFilled && !isServed(asked, backends[backend]))
+        warn(`models[${JSON.stringify(name)}]: backend \`${backend}\` does not list the model \`${asked}\``);
+      const weight = target.weight ?? weightOf(backends[backend]);
+      return { backend, model: asked, weight, ...withFacts(target) };
     });
-    resolved.push({ name, aliases: model.aliases, targets });
+    resolved.push({
+      name,
+      aliases,
+      ...(canonicalName !== undefined && { canonicalName }),
+      ...(targets && { targets }),
+      ...withFacts(model),
+    });
   }
   checkNames(resolved, list);
+  warnOfShadows(resolved, backends, warn);
   return resolved;
+}
+
+function withFacts(stated: Parameters<typeof pickFacts>[0]): { facts?: ModelFacts } {
+  const facts = pickFacts(stated);
+  return facts === NO_FACTS ? {} : { facts };
+}
+
+/** A pattern has no further names, since it is none itself. */
+function checkPattern(
+  name: string,
+  { aliases, canonicalName }: Pick<ResolvedModel, "aliases" | "canonicalName">,
+  list: FaultList,
+): void {
+  const given = { aliases: aliases.length > 0, canonicalName: canonicalName !== undefined };
+  for (const key of ["aliases", "canonicalName"] as const) {
+    if (!isPattern(name) || !given[key]) continue;
+    const at = ["models", name, key];
+    list.add(at, {
+      expected: "nothing",
+      received: describeValue(key === "aliases" ? aliases : canonicalName),
+      message: `${pathText(at)}: a name with \`*\` has no further names`,
+    });
+  }
+}
+
+/** A backend that is asked for its models may turn out to have any. */
+function isServed(model: string, backend: unknown): boolean {
+  const served = modelsOf(backend);
+  return served === undefined || served.some((name) => createPattern(name).matches(model));
+}
+
+/** A whole name comes before an alias. */
+function warnOfShadows(
+  models: readonly ResolvedModel[],
+  backends: RawBackends,
+  warn: (warning: string) => void,
+): void {
+  const listed = new Map(
+    Object.entries(backends).flatMap(([name, backend]) => (modelsOf(backend) ?? []).map((model) => [model, name])),
+  );
+  for (const { name, aliases } of models)
+    for (const alias of aliases)
+      if (listed.has(alias))
+        warn(
+          `models[${JSON.stringify(name)}]: the alias \`${alias}\` is the name of a model of backend \`${listed.get(alias)}\`, which is taken first`,
+        );
 }
 
 function checkTargets(value: unknown, path: readonly string[], backends: RawBackends, list: FaultList): void {
@@ -57,9 +114,12 @@ function checkTargets(value: unknown, path: readonly string[], backends: RawBack
 /** Every name that a client may use means one model. */
 function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
   const owners = new Map(models.map(({ name }) => [name, pathText(["models", name])]));
-  for (const { name, aliases } of models) {
-    aliases.forEach((alias, index) => {
-      const at = ["models", name, "aliases", index];
+  for (const { name, aliases, canonicalName } of models) {
+    const others = [
+      ...aliases.map((alias, index) => ({ alias, at: ["models", name, "aliases", index] })),
+      ...(canonicalName === undefined ? [] : [{ alias: canonicalName, at: ["models", name, "canonicalName"] }]),
+    ];
+    others.forEach(({ alias, at }) => {
       const owner = owners.get(alias);
       if (owner === undefined) owners.set(alias, pathText(at));
       else {
@@ -77,15 +137,18 @@ function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
 /** A default must be a name that some request could use. */
 export function checkDefaultModels(
   defaults: Readonly<Record<string, string>>,
-  models: readonly ResolvedModel[],
-  backends: RawBackends,
+  known: { readonly models: readonly ResolvedModel[]; readonly backends: readonly ResolvedBackend[]; readonly raw: RawBackends },
   list: FaultList,
 ): void {
-  const names = new Set(models.flatMap(({ name, aliases }) => [name, ...aliases]));
-  for (const backend of Object.values(backends))
-    for (const model of modelsOf(backend) ?? []) names.add(model);
+  const lists = Object.values(known.raw).map(modelsOf);
+  // What a backend tells of itself is not known here.
+  if (lists.includes(undefined)) return;
+  const own = known.models.flatMap(({ name, aliases, canonicalName = name }) => [name, ...aliases, canonicalName]);
+  const names = new Set([...own, ...lists.flatMap((models) => models ?? [])]);
+  const prefixes = known.backends.flatMap(({ vendorPrefixes }) => vendorPrefixes);
+  const patterns = [...names, ...prefixes.map((prefix) => `${prefix}:*`)].filter(isPattern).map(createPattern);
   for (const [operation, model] of Object.entries(defaults)) {
-    if (names.has(model)) continue;
+    if (names.has(model) || patterns.some((pattern) => pattern.matches(model))) continue;
     const at = ["defaultModels", operation];
     const received = describeValue(model, true);
     list.add(at, {

@@ -7,6 +7,8 @@ import { createEnvironmentOverrides, secretsIn, type EnvironmentVariables } from
 import { describeValue, pathText, type ConfigFault } from "./fault.ts";
 import { isPlainObject, LAYER_KEYS, mergeConfigs, modeLayers, type RawConfig } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
+import { AUTO, detectAdapters } from "./detect-adapters.ts";
+import { collectContributions } from "./contributions.ts";
 import { checkDefaultModels, resolveModels } from "./resolve-models.ts";
 import {
   checkExactness,
@@ -67,20 +69,25 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const placed = placePlugins(set["plugins"], environment, list);
   const missing = checkSecrets(set, placed, list);
   const sections = await checkSections(set, list);
-  const rawBackends = isPlainObject(set["backends"]) ? set["backends"] : {};
+  const pluginList = createFaultList(file ?? "config", environment.origins);
+  const plugins = await resolvePlugins(placed, pluginList);
+  const added = collectContributions(plugins, options.env ?? {});
+  const given = isPlainObject(set["backends"]) ? { ...added.backends, ...set["backends"] } : {};
+  const used = usedAdapters(given);
   const found = options.adapters
     ? { adapters: options.adapters, names: [...options.adapters.keys()], faults: [] }
-    : await discoverAdapters(dir, usedAdapters(rawBackends), options.loader);
+    : await discoverAdapters(dir, used.has(AUTO) ? "all" : used, options.loader);
   list.faults.push(...found.faults);
+  const rawBackends = used.has(AUTO) ? await detectAdapters(given, found.adapters, list) : given;
   const backends = await resolveBackends(
-    set["backends"],
+    isPlainObject(set["backends"]) ? rawBackends : set["backends"],
     { adapters: found.adapters, adapterNames: found.names, timeouts: sections.timeouts, environment },
     list,
   );
   const models = await resolveModels(set["models"], rawBackends, list, (warning) => warnings.push(warning));
-  checkDefaultModels(sections.defaultModels, models, rawBackends, list);
+  checkDefaultModels(sections.defaultModels, { models, backends, raw: rawBackends }, list);
 
-  const plugins = await resolvePlugins(placed, list);
+  list.faults.push(...pluginList.faults);
   checkOrder(placed, list);
   const server = resolveServer(sections, options);
   checkExactness(plugins, placed, { workers: server.workers, driver: sections.state.driver }, list);
@@ -101,6 +108,9 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
       backends,
       models,
       defaultModels: sections.defaultModels,
+      discovery: sections.discovery,
+      sameModels: added.sameModels,
+      knownVendors: added.knownVendors,
       timeouts: sections.timeouts,
       plugins,
     },

@@ -239,7 +239,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     if (status >= 400) {
       if (status === 401 && this.#mayAuthorizeAgain()) {
         this.#call?.abort();
-        void this.#authorizeAndSend(true);
+        this.#authorizeAgain();
         return;
       }
       this.#phase = "error";
@@ -270,11 +270,9 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
         this.#events = this.#createRelay();
         return undefined;
       }
-      if (!operation.streamOptional)
-        return malformedReply(
-          `The backend answered ${type || "without a content type"} where a stream was asked for`,
-          status,
-        );
+      // JSON may be the error that the adapter knows.
+      const mayBeError = type === "application/json" && this.target.backend.adapter.errorInReply !== undefined;
+      if (!operation.streamOptional && !mayBeError) return noStream(type, status);
     } else if (type === "text/event-stream")
       return malformedReply("The backend streamed a reply that was asked for whole", status);
     if (operation.reply === "binary") {
@@ -386,19 +384,30 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     try {
       this.#succeed(this.#readJson(bytes));
     } catch (error) {
-      this.#fail(
-        isGatewayError(error) ? error : malformedReply("The backend's reply could not be read", this.status),
-        "upstream_error",
-      );
+      const failure = isGatewayError(error)
+        ? error
+        : malformedReply("The backend's reply could not be read", this.status);
+      if (failure.upstream?.status === 401 && this.#mayAuthorizeAgain()) this.#authorizeAgain();
+      else this.#fail(failure, "upstream_error");
     }
+  }
+
+  /** What came was no answer: as if nothing had. */
+  #authorizeAgain(): void {
+    this.#phase = "headers";
+    this.#chunks = [];
+    this.#bytes = 0;
+    void this.#authorizeAndSend(true);
   }
 
   #readJson(bytes: Uint8Array): Uint8Array | string {
     const { operation, requestedModel } = this.#exchange;
     const { adapter } = this.target.backend;
     const upstream = readReply(bytes, this.status!);
-    const failure = adapter.errorInReply?.(upstream.json);
+    const failure = adapter.errorInReply?.(upstream.json, this.#prepared.plan.mapped);
     if (failure) throw fromErrorBody(failure, adapter, this.#hidden());
+    if (this.#exchange.stream && operation.stream && !operation.streamOptional)
+      throw noStream(mediaType(this.#headers), this.status!);
     if (this.#prepared.translated || operation.normalizeReply) return this.#rewriteJson(upstream.json);
 
     this.#usageSource = upstream;
@@ -560,6 +569,13 @@ function mediaType(headers: Headers): string {
   if (typeof value !== "string") return "";
   const semicolon = value.indexOf(";");
   return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase();
+}
+
+function noStream(type: string, status: number): GatewayError {
+  return malformedReply(
+    `The backend answered ${type || "without a content type"} where a stream was asked for`,
+    status,
+  );
 }
 
 function streamType(format: StreamMapping["format"] | undefined): string {

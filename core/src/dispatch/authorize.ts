@@ -2,7 +2,10 @@ import type { Backend } from "../backend.ts";
 import { GatewayError } from "../errors.ts";
 import type { TransportRequest } from "../transport/transport.ts";
 
-/** The request with the headers that its adapter's `authorize` gives, in place of those of the same names. */
+/**
+ * The request with the headers that its adapter's `authorize` gives, in place of those of the same names, and with the
+ * query parameters that it set.
+ */
 export async function authorizeRequest(
   request: TransportRequest,
   { adapter, baseURL, options }: Backend,
@@ -13,16 +16,18 @@ export async function authorizeRequest(
   for (let i = 0; i < request.headers.length; i += 2) headers[request.headers[i]!] = request.headers[i + 1]!;
   const { body } = request;
   const whole = typeof body === "string" || body instanceof Uint8Array;
+  const url = new URL(request.path, baseURL);
+  const { search } = url;
   const added = await adapter.authorize!(
-    {
-      method: request.method,
-      url: new URL(request.path, baseURL),
-      headers,
-      ...(whole && { body }),
-    },
+    { method: request.method, url, headers, ...(whole && { body }) },
     { apiKey, options, refused, signal },
   );
-  return { ...request, headers: Object.entries({ ...headers, ...added }).flat() };
+  return {
+    ...request,
+    headers: Object.entries({ ...headers, ...added }).flat(),
+    // Untouched, the path goes out as it was written: a URL may spell it anew.
+    ...(url.search !== search && { path: url.pathname + url.search }),
+  };
 }
 
 /** What to say when there is no token to be had: the reason may name accounts and hosts, so it stays a cause. */

@@ -1,6 +1,6 @@
 import type { Adapter, OperationMapping } from "../adapter.ts";
 import type { Backend } from "../backend.ts";
-import { directMapping } from "../can-serve.ts";
+import { bridgedMapping, directMapping } from "../can-serve.ts";
 import { revealSecret } from "../config/secret.ts";
 import { GatewayError } from "../errors.ts";
 import type { Operation, OperationName } from "../operation.ts";
@@ -10,6 +10,8 @@ import type { Translation } from "./translated-call.ts";
 /** Everything about a call that is the same for each request to one target: made once, on first use. */
 export interface CallPlan {
   readonly mapping: OperationMapping;
+  /** The operation of the adapter whose mapping this is. */
+  readonly mapped: OperationName;
   readonly basePath: string;
   /** The whole path, where it does not depend on the request. */
   readonly path: string | undefined;
@@ -46,17 +48,19 @@ export function callPlanFor(target: Target, operation: Operation, scope: PlanSco
   return plan;
 }
 
-function createCallPlan({ backend, model }: Target, operation: Operation, scope: PlanScope): CallPlan {
+function createCallPlan(target: Target, operation: Operation, scope: PlanScope): CallPlan {
+  const { backend, model } = target;
   const { adapter } = backend;
-  const direct = directMapping(adapter, operation);
+  const direct = directMapping(target, operation);
   const translation = direct
     ? direct.toRequest && { operation, mapping: direct }
-    : bridgedTranslation(adapter, operation, scope);
+    : bridgedTranslation(target, operation, scope);
   const mapping = direct ?? translation!.mapping;
   const basePath = backend.baseURL.pathname.replace(/\/+$/, "");
   const credential = backend.apiKey && revealSecret(backend.apiKey);
   return {
     mapping,
+    mapped: translation?.bridge?.to.name ?? operation.mappedAs ?? operation.name,
     basePath,
     path:
       typeof mapping.path === "string"
@@ -68,19 +72,22 @@ function createCallPlan({ backend, model }: Target, operation: Operation, scope:
     translation,
     ownMembers: (!translation && operation.ownMembers) || [],
     modelInBody: !operation.ownMembers?.includes("model"),
-    forwardHeaders: [...FORWARDED_HEADERS, ...(adapter.forwardHeaders ?? [])],
+    // Those of a dialect speak of bodies in it: one that is translated is not the client's.
+    forwardHeaders: translation
+      ? FORWARDED_HEADERS
+      : [...FORWARDED_HEADERS, ...(adapter.forwardHeaders ?? [])],
   };
 }
 
 function bridgedTranslation(
-  adapter: Adapter,
+  target: Target,
   operation: Operation,
   { operations }: PlanScope,
 ): Translation | undefined {
   const from = operation.bridge;
   const to = from && operations.get(from.operation);
-  const mapping = from && adapter.operations[from.operation];
-  if (!to || !mapping)
+  const mapping = bridgedMapping(target, operation);
+  if (!from || !to || !mapping)
     throw new GatewayError("unsupported_operation", {
       message: `No backend of this model has the operation \`${operation.name}\``,
       headers: { "x-should-retry": "false" },

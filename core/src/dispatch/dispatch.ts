@@ -2,9 +2,10 @@ import type { MappingInfo, UnsupportedField } from "../adapter.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
 import { GatewayError, isGatewayError } from "../errors.ts";
-import type { JsonObject } from "../operation.ts";
+import type { JsonObject, Operation } from "../operation.ts";
 import type { Reply } from "../reply.ts";
 import type { RequestContext } from "../request/request-context.ts";
+import { newRequestId } from "../server/request-id.ts";
 import type { Target } from "../target.ts";
 import type { TransportRequest } from "../transport/transport.ts";
 import { AttemptRun, type PreparedCall } from "./attempt-run.ts";
@@ -46,7 +47,7 @@ function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): Pre
   const { body } = ctx;
   const request: TransportRequest = {
     method: ctx.operation.method,
-    path: pathOf(plan, info),
+    path: pathBelow(pathOf(plan, info), ctx),
     headers,
     body: null,
   };
@@ -84,7 +85,7 @@ function translatedCall(
     info: () => info,
     translated,
     body: ctx.body,
-    hideUsage: ctx.stream && !asksForUsage(ctx.body),
+    hideUsage: ctx.stream && mayHideUsage(ctx.operation, plan) && !asksForUsage(ctx.body),
     replayable: ctx.body.replayable,
   };
 }
@@ -109,7 +110,8 @@ function mappingInfo(ctx: RequestContext, target: Target): MappingInfo {
     requestedModel: ctx.requestedModel,
     stream: ctx.stream,
     options: target.backend.options,
-    requestId: ctx.id,
+    // A client may give the same id to many requests; what is named after it is to be found again.
+    requestId: ctx.request.headers["x-request-id"] === ctx.id ? newRequestId() : ctx.id,
     nowSeconds: Math.floor(Date.now() / 1000),
     request: ctx.body.json,
   };
@@ -121,6 +123,21 @@ function pathOf(plan: CallPlan, info: () => MappingInfo): string {
   return plan.basePath + (typeof path === "function" ? path(info()) : path);
 }
 
+/** An API's version may stand in the query of the mapped path. */
+function pathBelow(path: string, { operation, request }: RequestContext): string {
+  const below = operation.pathBelow?.(request);
+  if (below === undefined) return path;
+  const [base, query] = splitQuery(path);
+  const [rest, more] = splitQuery(below);
+  const queries = [query, more].filter((text) => text !== "").join("&");
+  return queries === "" ? base + rest : `${base}${rest}?${queries}`;
+}
+
+function splitQuery(path: string): [path: string, query: string] {
+  const at = path.indexOf("?");
+  return at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
+}
+
 function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
   const sent = ctx.request.headers;
   // Behind those who passed the request on before: so each of them knows it again when it comes back.
@@ -130,11 +147,27 @@ function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
   if (sent["x-request-id"] === ctx.id) headers.push("x-request-id", ctx.id);
   for (const name of plan.forwardHeaders) {
     const value = sent[name];
-    if (value !== undefined) headers.push(name, value);
+    if (value !== undefined) setHeader(headers, name, value);
   }
   const added = ctx.upstreamHeaders;
-  if (added) for (const [name, value] of Object.entries(added)) headers.push(name, value);
+  if (added) for (const [name, value] of Object.entries(added)) setHeader(headers, name, value);
   return headers;
+}
+
+/** In the place of one of the same name, if there is any: two lines would be read as a list. */
+function setHeader(headers: string[], name: string, value: string): void {
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at] === name) {
+      headers[at + 1] = value;
+      return;
+    }
+  }
+  headers.push(name, value);
+}
+
+/** Other dialects have usage in their streams unasked, and a bridge writes it where its dialect has it. */
+function mayHideUsage({ dialect }: Operation, { translation }: CallPlan): boolean {
+  return dialect.name === "openai" && translation?.bridge === undefined;
 }
 
 function asksForUsage(body: RequestBody): boolean {

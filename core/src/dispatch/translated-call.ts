@@ -35,7 +35,9 @@ export class TranslatedCall {
       this.request = mapping.toRequest!(json, info);
       return;
     }
-    const { body, dropped = [], headers } = bridge.from.toRequest(json, info);
+    // What an adapter maps it also sorts out; a server that is sent the request as it is may refuse what it does not know.
+    const extensions = mapping.toRequest ? undefined : (mapping.extensions ?? []);
+    const { body, dropped = [], headers } = bridge.from.toRequest(json, { ...info, extensions });
     body["model"] = info.model;
     if (info.stream) {
       body["stream"] = true;

@@ -9,6 +9,7 @@ const PASSED_STATUSES = new Set([400, 404, 409, 413, 415, 422, 429]);
 
 /** What an error body says, in whichever of the known shapes it came. */
 interface ReadError {
+  status?: number;
   message?: string;
   type?: string;
   param?: string;
@@ -30,9 +31,10 @@ export interface Hidden {
 
 /** A reply of status 400 or more, as the error that leaves the gateway. */
 export function fromErrorReply(reply: UpstreamReply, adapter: Adapter, hidden: Hidden): GatewayError {
-  const { status } = reply;
   const parsed = parseBody(reply.body);
-  const read = redact(adapter.fromError?.(status, parsed) ?? readError(parsed), hidden);
+  const told: ReadError = adapter.fromError?.(reply.status, parsed) ?? readError(parsed);
+  const { status = reply.status } = told;
+  const read = redact(told, hidden);
   const retryAfterMs = readRetryAfter(reply.headers) ?? adapter.retryAfterMs?.(flat(reply.headers), parsed);
   const upstream: UpstreamFailure = { kind: "status", sent: true, status, retryAfterMs, code: read.code };
 

@@ -1,8 +1,11 @@
+import { isOfProvider } from "../backend.ts";
 import type { Context } from "../context.ts";
 import { GatewayError } from "../errors.ts";
+import { mayServe } from "../models/may-serve.ts";
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
 import type { Reply } from "../reply.ts";
 import type { RoutedModel, Router } from "../router.ts";
+import type { Target } from "../target.ts";
 import { openaiDialect } from "./openai-dialect.ts";
 
 const PATH = "/v1/models";
@@ -22,39 +25,67 @@ export const models: Operation = defineOperation({
   answer(ctx, router) {
     const id = decodeId(ctx.request.path.slice(PATH.length + 1));
     if (id === "") return json({ object: "list", data: listModels(ctx, router) });
-    const model = router.models.get(id);
-    if (!model || !maySee(ctx, id))
+    const model = maySee(ctx, id) ? router.find(id) : undefined;
+    if (!model || model.targets.length === 0)
       throw new GatewayError("model_not_found", {
         param: "model",
         message: `The model \`${id}\` does not exist`,
       });
-    return json(toModelObject(model));
+    return json(toModelObject(model, router));
   },
 });
 
 function listModels(ctx: Context, router: Router): JsonObject[] {
   const provider = new URLSearchParams(ctx.request.query).get("provider");
   return [...router.models.values()]
-    .filter((model) => maySee(ctx, model.name))
-    .map(toModelObject)
-    .filter((model) => provider === null || model["provider"] === provider);
+    .filter(
+      ({ targets }) => provider === null || targets.some(({ backend }) => isOfProvider(backend, provider)),
+    )
+    .filter(({ name }) => maySee(ctx, name))
+    .map((model) => toModelObject(model, router));
 }
 
 function maySee({ principal }: Context, model: string): boolean {
   return principal?.allowsModel?.(model) ?? true;
 }
 
-function toModelObject({ name, targets }: RoutedModel): JsonObject {
-  const first = targets[0]?.backend.adapter;
-  const operations = new Set(targets.flatMap(({ backend }) => Object.keys(backend.adapter.operations)));
+/** A model as clients of several gateways expect it; what is not known is null. */
+function toModelObject({ name, targets, canonicalName, aliases }: RoutedModel, router: Router): JsonObject {
+  const { provider } = targets[0]!.backend.adapter;
+  const price = firstOf(targets, (target) => target.price);
+  const backends = new Set(targets.map(({ backend }) => backend.name));
   return {
     id: name,
     object: "model",
-    created: UNKNOWN_CREATED,
-    owned_by: first?.provider ?? "gatewright",
-    provider: first?.provider ?? null,
-    supported_apis: [...operations],
+    created: firstOf(targets, ({ created }) => created) ?? UNKNOWN_CREATED,
+    owned_by: firstOf(targets, ({ ownedBy }) => ownedBy) ?? provider,
+    provider,
+    pricing: price ? { prompt: price.prompt, completion: price.completion } : null,
+    capabilities: [...new Set(targets.flatMap(({ capabilities = [] }) => capabilities))],
+    supported_apis: supportedApis(targets, router),
+    max_tokens: firstOf(targets, ({ maxOutputTokens }) => maxOutputTokens) ?? null,
+    max_input_tokens: firstOf(targets, ({ maxInputTokens }) => maxInputTokens) ?? null,
+    canonical_name: canonicalName ?? null,
+    aliases,
+    backends: backends.size,
+    ready: [...backends].some((backend) => router.isReady(backend)),
   };
+}
+
+/** What the first target says that says anything. */
+function firstOf<T>(targets: readonly Target[], read: (target: Target) => T | undefined): T | undefined {
+  for (const target of targets) {
+    const value = read(target);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** Operations that some target serves, in whichever dialect. */
+function supportedApis(targets: readonly Target[], { operations }: Router): string[] {
+  return [...operations.values()]
+    .filter((operation) => !operation.answer && targets.some((target) => mayServe(target, operation)))
+    .map(({ name }) => name);
 }
 
 function decodeId(text: string): string {

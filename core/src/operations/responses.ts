@@ -1,4 +1,6 @@
-import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
+import { responsesBridge } from "../bridges/responses/bridge.ts";
+import { isJsonObject } from "../json-object.ts";
+import { defineOperation, type JsonObject, type Operation, type StreamFailure } from "../operation.ts";
 import {
   checkAmounts,
   isAbsent,
@@ -9,7 +11,9 @@ import {
   wantsStream,
 } from "./openai-dialect.ts";
 
-const LAST_EVENTS = new Set(["response.completed", "response.incomplete", "response.failed"]);
+export { responsesFields as fields } from "../bridges/responses/fields.ts";
+
+const LAST_EVENTS = new Set(["response.completed", "response.incomplete"]);
 
 /** `POST /v1/responses`. A stored or continued response lives with the account that made it: it is not replayed. */
 export const responses: Operation = defineOperation({
@@ -30,20 +34,29 @@ export const responses: Operation = defineOperation({
   stream: {
     isContent: (json) => typeof json["type"] === "string" && json["type"].endsWith(".delta"),
     finishes: (json) => (LAST_EVENTS.has(json["type"] as string) ? 1 : 0),
-    error: (json) =>
-      json["type"] === "error"
-        ? {
-            message: String(json["message"]),
-            ...(typeof json["code"] === "string" && { code: json["code"] }),
-          }
-        : undefined,
+    error: readError,
     usage: (json) => {
       const { response } = json;
       return typeof response === "object" && response !== null
         ? readUsage(response as JsonObject)
         : undefined;
     },
+    eventName: ({ type }) => type as string,
     modelAt: ["response", "model"],
     terminator: null,
   },
+  bridge: responsesBridge,
 });
+
+/** A failure outside of the response (`error`), or of the response itself, which ends its own stream. */
+function readError(json: JsonObject): StreamFailure | undefined {
+  if (json["type"] === "error") return toFailure(json);
+  if (json["type"] !== "response.failed") return undefined;
+  const { response } = json;
+  const error = isJsonObject(response) && isJsonObject(response["error"]) ? response["error"] : {};
+  return { ...toFailure(error), told: true };
+}
+
+function toFailure({ message, code }: JsonObject): StreamFailure {
+  return { message: String(message), ...(typeof code === "string" && { code }) };
+}

@@ -342,7 +342,7 @@ describe("faults", () => {
     ],
     "a missing model list": [
       { backends: { local: { ...local, models: undefined } } },
-      { path: "backends.local.models", message: "backends.local.models is required: a list" },
+      { path: "backends.local.models", message: "backends.local.models is required: the adapter `plain` cannot ask for models" },
     ],
     "a model listed twice": [
       { backends: { local: { ...local, models: ["m", "m"] } } },
@@ -372,7 +372,7 @@ describe("faults", () => {
       {
         path: "backends.local.region",
         message: "backends.local.region is not an option",
-        hint: "Known here: `adapter`, `baseURL`, `apiKey`, `weight`, `models`, `timeouts`, `connections`.",
+        hint: "Known here: `adapter`, `baseURL`, `apiKey`, `weight`, `models`, `vendorPrefixes`, `enabled`, `price`, `capabilities`, `maxInputTokens`, `maxOutputTokens`, `timeouts`, `connections`.",
       },
     ],
     "a wrong option of the adapter": [

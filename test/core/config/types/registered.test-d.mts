@@ -59,6 +59,19 @@ defineGatewayConfig({
 });
 defineGatewayConfig({ extends: ["./a.ts", "./b.ts"], backends: { local } });
 
+defineGatewayConfig({
+  backends: {
+    asked: { adapter: "plain" },
+    open: { adapter: "plain", models: ["gpt-*"], vendorPrefixes: ["house"], price: { prompt: 0, completion: 0 } },
+    bare: { adapter: "auto", baseURL: "http://127.0.0.1:1", models: "discover" },
+  },
+  models: {
+    "claude-*": { targets: [{ backend: "open", model: "*", price: { prompt: 3e-6, completion: 15e-6 } }] },
+    "gpt-4.1": { aliases: ["smart"], canonicalName: "openai/gpt-4.1", maxInputTokens: 1_000_000 },
+  },
+  discovery: { intervalMs: 60_000 },
+});
+
 // What must not.
 
 // @ts-expect-error -- an unknown adapter
@@ -71,8 +84,8 @@ defineGatewayConfig({ backends: { far: { adapter: "regional", models: [], region
 defineGatewayConfig({ backends: { far: { adapter: "regional", models: [] } } });
 // @ts-expect-error -- a wrong value of the adapter's option
 defineGatewayConfig({ backends: { far: { adapter: "regional", region: "mars", models: [] } } });
-// @ts-expect-error -- no model list
-defineGatewayConfig({ backends: { local: { adapter: "plain" } } });
+// @ts-expect-error -- a list of models that is none
+defineGatewayConfig({ backends: { local: { adapter: "plain", models: "all" } } });
 // @ts-expect-error -- an apiKey that is neither text nor env()
 defineGatewayConfig({ backends: { local: { ...local, models: [], apiKey: 5 } } });
 defineGatewayConfig({

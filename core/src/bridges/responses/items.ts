@@ -1,0 +1,85 @@
+import { isJsonObject } from "../../json-object.ts";
+import type { JsonObject } from "../../operation.ts";
+import { sealThinking } from "./reasoning.ts";
+
+export type ItemStatus = "in_progress" | "completed" | "incomplete";
+
+/** What the model thought, as a summary where the client asked for one. */
+export function toReasoningItem(
+  id: string,
+  { text, asSummary, blocks = [] }: { text: string; asSummary: boolean; blocks?: readonly unknown[] },
+): JsonObject {
+  const item: JsonObject = { id, type: "reasoning", summary: [] };
+  if (asSummary) item["summary"] = text === "" ? [] : [{ type: "summary_text", text }];
+  else item["content"] = text === "" ? [] : [{ type: "reasoning_text", text }];
+  const sealed = sealThinking(blocks);
+  if (sealed !== undefined) item["encrypted_content"] = sealed;
+  return item;
+}
+
+export function toTextPart(
+  text: string,
+  annotations: readonly JsonObject[] = [],
+  logprobs: readonly JsonObject[] = [],
+): JsonObject {
+  return { type: "output_text", text, annotations, logprobs };
+}
+
+export function toRefusalPart(refusal: string): JsonObject {
+  return { type: "refusal", refusal };
+}
+
+export function toMessageItem(
+  id: string,
+  content: readonly JsonObject[],
+  status: ItemStatus,
+  extra?: unknown,
+): JsonObject {
+  const item: JsonObject = { id, type: "message", status, role: "assistant", content };
+  if (isJsonObject(extra)) item["extra_content"] = extra;
+  return item;
+}
+
+/** A call as it stands: of a function, or of a tool that takes plain text. */
+export interface Call {
+  readonly type: "function" | "custom";
+  readonly callId: string;
+  readonly name: string;
+  /** JSON text of a function, any text of a custom tool. */
+  readonly input: string;
+  /** What a vendor wants back with the call, such as a thought's signature. */
+  readonly extra?: unknown;
+}
+
+export function toCallItem(
+  id: string,
+  { type, callId, name, input, extra }: Call,
+  status: ItemStatus,
+): JsonObject {
+  const item: JsonObject =
+    type === "custom"
+      ? { id, type: "custom_tool_call", status, call_id: callId, name, input }
+      : { id, type: "function_call", status, call_id: callId, name, arguments: input };
+  if (isJsonObject(extra)) item["extra_content"] = extra;
+  return item;
+}
+
+/** Chat nests a citation under its type; here it is flat. */
+export function toAnnotations(annotations: unknown): JsonObject[] {
+  if (!Array.isArray(annotations)) return [];
+  return annotations.filter(isJsonObject).map((annotation) => {
+    const { url_citation, ...rest } = annotation;
+    return isJsonObject(url_citation) ? { ...rest, ...url_citation } : annotation;
+  });
+}
+
+/** Log probabilities of the text, from a chat choice. */
+export function toLogprobItems(logprobs: unknown): JsonObject[] {
+  const content = isJsonObject(logprobs) ? logprobs["content"] : undefined;
+  if (!Array.isArray(content)) return [];
+  return content.filter(isJsonObject).map(withTop);
+}
+
+function withTop(item: JsonObject): JsonObject {
+  return Array.isArray(item["top_logprobs"]) ? item : { ...item, top_logprobs: [] };
+}

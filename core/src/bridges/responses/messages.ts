@@ -1,0 +1,163 @@
+import { UnsupportedField } from "../../adapter.ts";
+import { report } from "../../field-table.ts";
+import { isJsonObject } from "../../json-object.ts";
+import type { JsonObject } from "../../operation.ts";
+import { toContent, toTexts } from "./content.ts";
+import { reasoningText, unsealThinking } from "./reasoning.ts";
+
+/**
+ * Turns `input` into messages. What the model said in one turn (reasoning, text, calls) are items of their own there
+ * and one message here; what a tool returned beside text follows its results as a message of the user.
+ */
+export function toMessages(instructions: unknown, input: unknown, dropped: Set<string>): JsonObject[] {
+  const builder = new MessageBuilder(dropped);
+  if (instructions !== undefined) {
+    if (typeof instructions !== "string")
+      throw new UnsupportedField("instructions", "`instructions` must be a text");
+    if (instructions !== "") builder.messages.push({ role: "system", content: instructions });
+  }
+  if (typeof input === "string") builder.messages.push({ role: "user", content: input });
+  else if (Array.isArray(input))
+    for (const [index, item] of input.entries()) builder.add(item, `input[${index}]`);
+  return builder.end();
+}
+
+/** A message of the model, to which its next items belong until somebody else speaks. */
+type Turn = JsonObject & { tool_calls?: JsonObject[]; thinking_blocks?: JsonObject[] };
+
+class MessageBuilder {
+  readonly messages: JsonObject[] = [];
+  readonly #dropped: Set<string>;
+  #turn: Turn | undefined;
+  /** What tools returned beside text: tool messages hold text alone, and nothing may stand between them. */
+  #attached: JsonObject[] = [];
+
+  constructor(dropped: Set<string>) {
+    this.#dropped = dropped;
+  }
+
+  end(): JsonObject[] {
+    this.#attach();
+    return this.messages;
+  }
+
+  add(item: unknown, at: string): void {
+    if (!isJsonObject(item)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+    switch (item["type"] ?? "message") {
+      case "message":
+        this.#addMessage(item, at);
+        return;
+      case "reasoning":
+        this.#addReasoning(item, at);
+        return;
+      case "function_call":
+        this.#addCall(item, { name: item["name"], arguments: item["arguments"] ?? "" }, "function");
+        return;
+      case "custom_tool_call":
+        this.#addCall(item, { name: item["name"], input: item["input"] ?? "" }, "custom");
+        return;
+      case "function_call_output":
+      case "custom_tool_call_output":
+        this.#addResult(item, at);
+        return;
+      case "item_reference":
+        throw new UnsupportedField(at, `\`${at}\` refers to an item that nobody keeps for this backend`);
+      default:
+        throw new UnsupportedField(
+          `${at}.type`,
+          `\`${at}.type\`: the backend has chat alone, which has no counterpart to this item`,
+        );
+    }
+  }
+
+  #addMessage(item: JsonObject, at: string): void {
+    const { role, content } = item;
+    if (item["phase"]) report(this.#dropped, `${at}.phase`);
+    if (role === "assistant") {
+      this.#addAnswer(item, at);
+      return;
+    }
+    if (role !== "user" && role !== "system" && role !== "developer")
+      throw new UnsupportedField(`${at}.role`, `\`${at}.role\` is not a role that chat has`);
+    this.#close();
+    this.messages.push({
+      // The older name of the two, which every chat server knows.
+      role: role === "developer" ? "system" : role,
+      content: toContent(content, `${at}.content`, this.#dropped),
+    });
+  }
+
+  #addAnswer(item: JsonObject, at: string): void {
+    const { text, refusal } = toTexts(item["content"], `${at}.content`);
+    // Text after text is another message, unless there are calls: their results are still to come.
+    if (this.#turn?.["content"] && !this.#turn.tool_calls) this.#close();
+    const turn = this.#open();
+    turn["content"] = joined(turn["content"], text);
+    if (refusal !== undefined) turn["refusal"] = refusal;
+    if (isJsonObject(item["extra_content"])) turn["extra_content"] = item["extra_content"];
+  }
+
+  #addReasoning(item: JsonObject, at: string): void {
+    // After text it begins another turn; between calls it does not, for the same reason.
+    if (this.#turn?.["content"] && !this.#turn.tool_calls) this.#close();
+    const blocks = unsealThinking(item["encrypted_content"]);
+    if (!blocks && item["encrypted_content"]) report(this.#dropped, `${at}.encrypted_content`);
+    const text = reasoningText(item);
+    if (!blocks && text === "") return;
+    const turn = this.#open();
+    if (blocks) (turn.thinking_blocks ??= []).push(...blocks);
+    if (text !== "") turn["reasoning_content"] = joined(turn["reasoning_content"], text);
+  }
+
+  #addCall(item: JsonObject, call: JsonObject, type: "function" | "custom"): void {
+    const { call_id, extra_content } = item;
+    const made: JsonObject = { id: call_id, type, [type]: call };
+    if (isJsonObject(extra_content)) made["extra_content"] = extra_content;
+    const turn = this.#open();
+    (turn.tool_calls ??= []).push(made);
+  }
+
+  #addResult({ call_id, output }: JsonObject, at: string): void {
+    this.#turn = undefined;
+    const place = `${at}.output`;
+    const content = toContent(output, place, this.#dropped);
+    const parts = typeof content === "string" ? [] : content;
+    const others = parts.filter(({ type }) => type !== "text");
+    if (others.length === 0) {
+      this.messages.push({ role: "tool", tool_call_id: call_id, content });
+      return;
+    }
+    const texts = parts.filter(({ type }) => type === "text");
+    this.messages.push({
+      role: "tool",
+      tool_call_id: call_id,
+      content: texts.length > 0 ? texts : "The result follows as an attachment.",
+    });
+    report(this.#dropped, place);
+    this.#attached.push(...others);
+  }
+
+  #open(): Turn {
+    if (this.#turn) return this.#turn;
+    this.#attach();
+    this.#turn = { role: "assistant", content: null };
+    this.messages.push(this.#turn);
+    return this.#turn;
+  }
+
+  /** Somebody else speaks, or the model begins anew. */
+  #close(): void {
+    this.#turn = undefined;
+    this.#attach();
+  }
+
+  #attach(): void {
+    if (this.#attached.length === 0) return;
+    this.messages.push({ role: "user", content: this.#attached });
+    this.#attached = [];
+  }
+}
+
+function joined(before: unknown, text: string): string {
+  return typeof before === "string" && before !== "" ? `${before}\n\n${text}` : text;
+}

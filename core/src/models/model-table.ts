@@ -1,0 +1,520 @@
+import type { ListedModel } from "../adapter.ts";
+import type { Backend } from "../backend.ts";
+import type { ResolvedModel, ResolvedTarget } from "../config/resolved.ts";
+import type { Operation, OperationName } from "../operation.ts";
+import type { RoutedModel, Router, RouterConfig, Via } from "../router.ts";
+import type { Target } from "../target.ts";
+import { mayServe } from "./may-serve.ts";
+import { isSameFacts, layFacts, type ModelFacts } from "./model-facts.ts";
+import { createPattern, fillPattern, isPattern, type NamePattern } from "./name-pattern.ts";
+import { createOffer, readListing, type Offer } from "./offers.ts";
+import { refusalOf, unsupportedOperation } from "./refusals.ts";
+import { RoutedTarget, type Load, type TargetView } from "./routed-target.ts";
+
+/** What came of asking a backend for its models. */
+export interface ListingChange {
+  readonly total: number;
+  readonly added: number;
+  readonly removed: number;
+  readonly updated: number;
+}
+
+interface Found {
+  readonly via: Via;
+  /** The name that it stands for. */
+  readonly of: string;
+  readonly targets: readonly Target[];
+}
+
+interface Route extends RoutedModel {
+  version: number;
+}
+
+/** Names of one and the same model. */
+interface Group {
+  readonly canonical: string | undefined;
+  readonly names: readonly string[];
+}
+
+/**
+ * Names that clients invent are remembered too, where a pattern or a vendor prefix lets them in: so many, the oldest
+ * go first.
+ */
+const MAX_INVENTED = 10_000;
+
+/**
+ * Every name that clients may ask for, and where it leads. Changes while the gateway runs, at one stroke each: between
+ * two requests, never within one. What a change does not touch stays the same object.
+ *
+ * A name that was asked for before costs one look into a map.
+ */
+export class ModelTable implements Router {
+  readonly targets = new Map<string, Target>();
+  readonly operations: ReadonlyMap<OperationName, Operation>;
+  readonly #offers = new Map<string, Offer>();
+  /** Listed names, with the backends' targets in config order. */
+  readonly #listed = new Map<string, Listed[]>();
+  /** By exact name. */
+  readonly #configured = new Map<string, ResolvedModel>();
+  /** With `*`; the closest description first. */
+  readonly #configuredPatterns: readonly ConfiguredPattern[];
+  /** Alias to the model of the config. */
+  readonly #aliases = new Map<string, string>();
+  readonly #groups = new Map<string, Group>();
+  readonly #vendors = new Map<string, Offer[]>();
+  readonly #knownVendors: ReadonlySet<string>;
+  #backendPatterns: readonly BackendPattern[] = [];
+
+  readonly #views = new Map<string, RoutedTarget[]>();
+  readonly #loads = new Map<string, Load>();
+  /** Targets that are named by more than a backend's list. */
+  readonly #pinned = new Set<string>();
+
+  readonly #routes = new Map<string, Route>();
+  readonly #invented = new Map<string, Route>();
+  #names: { version: number; models: ReadonlyMap<string, RoutedModel> } | undefined;
+  #version = 0;
+
+  constructor(
+    config: RouterConfig,
+    backends: ReadonlyMap<string, Backend>,
+    operations: ReadonlyMap<OperationName, Operation>,
+  ) {
+    this.operations = operations;
+    this.#knownVendors = new Set(config.knownVendors);
+    const patterns: ConfiguredPattern[] = [];
+    for (const model of config.models) {
+      if (isPattern(model.name)) patterns.push({ model, pattern: createPattern(model.name) });
+      else this.#addModel(model);
+    }
+    for (const names of config.sameModels ?? []) this.#addSameNames(names);
+    this.#configuredPatterns = byCloseness(patterns);
+    for (const [order, source] of config.backends.entries()) {
+      const offer = createOffer(source, backends.get(source.name)!, order);
+      this.#offers.set(source.name, offer);
+      for (const prefix of source.vendorPrefixes ?? offer.backend.adapter.vendorPrefixes ?? [])
+        this.#vendors.set(prefix, [...(this.#vendors.get(prefix) ?? []), offer]);
+      for (const name of offer.models.keys()) this.#list(offer, name);
+    }
+    this.#collectPatterns();
+    for (const model of config.models) for (const target of model.targets ?? []) this.#pinTarget(model, target);
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get models(): ReadonlyMap<string, RoutedModel> {
+    if (this.#names?.version !== this.#version)
+      this.#names = { version: this.#version, models: this.#collectModels() };
+    return this.#names.models;
+  }
+
+  find(name: string): RoutedModel | undefined {
+    const known = this.#routes.get(name) ?? this.#invented.get(name);
+    return known?.version === this.#version ? known : this.#findAnew(name, known);
+  }
+
+  resolve(name: string, operation: Operation): readonly Target[] {
+    const model = this.find(name);
+    if (model === undefined || model.targets.length === 0) throw this.#refusal(name, model);
+    let able = model.byOperation.get(operation.name);
+    if (able === undefined) {
+      able = model.targets.filter((target) => mayServe(target, operation));
+      model.byOperation.set(operation.name, able);
+    }
+    if (able.length === 0) throw unsupportedOperation(name, operation);
+    return able;
+  }
+
+  isOnline(backend: string): boolean {
+    return this.#offers.get(backend)?.online ?? false;
+  }
+
+  isReady(backend: string): boolean {
+    const offer = this.#offers.get(backend);
+    return offer !== undefined && offer.online && offer.answers;
+  }
+
+  setOnline(backend: string, online: boolean): void {
+    const offer = this.#offers.get(backend);
+    if (offer === undefined || offer.online === online) return;
+    offer.online = online;
+    this.#version++;
+  }
+
+  /** The backend did not answer when it was asked; what is known of it stays. */
+  noteSilence(backend: string): void {
+    const offer = this.#offers.get(backend);
+    if (offer) offer.answers = false;
+  }
+
+  /** The models of a backend, as it lists them now. */
+  setListing(backend: string, listing: readonly ListedModel[]): ListingChange {
+    const offer = this.#offers.get(backend)!;
+    const before = offer.models;
+    const models = readListing(listing);
+    const isFirst = !offer.known;
+    offer.models = models;
+    offer.known = offer.answers = true;
+    let [added, removed, updated] = [0, 0, 0];
+    for (const name of before.keys()) {
+      if (models.has(name)) continue;
+      removed++;
+      this.#unlist(offer, name);
+    }
+    for (const [name, facts] of models) {
+      const known = before.get(name);
+      if (known !== undefined && isSameFacts(known, facts)) continue;
+      if (known === undefined) added++;
+      else updated++;
+      this.#list(offer, name);
+    }
+    if (isFirst) this.#dropPatterns(offer);
+    if (isFirst || added + removed + updated > 0) this.#version++;
+    return { total: models.size, added, removed, updated };
+  }
+
+  /** The target of a model at a backend, whether or not the backend lists it. */
+  targetAt(backend: string, model: string): Target {
+    const offer = this.#offers.get(backend);
+    if (offer === undefined) throw new Error(`there is no backend \`${backend}\``);
+    const id = targetId(offer, model);
+    this.#pinned.add(id);
+    return this.#listedTarget(offer, model) ?? this.#register(this.#view(offer, id, this.#plainView(offer, model)));
+  }
+
+  // Names of the config
+
+  #addModel(model: ResolvedModel): void {
+    const { name, aliases, canonicalName } = model;
+    this.#configured.set(name, model);
+    const others = [...aliases, ...(canonicalName === undefined ? [] : [canonicalName])];
+    for (const other of others) this.#aliases.set(other, name);
+    const group = { canonical: canonicalName, names: [name, ...others] };
+    for (const own of group.names) this.#groups.set(own, group);
+  }
+
+  /** What the config says of a name holds. */
+  #addSameNames(names: readonly string[]): void {
+    const group = { canonical: names[0], names };
+    for (const name of names) if (!this.#groups.has(name)) this.#groups.set(name, group);
+  }
+
+  // Targets
+
+  #list(offer: Offer, name: string): void {
+    const id = targetId(offer, name);
+    const view = this.#plainView(offer, name);
+    const known = this.#views.get(id);
+    // What is said of the model changed: views of it are made anew where they are asked for.
+    if (known && !known.some((target) => isSameView(target, view))) this.#views.delete(id);
+    const target = this.#view(offer, id, view);
+    this.targets.set(id, target);
+    const others = (this.#listed.get(name) ?? []).filter((listed) => listed.offer !== offer);
+    const after = others.findIndex((listed) => listed.offer.order > offer.order);
+    this.#listed.set(name, others.toSpliced(after < 0 ? others.length : after, 0, { offer, target }));
+  }
+
+  #unlist(offer: Offer, name: string): void {
+    const left = this.#listed.get(name)!.filter((listed) => listed.offer !== offer);
+    if (left.length > 0) this.#listed.set(name, left);
+    else this.#listed.delete(name);
+    this.#forget(targetId(offer, name));
+  }
+
+  #forget(id: string): void {
+    if (this.#pinned.has(id)) return;
+    this.targets.delete(id);
+    this.#views.delete(id);
+    this.#loads.delete(id);
+  }
+
+  #listedTarget(offer: Offer, name: string): Target | undefined {
+    return offer.models.has(name) ? this.targets.get(targetId(offer, name)) : undefined;
+  }
+
+  #pinTarget(model: ResolvedModel, spec: ResolvedTarget): void {
+    const offer = this.#offers.get(spec.backend)!;
+    const id = targetId(offer, fillPattern(spec.model, model.name));
+    this.#pinned.add(id);
+    if (!this.targets.has(id)) this.#register(this.#configuredTarget(model, spec, model.name));
+  }
+
+  #register(target: Target): Target {
+    this.targets.set(target.id, target);
+    return target;
+  }
+
+  /** Where a model of the config goes when it is asked for by `name`. */
+  #configuredTarget(model: ResolvedModel, spec: ResolvedTarget, name: string): Target {
+    const offer = this.#offers.get(spec.backend)!;
+    const upstream = fillPattern(spec.model, name);
+    const { facts } = this.#plainView(offer, upstream);
+    const view = { model: upstream, weight: spec.weight, facts: layFacts(spec.facts, model.facts, facts) };
+    // A name that was let in by a pattern counts with that, unless the backend lists it.
+    const byPattern = name !== model.name && !offer.models.has(upstream);
+    if (!byPattern) return this.#view(offer, targetId(offer, upstream), view);
+    return this.#inventedView(offer, fillPattern(spec.model, model.name), view);
+  }
+
+  #plainView(offer: Offer, model: string): TargetView {
+    const facts = layFacts(this.#described(model), offer.facts, offer.models.get(model));
+    return { model, weight: offer.weight, facts };
+  }
+
+  /** What the config says of a model that it leaves to the backends. */
+  #described(name: string): ModelFacts | undefined {
+    const exact = this.#configured.get(name);
+    if (exact) return exact.targets ? undefined : exact.facts;
+    return this.#configuredPatterns.find(({ model, pattern }) => !model.targets && pattern.matches(name))?.model.facts;
+  }
+
+  /** One object for each view of a place, for as long as nothing about it changes. */
+  #view(offer: Offer, id: string, view: TargetView): RoutedTarget {
+    const views = this.#views.get(id);
+    const known = views?.find((target) => isSameView(target, view));
+    if (known) return known;
+    const target = new RoutedTarget(id, offer.backend, view, this.#loadOf(id));
+    if (views) views.push(target);
+    else this.#views.set(id, [target]);
+    return target;
+  }
+
+  /** Not kept here, since clients could invent such without number; its route keeps it. */
+  #inventedView(offer: Offer, pattern: string, view: TargetView): RoutedTarget {
+    const id = targetId(offer, pattern);
+    return new RoutedTarget(id, offer.backend, view, this.#loadOf(id));
+  }
+
+  #loadOf(id: string): Load {
+    let load = this.#loads.get(id);
+    if (load === undefined) this.#loads.set(id, (load = { inFlight: 0 }));
+    return load;
+  }
+
+  // Patterns
+
+  #collectPatterns(): void {
+    const byText = new Map<string, { pattern: NamePattern; offers: Offer[] }>();
+    const register = (offer: Offer, text: string): void => {
+      const id = targetId(offer, text);
+      this.#pinned.add(id);
+      if (!this.targets.has(id)) this.#register(this.#view(offer, id, this.#plainView(offer, text)));
+    };
+    for (const offer of this.#offers.values()) {
+      for (const pattern of offer.patterns) {
+        const known = byText.get(pattern.text);
+        if (known) known.offers.push(offer);
+        else byText.set(pattern.text, { pattern, offers: [offer] });
+        register(offer, pattern.text);
+      }
+    }
+    for (const claimants of this.#vendors.values())
+      for (const offer of claimants) if (offer.discovers) register(offer, ANY_NAME);
+    this.#backendPatterns = byCloseness([...byText.values()]);
+  }
+
+  /** Its list is known now. */
+  #dropPatterns(offer: Offer): void {
+    for (const { text } of offer.patterns) {
+      const id = targetId(offer, text);
+      this.#pinned.delete(id);
+      this.#forget(id);
+    }
+    offer.patterns = [];
+    this.#collectPatterns();
+  }
+
+  // From a name to its targets
+
+  #findAnew(name: string, known: Route | undefined): RoutedModel | undefined {
+    const found = this.#lookUp(name);
+    if (found === undefined) {
+      this.#routes.delete(name);
+      this.#invented.delete(name);
+      return undefined;
+    }
+    if (known && known.via === found.via && known.of === found.of && isSameList(known.targets, found.targets)) {
+      known.version = this.#version;
+      return known;
+    }
+    const group = this.#groups.get(name);
+    const route: Route = {
+      name,
+      via: found.via,
+      of: found.of,
+      targets: found.targets,
+      byOperation: new Map(),
+      canonicalName: group?.canonical,
+      aliases: (group?.names ?? []).filter((other) => other !== name && other !== group!.canonical),
+      version: this.#version,
+    };
+    this.#remember(route);
+    return route;
+  }
+
+  #remember(route: Route): void {
+    const isInvented = route.via === "vendor" || route.via === "pattern";
+    const [routes, others] = isInvented ? [this.#invented, this.#routes] : [this.#routes, this.#invented];
+    others.delete(route.name);
+    routes.delete(route.name);
+    if (isInvented && routes.size >= MAX_INVENTED) routes.delete(routes.keys().next().value!);
+    routes.set(route.name, route);
+  }
+
+  #lookUp(name: string): Found | undefined {
+    return this.#byWholeName(name) ?? this.#byAlias(name) ?? this.#byVendor(name) ?? this.#byPattern(name);
+  }
+
+  #byWholeName(name: string): Found | undefined {
+    const model = this.#configured.get(name);
+    if (model?.targets) return { via: "configured", of: name, targets: this.#configuredTargets(model, name) };
+    const listed = this.#listed.get(name);
+    if (listed === undefined) return undefined;
+    const targets = listed.filter(({ offer }) => offer.online).map(({ target }) => target);
+    return { via: "listed", of: name, targets };
+  }
+
+  #configuredTargets(model: ResolvedModel, name: string): Target[] {
+    return model
+      .targets!.filter(({ backend }) => this.#offers.get(backend)!.online)
+      .map((spec) => this.#configuredTarget(model, spec, name));
+  }
+
+  #byAlias(name: string): Found | undefined {
+    const of = this.#aliases.get(name);
+    if (of !== undefined) {
+      const found = this.#byWholeName(of) ?? this.#byVendor(of) ?? this.#byPattern(of);
+      return found && { via: "alias", of, targets: found.targets };
+    }
+    const listed = (this.#groups.get(name)?.names ?? [])
+      .filter((other) => other !== name)
+      .flatMap((other) => this.#byWholeName(other) ?? []);
+    if (listed.length === 0) return undefined;
+    return { via: "alias", of: listed[0]!.of, targets: listed.flatMap(({ targets }) => targets) };
+  }
+
+  #byVendor(name: string): Found | undefined {
+    const [prefix, rest] = splitPrefix(name);
+    const claimants = this.#vendors.get(prefix);
+    if (claimants === undefined || rest === "") return undefined;
+    const online = claimants.filter((offer) => offer.online);
+    if (online.length === 0) return { via: "vendor", of: rest, targets: [] };
+    const backends = new Set(online.map(({ backend }) => backend));
+    const found = this.#byWholeName(rest) ?? this.#byAlias(rest) ?? this.#byPattern(rest);
+    const targets = found?.targets.filter(({ backend }) => backends.has(backend)) ?? [];
+    if (targets.length > 0) return { via: "vendor", of: rest, targets };
+    // The vendor itself was asked for: it knows better than a list of it what it has.
+    const open = online.filter(({ discovers }) => discovers);
+    if (open.length === 0) return undefined;
+    return { via: "vendor", of: rest, targets: open.map((offer) => this.#letIn(offer, ANY_NAME, rest)) };
+  }
+
+  #byPattern(name: string): Found | undefined {
+    const own = this.#configuredPatterns.find(({ model, pattern }) => model.targets && pattern.matches(name));
+    const matching = this.#backendPatterns.filter(({ pattern }) => pattern.matches(name));
+    const closest = matching[0]?.pattern;
+    if (own && own.pattern.fixedLength >= (closest?.fixedLength ?? 0))
+      return { via: "pattern", of: own.model.name, targets: this.#configuredTargets(own.model, name) };
+    if (closest === undefined) return undefined;
+    const byOffer = new Map<Offer, Target>();
+    for (const { pattern, offers } of matching)
+      for (const offer of offers)
+        if (offer.online && !byOffer.has(offer)) byOffer.set(offer, this.#letIn(offer, pattern.text, name));
+    const ordered = [...byOffer].sort(([left], [right]) => left.order - right.order);
+    return { via: "pattern", of: closest.text, targets: ordered.map(([, target]) => target) };
+  }
+
+  #letIn(offer: Offer, pattern: string, name: string): Target {
+    return this.#inventedView(offer, pattern, this.#plainView(offer, name));
+  }
+
+  #refusal(name: string, model: RoutedModel | undefined): Error {
+    const [prefix, rest] = splitPrefix(name);
+    const isVendor = this.#vendors.has(prefix);
+    return refusalOf(name, {
+      prefix,
+      rest,
+      isKnown: model !== undefined,
+      isVendor,
+      isVendorWithoutAccount: !isVendor && this.#knownVendors.has(prefix),
+      isRestKnown: rest !== "" && this.#lookUp(rest) !== undefined,
+      isAnyOnline: [...this.#offers.values()].some((offer) => offer.online && (offer.known || offer.patterns.length > 0)),
+    });
+  }
+
+  // All names
+
+  /** Names that clients can be told of: not those that patterns let in. */
+  #collectModels(): Map<string, RoutedModel> {
+    const models = new Map<string, RoutedModel>();
+    for (const name of this.#allNames()) {
+      const model = models.has(name) ? undefined : this.find(name);
+      if (model && model.targets.length > 0) models.set(name, model);
+    }
+    return models;
+  }
+
+  *#allNames(): Generator<string> {
+    yield* this.#listed.keys();
+    for (const { name, targets } of this.#configured.values()) if (targets) yield name;
+    yield* this.#groups.keys();
+    for (const [prefix, claimants] of this.#vendors) {
+      // Further prefixes of a backend mean the same as its first.
+      const first = claimants.filter((offer) => prefixesOf(offer)[0] === prefix);
+      for (const offer of first) for (const name of offer.models.keys()) yield `${prefix}:${name}`;
+    }
+  }
+}
+
+interface Listed {
+  readonly offer: Offer;
+  readonly target: Target;
+}
+
+interface ConfiguredPattern {
+  readonly model: ResolvedModel;
+  readonly pattern: NamePattern;
+}
+
+interface BackendPattern {
+  readonly pattern: NamePattern;
+  readonly offers: readonly Offer[];
+}
+
+/** Stands in ids for whatever a client asks a vendor for. */
+const ANY_NAME = "*";
+
+function targetId({ backend }: Offer, model: string): string {
+  return `${backend.name}/${model}`;
+}
+
+function prefixesOf({ backend }: Offer): readonly string[] {
+  return backend.vendorPrefixes ?? backend.adapter.vendorPrefixes ?? [];
+}
+
+/** Before and after the first colon. */
+function splitPrefix(name: string): [prefix: string, rest: string] {
+  const at = name.indexOf(":");
+  return at < 0 ? ["", ""] : [name.slice(0, at), name.slice(at + 1)];
+}
+
+/** Of two that are equally close the first listed comes first. */
+function byCloseness<T extends { readonly pattern: NamePattern }>(patterns: readonly T[]): T[] {
+  return patterns.toSorted((left, right) => right.pattern.fixedLength - left.pattern.fixedLength);
+}
+
+function isSameView(target: RoutedTarget, { model, weight, facts }: TargetView): boolean {
+  return target.model === model && target.weight === weight && isSameFacts(target.facts, facts);
+}
+
+/** Targets that patterns let in are made anew each time: what counts is what they say. */
+function isSameList(left: readonly Target[], right: readonly Target[]): boolean {
+  return left.length === right.length && left.every((target, index) => isSameTarget(target, right[index]!));
+}
+
+function isSameTarget(left: Target, right: Target): boolean {
+  if (left === right) return true;
+  return left.id === right.id && isSameView(left as RoutedTarget, right as RoutedTarget);
+}

@@ -1,0 +1,54 @@
+/** The adapters that are a name, a URL and what they share: the whole suite runs for each of them. */
+import { adapters } from "@gatewright/adapters";
+import { describe, expect, it } from "vitest";
+import type { FamilyAdapter } from "../../adapters/src/_openai/family.ts";
+import { FAMILY } from "./_family.ts";
+import { familyFates } from "./_family-fates.ts";
+import { testAdapter } from "./_suite.ts";
+
+const MODELS = {
+  body: {
+    object: "list",
+    data: [
+      { id: "vendor/model-1", object: "model", created: 1_744_316_542, owned_by: "vendor" },
+      { id: "model-2", max_model_len: 32_768 },
+      { object: "model" },
+    ],
+  },
+  listed: [
+    { id: "vendor/model-1", created: 1_744_316_542, ownedBy: "vendor" },
+    { id: "model-2", maxInputTokens: 32_768 },
+  ],
+};
+/** They have no model list. */
+const UNLISTED = new Set(["baichuan", "perplexity"]);
+
+
+const templates = Object.keys(FAMILY);
+
+for (const name of templates) {
+  const adapter = (await adapters[name]!()).default as unknown as FamilyAdapter;
+  testAdapter(adapter, {
+    sameDialect: true,
+    ...(!UNLISTED.has(name) && { models: MODELS }),
+    fates: familyFates(adapter.fields),
+  });
+
+  describe(`adapter ${name}, one of the family`, () => {
+    it("takes no key for servers that have none, and headers of the config's own", () => {
+      expect(adapter.auth(undefined, { headers: {} })).toEqual({});
+      expect(adapter.headers?.({ headers: { appid: "a-1" } })).toEqual({ appid: "a-1" });
+    });
+
+    it("mo-8: is asked for by its own name before a colon", () => {
+      expect(adapter.vendorPrefixes).toContain(name);
+    });
+  });
+}
+
+it("reads a list of models that is a bare list", async () => {
+  const { default: together } = await adapters["together"]!();
+  expect(together.models?.read([{ id: "meta/llama", context_length: 8192 }])).toEqual([
+    { id: "meta/llama", maxInputTokens: 8192 },
+  ]);
+});
