@@ -20,7 +20,16 @@ export interface DispatchOptions extends PlanScope {
 
 /** The innermost handler: sends the request to `ctx.target`, or to the first candidate where nobody chose. */
 export function createDispatch(options: DispatchOptions): (ctx: RequestContext) => Promise<Reply> {
-  return async function dispatch(ctx) {
+  // Not `async`: a promise of its own around that of the attempt would cost each request several turns of the queue.
+  return function dispatch(ctx) {
+    try {
+      return start(ctx);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  };
+
+  function start(ctx: RequestContext): Promise<Reply> {
     const { exchange } = ctx;
     if (exchange.abortReason) throw exchange.abortReason;
     ctx.scopeSignal?.throwIfAborted();
@@ -35,7 +44,7 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     signal.addEventListener("abort", give, { once: true });
     run.onSettled(() => signal.removeEventListener("abort", give));
     return run.run();
-  };
+  }
 }
 
 function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): PreparedCall {
