@@ -51,7 +51,8 @@ const bedrock: Adapter<typeof BedrockOptions> = defineAdapter({
   auth(apiKey): Record<string, string> {
     return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   },
-  async authorize(call, { apiKey, options }) {
+  async authorize(call, { apiKey, options, refused }) {
+    if (refused) return undefined;
     if (apiKey !== undefined) return {};
     const { region, accessKeyId, secretAccessKey, sessionToken } = options;
     if (accessKeyId === undefined || secretAccessKey === undefined)

@@ -45,6 +45,15 @@ const ollama: Adapter<typeof OllamaOptions> = defineAdapter({
   },
   models: { path: "/api/tags", read: readModels },
   health: { path: "/api/version" },
+  // Not by its model list, which other servers answer too (docs.ollama.com/api).
+  recognition: [
+    {
+      rank: 4,
+      path: "/api/version",
+      fits: (body) => isJsonObject(body) && typeof body["version"] === "string",
+    },
+    { rank: 4, path: "/", fits: (body) => body === "Ollama is running" },
+  ],
   errorInReply,
   fromError(status, body) {
     if (!isJsonObject(body) || !body["error"]) return {};

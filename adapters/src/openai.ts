@@ -1,20 +1,18 @@
-import { defineAdapter, isSecret, revealSecret } from "gatewright";
-import type { Adapter, ListedModel, Secret } from "gatewright";
+import { defineAdapter } from "gatewright";
+import type { Adapter } from "gatewright";
 import * as v from "valibot";
-import { isJsonObject } from "gatewright";
+import { ExtraHeaders, toSentHeaders } from "./_extra-headers.ts";
+import { readModels } from "./_openai/model-list.ts";
+import { bearer } from "./_openai/options.ts";
 
-/** Names are tokens of RFC 9110, section 5.6.2. */
-const HeaderName = v.pipe(
-  v.string(),
-  v.regex(/^[!#$%&'*+.^`|~\w-]+$/, "must be the name of a header"),
-  v.toLowerCase(),
-);
-/** Without control characters, which could end the header and begin another. */
-const HeaderValue = v.union([
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  v.pipe(v.string(), v.regex(/^[^\u0000-\u001f\u007f]*$/, "must hold no control characters")),
-  v.custom<Secret>(isSecret, "must be a string or a secret"),
-]);
+declare module "gatewright" {
+  interface OperationNames {
+    files: true;
+    batches: true;
+    uploads: true;
+    realtime: true;
+  }
+}
 
 export const OpenaiOptions = v.strictObject({
   /** Sent as `openai-organization`. */
@@ -22,7 +20,7 @@ export const OpenaiOptions = v.strictObject({
   /** Sent as `openai-project`. */
   project: v.optional(v.string()),
   /** Further headers of every request to this backend; a value may be `env("NAME")`. */
-  headers: v.optional(v.record(HeaderName, HeaderValue), {}),
+  headers: v.optional(ExtraHeaders, {}),
 });
 
 /**
@@ -34,14 +32,12 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
   provider: "openai",
   options: OpenaiOptions,
   baseURL: "https://api.openai.com/v1",
-  auth: toAuth,
+  auth: bearer,
   headers({ organization, project, headers }) {
     const own: Record<string, string> = {};
     if (organization !== undefined) own["openai-organization"] = organization;
     if (project !== undefined) own["openai-project"] = project;
-    for (const [name, value] of Object.entries(headers))
-      own[name] = isSecret(value) ? revealSecret(value) : value;
-    return own;
+    return Object.assign(own, toSentHeaders(headers));
   },
   forwardHeaders: ["openai-beta"],
   operations: {
@@ -57,26 +53,26 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
     imageEdit: { path: "/images/edits" },
     imageVariation: { path: "/images/variations" },
     moderation: { path: "/moderations" },
+    files: { path: "/files" },
+    batches: { path: "/batches" },
+    uploads: { path: "/uploads" },
+    realtime: { path: "/realtime?model={model}" },
   },
+  vendorPrefixes: ["openai"],
+  modelPatterns: [
+    "gpt-*",
+    "chatgpt-*",
+    "o1*",
+    "o3*",
+    "o4*",
+    "text-embedding-*",
+    "omni-moderation-*",
+    "whisper-*",
+    "tts-*",
+    "dall-e-*",
+  ],
   models: { path: "/models", read: readModels },
   health: { path: "/models" },
 });
 
 export default openai;
-
-function toAuth(apiKey: string | undefined): Record<string, string> {
-  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
-}
-
-function readModels(body: unknown): ListedModel[] {
-  if (!isJsonObject(body) || !Array.isArray(body["data"]))
-    throw new TypeError("the model list has no `data`");
-  return body["data"].filter(isJsonObject).flatMap(({ id, created, owned_by }) => {
-    if (typeof id !== "string") return [];
-    return {
-      id,
-      ...(typeof created === "number" && { created }),
-      ...(typeof owned_by === "string" && { ownedBy: owned_by }),
-    };
-  });
-}

@@ -48,7 +48,8 @@ const vertex: Adapter<typeof VertexOptions> = defineAdapter({
   baseURL: baseURLOf,
   auth: toAuth,
   async authorize({ headers }, { apiKey, options, refused, signal }) {
-    if (apiKey === undefined || credentialKind(apiKey, options) !== "serviceAccount") return {};
+    if (apiKey === undefined || credentialKind(apiKey, options) !== "serviceAccount")
+      return refused ? undefined : {};
     // The token that was refused, so that a newer one of another request's is kept.
     const sent = refused ? headers["authorization"]?.slice("Bearer ".length) : undefined;
     return bearer(await accessTokens.token(apiKey, { signal, refused: sent }));

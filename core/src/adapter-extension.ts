@@ -13,11 +13,15 @@ const headerName = v.pipe(
   v.regex(/^[!#$%&'*+.^`|~\w-]+$/, "the name of a header"),
   v.toLowerCase(),
 );
+const HEADER_VALUE = "a text without control characters, or env()";
 /** Without control characters, which could end the header and begin another. */
 const headerValue = v.union(
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  [v.custom<Secret>(isSecret), v.pipe(v.string(), v.regex(/^[^\u0000-\u001f\u007f]*$/))],
-  "a text without control characters, or env()",
+  [
+    v.custom<Secret>(isSecret),
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    v.pipe(v.string(), v.regex(/^[^\u0000-\u001f\u007f]*$/, HEADER_VALUE)),
+  ],
+  HEADER_VALUE,
 );
 
 /** An adapter said by what it does otherwise than another: no code, so it may be JSON. */
@@ -43,7 +47,10 @@ export const ExtensionSchema = v.strictObject({
   /** Client headers that the server takes, beside those of the other adapter. */
   forwardHeaders: v.optional(v.array(headerName), []),
   /** Where operations are, beneath the base URL; `false` for one that the server lacks. `{model}` is the model's name. */
-  paths: v.optional(v.record(v.string(), v.union([v.literal(false), path], "a path that begins with /, or false")), {}),
+  paths: v.optional(
+    v.record(v.string(), v.union([v.literal(false), path], "a path that begins with /, or false")),
+    {},
+  ),
   /** Where the models are listed, in the form that the other adapter reads; `false`: nowhere. */
   models: v.optional(v.union([v.literal(false), path], "a path that begins with /, or false")),
   /** A free probe; `false`: there is none. */
@@ -56,9 +63,13 @@ export const ExtensionSchema = v.strictObject({
 
 export type CheckedExtension = v.InferOutput<typeof ExtensionSchema>;
 
+/** Any name, of which editors offer those that types know. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- filled by augmentation
+type KnownAdapter = keyof AdapterRegistry | (string & {});
+
 export interface AdapterExtension extends Omit<v.InferInput<typeof ExtensionSchema>, "extends" | "paths"> {
   /** The adapter that it is like: a built-in one, or one of the same folder. */
-  extends: keyof AdapterRegistry | (string & {});
+  extends: KnownAdapter;
   /** Where operations are, beneath the base URL; `false` for one that the server lacks. `{model}` is the model's name. */
   paths?: { readonly [Name in OperationName]?: string | false };
 }

@@ -20,6 +20,11 @@ export interface MappingInfo<Options = Record<string, unknown>> {
   request: JsonObject;
   /** For bridges: members beyond the standing-in API that the backend takes. Absent: the adapter sorts them out. */
   extensions?: readonly string[];
+  /**
+   * Names what of the backend's answer could not be carried: `x-gatewright-dropped` then has `reply.` and this, without
+   * indices. In a stream, for as long as nothing has gone out.
+   */
+  report(field: string): void;
 }
 
 /** A request in the backend's dialect. */
@@ -172,7 +177,7 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   /**
    * Headers that take more than the credential: a signature over the request, a token that is fetched first. They win
    * over those of `auth`. Called for each request; `refused` once more after a 401 (or a 2xx body that `errorInReply`
-   * takes for one), to try with a fresh token.
+   * takes for one), to try with a fresh token. Undefined then says that there is nothing else to try: the 401 stands.
    */
   authorize?(
     call: OutgoingCall,
@@ -182,7 +187,7 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
       refused: boolean;
       signal: AbortSignal;
     },
-  ): Promise<Record<string, string>>;
+  ): Promise<Record<string, string> | undefined>;
   /** Headers of every request, beside auth. */
   headers?(options: StandardSchemaV1.InferOutput<OptionsSchema>): Record<string, string>;
   /** Names of client headers that this dialect takes, lower-case, e.g. `openai-beta`. */

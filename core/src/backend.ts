@@ -30,6 +30,8 @@ export interface Backend {
   readonly apiKey?: Secret;
   readonly weight: number;
   readonly timeouts: Timeouts;
+  /** It tells its models itself, so that its targets come and go. */
+  readonly discovers?: boolean;
   /** Before a colon in a model's name they ask for this backend. */
   readonly vendorPrefixes?: readonly string[];
   readonly transport: Transport;

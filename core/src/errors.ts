@@ -45,6 +45,11 @@ export const ERROR_CODES = {
     type: "invalid_request_error",
     message: "The content type is not supported here",
   },
+  upgrade_required: {
+    status: 426,
+    type: "invalid_request_error",
+    message: "This path is for WebSocket alone",
+  },
   client_closed_request: { status: 499, type: "invalid_request_error", message: "The client left" },
   internal_error: { status: 500, type: "internal_error", message: "Internal error" },
   unsupported_operation: {

@@ -4,9 +4,10 @@ import type { Backend } from "./backend.ts";
 import { composeChain, type Handler, type Layer } from "./chain.ts";
 import type { Condition, ResolvedBackend, ResolvedConfig, ResolvedPlugin } from "./config/resolved.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
+import { createInnerCall } from "./inner-call.ts";
 import { GatewayError } from "./errors.ts";
 import type { Logger } from "./log.ts";
-import type { Operation, OperationName } from "./operation.ts";
+import { seeksTarget, type Operation, type OperationName } from "./operation.ts";
 import { coreOperations } from "./operations/index.ts";
 import type { ChainFact, GatewayHost, PluginInstance } from "./plugin.ts";
 import type { Reply } from "./reply.ts";
@@ -77,6 +78,8 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const discovery = createDiscovery(config, backends, router, options);
   const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
   const inner = createWebHandler({ ...keeping, current: () => gateway });
+  const dispatch = createDispatch({ via, operations, maxReplyBytes: config.server.limits.replyBytes });
+  const call = createInnerCall({ gateway: () => gateway, dispatch, keeping });
 
   const app = new H3({ silent: true });
   const instances: { plugin: ResolvedPlugin; instance: PluginInstance }[] = [];
@@ -106,6 +109,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         catalog: createCatalog(router, discovery),
         workers: config.server.workers,
         fetch: inner,
+        call,
         random: options.random ?? Math.random,
         now: options.now ?? (() => performance.now()),
       };
@@ -120,12 +124,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   }
   for (const { instance } of instances) instance.routes?.(app);
 
-  const handle = buildChain(
-    config,
-    instances,
-    router,
-    createDispatch({ via, operations, maxReplyBytes: config.server.limits.replyBytes }),
-  );
+  const handle = buildChain(config, instances, router, dispatch);
   let active = 0;
   let onIdle: (() => void) | undefined;
   let closing: Promise<void> | undefined;
@@ -200,36 +199,53 @@ function buildChain(
   const split = firstWithBody < 0 ? instances.length : firstWithBody;
 
   const last: Handler = (ctx) => (ctx.operation.answer ? answerHere(ctx, router) : dispatch(ctx));
-  const inner = composeChain(instances.slice(split).flatMap(toLayer), last);
+  const toLayers = (entry: (typeof instances)[number]): Layer[] => toLayer(entry, router.operations);
+  const inner = composeChain(instances.slice(split).flatMap(toLayers), last);
   const admission = createAdmission(config, inner);
   const admit: Handler = (ctx) => {
     const { exchange, operation } = ctx;
-    if (operation.body !== "none") return admission(ctx);
+    if (operation.body !== "none" || seeksTarget(operation)) return admission(ctx);
     exchange.stream = operation.wantsStream?.(ctx.body, ctx.request) ?? false;
     return inner(ctx);
   };
-  return composeChain(instances.slice(0, split).flatMap(toLayer), admit);
+  return composeChain(instances.slice(0, split).flatMap(toLayers), admit);
 }
 
 async function answerHere(ctx: RequestContext, router: Router): Promise<Reply> {
   return ctx.operation.answer!(ctx, router);
 }
 
-function toLayer({ plugin, instance }: { plugin: ResolvedPlugin; instance: PluginInstance }): Layer[] {
+function toLayer(
+  { plugin, instance }: { plugin: ResolvedPlugin; instance: PluginInstance },
+  operations: ReadonlyMap<OperationName, Operation>,
+): Layer[] {
   const { middleware } = instance;
   if (!middleware) return [];
-  const needs = plugin.plugin.definition.needs ?? [];
-  const needsTarget = needs.some((fact) => ADMISSION_FACTS.has(fact));
+  const without = operationsWithout(plugin, operations.values());
   const conditions = plugin.conditions.map(toPredicate);
-  if (!needsTarget && conditions.length === 0) return [{ middleware }];
+  if (without.size === 0 && conditions.length === 0) return [{ middleware }];
   return [
     {
       middleware,
-      applies: (ctx) =>
-        (!needsTarget || (ctx.operation.body !== "none" && !ctx.operation.answer)) &&
-        conditions.every((holds) => holds(ctx)),
+      applies: (ctx) => !without.has(ctx.operation) && conditions.every((holds) => holds(ctx)),
     },
   ];
+}
+
+/** Operations that the plugin is no layer of: its needs cannot be met, or they only bring further requests. */
+function operationsWithout(
+  { plugin, conditions }: ResolvedPlugin,
+  operations: Iterable<Operation>,
+): Set<Operation> {
+  const { needs = [], gives = [] } = plugin.definition;
+  const needsTarget = needs.some((fact) => ADMISSION_FACTS.has(fact));
+  const needsModel = needs.includes("model");
+  const named = new Set<string>(conditions.flatMap((condition) => condition.operations ?? []));
+  const isWithout = (operation: Operation): boolean =>
+    (needsTarget && !seeksTarget(operation)) ||
+    (needsModel && operation.modelless === true) ||
+    (operation.carriesRequests === true && !gives.includes("principal") && !named.has(operation.name));
+  return new Set([...operations].filter(isWithout));
 }
 
 function toPredicate({ operations, models }: Condition): (ctx: RequestContext) => boolean {

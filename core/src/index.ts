@@ -66,6 +66,7 @@ export {
   translate,
 } from "./field-table.ts";
 export type { Fate, FieldRule, FieldTable, SortedFields } from "./field-table.ts";
+export type { InnerCall } from "./inner-call.ts";
 export { compact, isJsonObject } from "./json-object.ts";
 export type { Logger } from "./log.ts";
 export { detectAdapter } from "./models/detect-adapter.ts";
@@ -82,7 +83,9 @@ export type {
   OperationName,
   OperationNames,
   StreamRules,
+  WebSocketRules,
 } from "./operation.ts";
+export { openaiDialect, readUsage } from "./operations/openai-dialect.ts";
 export { defineGatewayPlugin } from "./plugin.ts";
 export type {
   ChainFact,
@@ -94,8 +97,13 @@ export type {
   PluginDefinition,
   PluginInstance,
 } from "./plugin.ts";
+export { isQuotaSpent } from "./quota-spent.ts";
 export { discardReply, isBodyStream } from "./reply.ts";
+export { createOperationRoutes } from "./server/operation-routes.ts";
+export type { OperationRoutes, RouteMatch } from "./server/operation-routes.ts";
 export type { BodySink, BodyStream, Reply } from "./reply.ts";
+export { recordReply, replayReply } from "./reply-record.ts";
+export type { RecordedEvent, RecordingRules, ReplyRecord } from "./reply-record.ts";
 export type { StandardSchemaV1 } from "./standard-schema.ts";
 export { defineAtomicOp, StateUnavailable } from "./state/state.ts";
 export type { AtomicOp, AtomicRecord, AtomicStep, State } from "./state/state.ts";
@@ -106,6 +114,7 @@ export { SseDecoder, writeSse } from "./stream/sse-decoder.ts";
 export { isEventStream, toStreamEvent } from "./stream/event-stream.ts";
 export type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./stream/event-stream.ts";
 export type { Target } from "./target.ts";
+export { estimateTokens } from "./token-estimate.ts";
 export { createFetchTransport } from "./transport/fetch-transport.ts";
 export { createUndiciTransport } from "./transport/undici-transport.ts";
 export type {
@@ -115,3 +124,4 @@ export type {
   TransportHandler,
   TransportRequest,
 } from "./transport/transport.ts";
+export type { ConnectionSwitch, SessionEnd, SwitchedConnection } from "./websocket/connection-switch.ts";

@@ -68,6 +68,24 @@ export interface StreamRules {
   terminator: string | null;
 }
 
+/**
+ * An operation that is a WebSocket (RFC 6455): the client's connection is joined to the backend's, and bytes pass both
+ * ways as they are. Of its frames only what the gateway has to know is looked at.
+ */
+export interface WebSocketRules {
+  /** Silence from both sides for so long ends the session, in milliseconds. 0 or absent: no limit. */
+  readonly idleMs?: number;
+  /** Longest session, in milliseconds. 0 or absent: no limit. */
+  readonly maxMs?: number;
+  /** What one text message of the backend says of usage; all that is told in a session adds up. */
+  usage?(message: Buffer): Usage | undefined;
+  /**
+   * The client's headers as plugins and backends are to see them: browsers can send a credential only among the
+   * subprotocols, and it has to be where credentials are looked for.
+   */
+  readHeaders?(headers: DownstreamRequest["headers"]): DownstreamRequest["headers"];
+}
+
 /** How errors and events look in one client dialect. */
 export interface Dialect {
   readonly name: string;
@@ -99,6 +117,21 @@ export interface Operation {
    * backend names target and model by `next({ target, candidates, model })`.
    */
   readonly body: "json" | "multipart" | "none";
+  /** The model's name, where neither body nor path has it. With `body: "none"` it makes the request one about a model. */
+  modelOf?(request: DownstreamRequest): string | undefined;
+  /**
+   * The request is about no model: the candidates are the backends that have the operation, each as a whole, and layers
+   * that need a model are passed by.
+   */
+  readonly modelless?: boolean;
+  /**
+   * The request brings further ones, and each of those passes the whole chain by itself. So layers let it by, save those
+   * that say who asks and those under a condition that names it: nothing is counted, or waits for a slot, twice. It has
+   * no deadline of its own either.
+   */
+  readonly carriesRequests?: boolean;
+  /** `GET` with an upgrade to WebSocket; other requests of this path are refused with 426. */
+  readonly websocket?: WebSocketRules;
   /**
    * `json` is read whole and checked, `jsonOrText` may also be plain text, `binary` flows through. Each may also come
    * as an event stream.
@@ -143,7 +176,12 @@ export interface Operation {
    * The gateway answers itself, without a backend. Layers that need a model or candidates are passed by, since there
    * are none.
    */
-  answer?(ctx: Context, router: Router): Reply;
+  answer?(ctx: Context, router: Router): Reply | Promise<Reply>;
+}
+
+/** Where the request goes is found before the layers that need to know it. */
+export function seeksTarget({ answer, body, modelless, modelOf }: Operation): boolean {
+  return answer === undefined && (body !== "none" || modelless === true || modelOf !== undefined);
 }
 
 export function defineOperation(operation: Operation): Operation {

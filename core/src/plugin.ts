@@ -1,9 +1,10 @@
 import type { H3 } from "h3";
 import { brand } from "./brand.ts";
 import type { Middleware } from "./chain.ts";
+import type { InnerCall } from "./inner-call.ts";
 import type { Logger } from "./log.ts";
 import type { ListingChange } from "./models/model-table.ts";
-import type { Operation, OperationName } from "./operation.ts";
+import type { JsonObject, Operation, OperationName } from "./operation.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 import type { State } from "./state/state.ts";
 import type { Backend } from "./backend.ts";
@@ -41,6 +42,12 @@ export interface GatewayHost {
    * gateway serves: never in `setup`.
    */
   fetch(request: Request, client?: { address?: string }): Promise<Response>;
+  /**
+   * Asks a model of this gateway and gives its JSON reply, past the chain: no plugin limits, retries or counts the
+   * call, whose targets are tried in the order of the config. The request log has a line for it. Rejects with a
+   * `GatewayError` as a request would. Not before the gateway serves: never in `setup`.
+   */
+  call(call: InnerCall): Promise<JsonObject>;
   /** Random numbers in [0, 1); tests seed it. */
   random(): number;
   /** Monotonic milliseconds; tests drive it. */

@@ -1,6 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import type { GatewayError } from "./errors.ts";
 import type { EventStream } from "./stream/event-stream.ts";
+import type { ConnectionSwitch } from "./websocket/connection-switch.ts";
 
 /** Receives a body stream. `data` is called any number of times, then exactly one of `end` and `fail`. */
 export interface BodySink {
@@ -30,6 +31,8 @@ export interface Reply {
   body: Uint8Array | string | null | BodyStream | EventStream;
   /** The attempt that produced it; absent for a plugin's own answer. */
   attempt?: Attempt;
+  /** With status 101: takes the client's connection over. There is no body then. */
+  switch?: ConnectionSwitch;
 }
 
 export function isBodyStream(body: Reply["body"]): body is BodyStream | EventStream {
@@ -39,4 +42,5 @@ export function isBodyStream(body: Reply["body"]): body is BodyStream | EventStr
 /** Lets go of a reply that will not be sent. Safe for whole bodies too. */
 export function discardReply(reply: Reply): void {
   if (isBodyStream(reply.body)) reply.body.cancel();
+  reply.switch?.cancel();
 }

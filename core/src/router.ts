@@ -43,13 +43,20 @@ export interface Router {
    * `unsupported_operation`, 503 `no_nodes`.
    */
   resolve(model: string, operation: Operation): readonly Target[];
+  /**
+   * The backends that have an operation which is about no model, each as a target of its own, in config order. Throws
+   * 501 `unsupported_operation`, 503 `no_nodes`.
+   */
+  backendsFor(operation: Operation): readonly Target[];
   /** The backend is online and answered when it was last asked. */
   isReady(backend: string): boolean;
 }
 
 /** What a router is made of; the rest has defaults, for configs built in code. */
 export type RouterConfig = Pick<ResolvedConfig, "models"> &
-  Partial<Pick<ResolvedConfig, "sameModels" | "knownVendors">> & { readonly backends: readonly OfferSource[] };
+  Partial<Pick<ResolvedConfig, "sameModels" | "knownVendors">> & {
+    readonly backends: readonly OfferSource[];
+  };
 
 export function createRouter(
   config: RouterConfig,

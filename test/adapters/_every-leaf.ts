@@ -50,6 +50,7 @@ function outcomeOf<Schema extends StandardSchemaV1>(
     options: options.value,
     requestId: "req-1",
     nowSeconds: 0,
+    report: () => {},
     request,
   } as MappingInfo<StandardSchemaV1.InferOutput<Schema>>;
   let dropped: readonly string[] = [];

@@ -48,7 +48,7 @@ export function bytesOf({ chunks = [] }: UpstreamReply): Uint8Array[] {
 
 /** Exactly one of `reply`, `stream`, `error` and `refused`. */
 export interface HubOutcome {
-  /** Fields reported in `x-gatewright-dropped`. */
+  /** Fields reported in `x-gatewright-dropped`; of streams, before their first content. */
   dropped?: string[];
   reply?: JsonObject;
   /** Events as the client sees them, terminator left out; an `error` comes last. */
@@ -70,6 +70,9 @@ export interface HubOutcome {
 
 /** When the exchanges took place: seconds since the epoch, which replies carry whose backend gives no time. */
 export const NOW_SECONDS = 1_767_225_600;
+
+/** The id of the request in all exchanges, of which ids in replies are made whose backend gives none. */
+export const REQUEST_ID = "req-7f3a";
 
 const fixtures = new URL("fixtures/", import.meta.url);
 

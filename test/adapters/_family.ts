@@ -310,7 +310,10 @@ function streams(facts: FamilyFacts): Case[] {
       reply: {
         status: 200,
         headers: SSE_TYPE,
-        chunks: [...sse(deltas("reasoning_content").slice(0, 3)), `data: {"error":{"message":"Gone.","code":503}}\n\n`],
+        chunks: [
+          ...sse(deltas("reasoning_content").slice(0, 3)),
+          `data: {"error":{"message":"Gone.","code":503}}\n\n`,
+        ],
       },
       hub: {
         stream: [

@@ -4,7 +4,7 @@ import type { JsonObject, OperationName, RunningServer } from "gatewright";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { playBackend } from "./_backend.ts";
 import type { PlayedBackend } from "./_backend.ts";
-import { NOW_SECONDS, readExchanges } from "./_exchange.ts";
+import { NOW_SECONDS, readExchanges, REQUEST_ID } from "./_exchange.ts";
 import type { Exchange } from "./_exchange.ts";
 
 const PATHS: Partial<Record<OperationName, string>> = {
@@ -32,11 +32,11 @@ export function testThroughGateway(adapter: string): void {
         try {
           const response = await fetch(`${gateway.url}${PATHS[exchange.operation]}`, {
             method: "POST",
-            headers: { "content-type": "application/json", "x-request-id": "req-7f3a" },
+            headers: { "content-type": "application/json" },
             body: JSON.stringify(exchange.request),
           });
           expectRequest(exchange, backend);
-          expectReply(exchange, response, await response.text());
+          expectReply(withIdOf(response, exchange), response, await response.text());
         } finally {
           await gateway.stop(1_000);
           await backend.close();
@@ -44,6 +44,19 @@ export function testThroughGateway(adapter: string): void {
       });
     }
   });
+}
+
+/** Ids in recorded replies are made from the recorded request's; here they come from the one that the gateway gave. */
+function withIdOf({ headers }: Response, exchange: Exchange): Exchange {
+  const id = headers.get("x-request-id")!;
+  const recorded = JSON.stringify(exchange.hub);
+  const hub = recorded.replaceAll(REQUEST_ID, id).replaceAll(bare(REQUEST_ID), bare(id));
+  return { ...exchange, hub: JSON.parse(hub) as Exchange["hub"] };
+}
+
+/** As ids of tool calls hold it. */
+function bare(id: string): string {
+  return id.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24);
 }
 
 async function startGateway(
@@ -94,11 +107,15 @@ function expectReply(exchange: Exchange, response: Response, text: string): void
   }
   if (hub.reply) {
     expect(response.status).toBe(200);
-    expect(response.headers.get("x-gatewright-dropped")).toBe(hub.dropped?.join(", ") ?? null);
+    expectDropped(hub, response);
     expect(JSON.parse(text)).toEqual(hub.reply);
     return;
   }
   expectStream(operation, hub, response, text);
+}
+
+function expectDropped({ dropped }: Exchange["hub"], { headers }: Response): void {
+  expect(headers.get("x-gatewright-dropped")).toBe(dropped?.join(", ") ?? null);
 }
 
 function expectStream(
@@ -115,6 +132,7 @@ function expectStream(
     return;
   }
   expect(response.headers.get("content-type")).toMatch(/^text\/event-stream\b/);
+  expectDropped(hub, response);
   const data = text
     .split("\n")
     .filter((line) => line.startsWith("data: "))

@@ -34,6 +34,7 @@ function outcomeOf({ backend }: Exchange, request: JsonObject): { text: string; 
       options: v.parse(AnthropicOptions, backend.options),
       requestId: "req-1",
       nowSeconds: 0,
+      report: () => {},
       request,
     }));
   });

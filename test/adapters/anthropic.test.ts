@@ -209,6 +209,7 @@ describe("content parts and messages of anthropic", () => {
     options: parse({}),
     requestId: "req-1",
     nowSeconds: 0,
+    report: () => {},
     request: deepFreeze({ max_tokens: 64, messages: [user, message, user] }),
   });
   const map = (info: ReturnType<typeof chat>) => anthropic.operations.chat!.toRequest!(info.request, info);
@@ -282,6 +283,7 @@ describe("streams of anthropic", () => {
       options: parse({}),
       requestId: "req_5c1f0f9e2b7d4a3e9c000001",
       nowSeconds: 7,
+      report: () => {},
       request: {},
     };
     const block = { type: "tool_use", name: "now", input: {} };

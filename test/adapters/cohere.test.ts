@@ -174,6 +174,7 @@ describe("own fields of cohere", () => {
       options: { inputType: "search_document" },
       requestId: "r",
       nowSeconds: 0,
+      report: () => {},
       request,
     });
     expect(mapped.body).toMatchObject({ p: 0.1, k: 1, thinking: { token_budget: 64 } });

@@ -23,7 +23,6 @@ const MODELS = {
 /** They have no model list. */
 const UNLISTED = new Set(["baichuan", "perplexity"]);
 
-
 const templates = Object.keys(FAMILY);
 
 for (const name of templates) {

@@ -36,6 +36,7 @@ function outcomeOf(
       options: v.parse(GeminiOptions, backend.options),
       requestId: "req-1",
       nowSeconds: 0,
+      report: () => {},
       request,
     }));
   });

@@ -120,6 +120,7 @@ describe("gemini's own dialect", () => {
     requestedModel: "small",
     requestId: "req-1",
     nowSeconds: 0,
+    report: () => {},
     request: {},
   };
 

@@ -23,6 +23,7 @@ function toChat(request: JsonObject) {
     options: {},
     requestId: "req-1",
     nowSeconds: 0,
+    report: () => {},
     request,
   });
 }

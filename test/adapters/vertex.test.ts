@@ -56,6 +56,7 @@ const infoOf = (
   options: options(given),
   requestId: "req-1",
   nowSeconds: 0,
+  report: () => {},
   request: {},
 });
 

@@ -70,7 +70,8 @@ async function startBaidu(takes: (token: string) => boolean, issues = true): Pro
     };
     request.resume().on("end", () => {
       const json = JSON.stringify(body());
-      const streams = pathname !== "/oauth/2.0/token" && json.includes("is_end") && request.headers["x-stream"];
+      const streams =
+        pathname !== "/oauth/2.0/token" && json.includes("is_end") && request.headers["x-stream"];
       response.setHeader("content-type", streams ? "text/event-stream" : "application/json");
       response.end(streams ? `data: ${json}\n\n` : json);
     });
@@ -106,7 +107,7 @@ async function startAsking({ url }: Baidu, clientId: string, headers: Record<str
   );
   if (!resolved.ok) throw new Error(resolved.faults.map(({ message }) => message).join("\n"));
   const gateway = await serve(resolved.config);
-  onTestFinished(() => gateway.stop(1_000));
+  onTestFinished(async () => void (await gateway.stop(1_000)));
   return async (stream = false) => {
     const response = await fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",

@@ -11,6 +11,7 @@ import { composeChain, type Layer } from "../../core/src/chain.ts";
 import { coreOperations } from "../../core/src/operations/index.ts";
 import { Exchange, type Downstream } from "../../core/src/request/exchange.ts";
 import { RequestContext } from "../../core/src/request/request-context.ts";
+import type { Router } from "../../core/src/router.ts";
 
 const OK: Reply = { status: 200, headers: {}, body: "" };
 const chat = coreOperations.find(({ name }) => name === "chat")!;
@@ -28,7 +29,7 @@ function createContext(): RequestContext {
       clientAddress: "127.0.0.1",
     },
     downstream: {} as Downstream,
-    router: { models: new Map(), targets: new Map(), resolve: (model) => [{ id: model } as Target] },
+    router: { resolve: (model) => [{ id: model } as Target] } as Pick<Router, "resolve"> as Router,
     log: silent,
     totalMs: 1_000,
   });

@@ -9,14 +9,16 @@ function adapter(name: string, ...recognition: Recognition[]): Adapter {
   return defineAdapter({
     name,
     provider: name,
-    auth: (apiKey): Record<string, string> => (apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+    auth: (apiKey): Record<string, string> =>
+      apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     operations: {},
     models: { path: "/models", read: () => [] },
     recognition,
-  }) as unknown as Adapter;
+  });
 }
 
-const hasMember = (name: string) => (body: unknown) => typeof body === "object" && body !== null && name in body;
+const hasMember = (name: string) => (body: unknown) =>
+  typeof body === "object" && body !== null && name in body;
 const sure = adapter("sure", { rank: 1, path: "/whoami", fits: hasMember("sure") });
 const vague = adapter("vague", { rank: 9, path: "/v1/models", fits: hasMember("data"), basePath: "/v1" });
 const spoken = adapter("spoken", { rank: 5, path: "/", fits: (body) => body === "I am spoken" });
@@ -69,7 +71,11 @@ describe("re-8: what a server is", () => {
     });
     const twin = adapter("twin", { rank: 2, path: "/whoami", fits: () => true });
     expect(await detectAdapter(url, [...all, twin], "sk-1")).toEqual({ reason: "unknown" });
-    expect(asked.toSorted()).toEqual(["GET / Bearer sk-1", "GET /v1/models Bearer sk-1", "GET /whoami Bearer sk-1"]);
+    expect(asked.toSorted()).toEqual([
+      "GET / Bearer sk-1",
+      "GET /v1/models Bearer sk-1",
+      "GET /whoami Bearer sk-1",
+    ]);
   });
 
   it("stays open when it refuses the key, does not answer, or is none that is known", async () => {
@@ -115,10 +121,22 @@ describe("the built-in adapters", () => {
 
   it.each<[string, string, Record<string, unknown>]>([
     ["xllm", "/v1", { "/api/system": { xllm_version: "1" }, "/v1/models": list("x") }],
-    ["lmstudio", "/v1", { "/api/v1/models": { models: [{ type: "llm", key: "m" }] }, "/v1/models": list("o") }],
-    ["sglang", "/v1", { "/get_model_info": { model_path: "/m" }, "/api/version": { version: "1" }, "/api/tags": tags }],
+    [
+      "lmstudio",
+      "/v1",
+      { "/api/v1/models": { models: [{ type: "llm", key: "m" }] }, "/v1/models": list("o") },
+    ],
+    [
+      "sglang",
+      "/v1",
+      { "/get_model_info": { model_path: "/m" }, "/api/version": { version: "1" }, "/api/tags": tags },
+    ],
     ["sglang", "/v1", { "/v1/models": list("sglang"), "/api/tags": tags }],
-    ["ollama", "", { "/api/version": { version: "0.9.0" }, "/v1/models": list("library"), "/api/tags": tags }],
+    [
+      "ollama",
+      "",
+      { "/api/version": { version: "0.9.0" }, "/v1/models": list("library"), "/api/tags": tags },
+    ],
     ["ollama", "", { "/": "Ollama is running" }],
     ["llamacpp", "/v1", { "/props": { build_info: "b8681" }, "/v1/models": list("llamacpp") }],
     ["gpustack", "/v1", { "/version": { version: "2", git_commit: "abc" }, "/v1/models": list("gpustack") }],
@@ -128,7 +146,7 @@ describe("the built-in adapters", () => {
   ])("recognise %s", async (name, path, bodies) => {
     const every = await Promise.all(Object.values(builtIn).map(async (load) => (await load()).default));
     const { url } = await startServer(pages(bodies));
-    const found = await detectAdapter(url, every as unknown as Adapter[]);
+    const found = await detectAdapter(url, every);
     expect(found.adapter?.name).toBe(name);
     expect(found.adapter && found.baseURL.href.replace(/\/$/, "")).toBe(url.origin + path);
   });

@@ -104,9 +104,12 @@ describe("mo-2: colons", () => {
     { name: "s2", discovers: true, vendorPrefixes: ["openai"] },
   ]);
 
-  it.each([":a", "a:", "a:b:c", ":", "qwen2.5:7b:", ":qwen2.5:7b", "openai:"])("refuses %j with 400", (name) => {
-    expect(() => router.resolve(name, chat)).toThrow(refusal(400, "invalid_request"));
-  });
+  it.each([":a", "a:", "a:b:c", ":", "qwen2.5:7b:", ":qwen2.5:7b", "openai:"])(
+    "refuses %j with 400",
+    (name) => {
+      expect(() => router.resolve(name, chat)).toThrow(refusal(400, "invalid_request"));
+    },
+  );
 
   it("takes a whole name that is listed, whatever colons it has", () => {
     expect(targetsOf(router, "qwen2.5:7b")).toEqual(["s1/qwen2.5:7b"]);
@@ -181,7 +184,12 @@ describe("wildcards", () => {
   it("serves any name that fits, under one id for each pattern", () => {
     const router = routerOf([{ name: "s1", models: ["gpt-*"], weight: 3 }]);
     const [four, five] = ["gpt-4", "gpt-5"].map((name) => router.resolve(name, chat)[0]!);
-    expect([four!.id, four!.model, five!.id, five!.model]).toEqual(["s1/gpt-*", "gpt-4", "s1/gpt-*", "gpt-5"]);
+    expect([four!.id, four!.model, five!.id, five!.model]).toEqual([
+      "s1/gpt-*",
+      "gpt-4",
+      "s1/gpt-*",
+      "gpt-5",
+    ]);
     expect(four!.weight).toBe(3);
     four!.inFlight++;
     expect(five!.inFlight).toBe(1);
@@ -249,10 +257,20 @@ describe("mo-15: lists that change", () => {
       { name: "s1", discovers: true },
       { name: "s2", models: ["a"] },
     ]);
-    expect(router.setListing("s1", listing("a", "b"))).toEqual({ total: 2, added: 2, removed: 0, updated: 0 });
+    expect(router.setListing("s1", listing("a", "b"))).toEqual({
+      total: 2,
+      added: 2,
+      removed: 0,
+      updated: 0,
+    });
     const before = router.resolve("a", chat);
     const version = router.version;
-    expect(router.setListing("s1", listing("a", "b"))).toEqual({ total: 2, added: 0, removed: 0, updated: 0 });
+    expect(router.setListing("s1", listing("a", "b"))).toEqual({
+      total: 2,
+      added: 0,
+      removed: 0,
+      updated: 0,
+    });
     expect(router.version).toBe(version);
     const change = router.setListing("s1", [{ id: "a" }, { id: "c", maxInputTokens: 8 }]);
     expect(change).toEqual({ total: 2, added: 1, removed: 1, updated: 0 });
@@ -375,7 +393,11 @@ describe("what is known of a model", () => {
   it("does not split what runs at one place", () => {
     const router = routerOf([{ name: "s1", models: ["m"] }], {
       models: [
-        { name: "v", aliases: [], targets: [{ backend: "s1", model: "m", weight: 4, facts: { price: price(1) } }] },
+        {
+          name: "v",
+          aliases: [],
+          targets: [{ backend: "s1", model: "m", weight: 4, facts: { price: price(1) } }],
+        },
       ],
     });
     router.resolve("v", chat)[0]!.inFlight++;

@@ -50,16 +50,18 @@ const rooms: Operation = defineOperation({
         dropped: request["hint"] === undefined ? [] : ["hint"],
       };
     },
-    fromResponse: (response, { requestedModel }) => ({
-      room: requestedModel,
-      said: (response["choices"] as { message: JsonObject }[])[0]!.message["content"],
-    }),
+    fromResponse(response, { requestedModel, report }) {
+      const { message } = (response["choices"] as { message: JsonObject }[])[0]!;
+      if (message["gesture"] !== undefined) report("choices[0].message.gesture");
+      return { room: requestedModel, said: message["content"] };
+    },
     stream: {
       start: () => ({ over: false, words: 0 }),
-      event(state: unknown, json) {
+      event(state: unknown, json, { report }) {
         const seen = state as { over: boolean; words: number };
         const choice = (json["choices"] as { delta: JsonObject; finish_reason?: string | null }[])[0];
         if (choice?.finish_reason) seen.over = true;
+        if (choice?.delta["gesture"] !== undefined) report(`gesture.${String(choice.delta["gesture"])}`);
         const word = choice?.delta["content"];
         if (typeof word !== "string" || word === "") return [];
         seen.words++;
@@ -243,6 +245,33 @@ describe("a front door before a backend that has only another operation", () => 
     );
   });
 
+  it("names what of the answer it cannot carry beside what of the request", async () => {
+    const { gateway } = await start(
+      () => ({ body: JSON.stringify({ choices: [{ message: { content: "hello", gesture: "bow" } }] }) }),
+      "openai",
+    );
+    const response = await say(gateway, { say: "hi", hint: 1 });
+    expect(response.headers.get("x-gatewright-dropped")).toBe("hint, reply.choices[].message.gesture");
+    expect(await response.json()).toEqual({ room: "org/m:1", said: "hello" });
+  });
+
+  it("names it in a stream until the first content goes out", async () => {
+    const { gateway } = await start(
+      () => ({
+        type: "text/event-stream",
+        body:
+          chunk({ gesture: "bow" }) +
+          chunk({ content: "hello", gesture: "nod" }) +
+          chunk({ gesture: "wave" }) +
+          chunk({}, "stop"),
+      }),
+      "openai",
+    );
+    const response = await say(gateway, { say: "hi", live: true });
+    expect(response.headers.get("x-gatewright-dropped")).toBe("reply.gesture.bow, reply.gesture.nod");
+    expect(await response.text()).toContain("event: over\n");
+  });
+
   it("refuses what its bridge cannot carry, in its own dialect, before anything is sent", async () => {
     const { gateway, seen } = await start(() => ({ body: "{}" }), "openai");
     const response = await say(gateway, { say: "hi", shout: true });
@@ -302,6 +331,14 @@ describe("an adapter that signs its calls", () => {
     expect(response.status).toBe(502);
     expect(await response.json()).toMatchObject({ error: { code: "upstream_auth_error" } });
     expect(seen).toHaveLength(2);
+  });
+
+  it("is not tried again where its adapter has nothing else to try", async () => {
+    const { gateway, seen } = await start(() => ({ status: 401, body: "{}" }), "signed", "fixed");
+    const response = await say(gateway, chat, "/v1/chat/completions");
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ error: { code: "upstream_auth_error" } });
+    expect(seen).toHaveLength(1);
   });
 
   it("tells neither client nor log why there is no token", async () => {

@@ -51,14 +51,18 @@ describe("mo-15: a backend without a list of models", () => {
     // By its name good for embeddings alone.
     const refused = await ask(gateway, "nomic-embed-text");
     expect([refused.status, (await errorOf(refused)).code]).toEqual([501, "unsupported_operation"]);
-    expect((await post(`${gateway.url}/v1/embeddings`, { model: "nomic-embed-text", input: "x" })).status).toBe(200);
+    expect(
+      (await post(`${gateway.url}/v1/embeddings`, { model: "nomic-embed-text", input: "x" })).status,
+    ).toBe(200);
   });
 
   it("is asked by the word `discover` too, and not when the config names its models", async () => {
     const backend = await simulated({ models: ["a"] });
     await startDiscovering({ backends: { main: discovered(backend, { models: ["a"] }) } });
     expect(backend.requests).toEqual([]);
-    const gateway = await startDiscovering({ backends: { main: discovered(backend, { models: "discover" }) } });
+    const gateway = await startDiscovering({
+      backends: { main: discovered(backend, { models: "discover" }) },
+    });
     expect(await idsOf(gateway)).toEqual(["a"]);
   });
 
@@ -100,7 +104,9 @@ describe("mo-15: a backend without a list of models", () => {
 
   it("answers a sync with what changed; one that fails says why and changes nothing", async () => {
     const backend = await simulated({ models: ["a", "b"] });
-    const gateway = await startDiscovering({ backends: { main: discovered(backend), fixed: openaiAt(backend) } });
+    const gateway = await startDiscovering({
+      backends: { main: discovered(backend), fixed: openaiAt(backend) },
+    });
     backend.settings.models = ["b", "c"];
     expect(await gateway.catalog.refresh("main")).toEqual({ total: 2, added: 1, removed: 1, updated: 0 });
     backend.faults = () => ({ kind: "status", status: 503 });
@@ -130,7 +136,9 @@ describe("mo-15: a backend without a list of models", () => {
       silent.close();
     });
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    const gateway = await startDiscovering({ backends: { main: discovered({ url }, { adapter: "ollama" }) } });
+    const gateway = await startDiscovering({
+      backends: { main: discovered({ url }, { adapter: "ollama" }) },
+    });
     const refused = await ask(gateway, "a");
     expect([refused.status, (await errorOf(refused)).code]).toEqual([503, "no_nodes"]);
   });
@@ -156,7 +164,10 @@ describe("mo-15: a backend without a list of models", () => {
     expect((await ask(second, "a")).status).toBe(502);
     // Another server under the same name is another backend.
     await second.close();
-    const third = await startDiscovering({ ...config, backends: { main: discovered({ url: "http://127.0.0.1:1" }) } });
+    const third = await startDiscovering({
+      ...config,
+      backends: { main: discovered({ url: "http://127.0.0.1:1" }) },
+    });
     expect(await idsOf(third)).toEqual([]);
   });
 });

@@ -3,7 +3,17 @@ import type { Plugin } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import { startTestGateway } from "../_support/gateway.ts";
-import { chat, chatBody, chatStream, errorOf, MODEL, openaiAt, post, simulated, startStage } from "./_stage.ts";
+import {
+  chat,
+  chatBody,
+  chatStream,
+  errorOf,
+  MODEL,
+  openaiAt,
+  post,
+  simulated,
+  startStage,
+} from "./_stage.ts";
 import type { Stage } from "./_stage.ts";
 
 interface ModelObject {
@@ -45,7 +55,12 @@ describe("in-14: the model list", () => {
         local: { adapter: "ollama", baseURL: backend.url, models: [MODEL], capabilities: ["tools"] },
       },
       models: {
-        [MODEL]: { aliases: ["mini"], canonicalName: "vendor/mini", capabilities: ["vision"], maxOutputTokens: 4_096 },
+        [MODEL]: {
+          aliases: ["mini"],
+          canonicalName: "vendor/mini",
+          capabilities: ["vision"],
+          maxOutputTokens: 4_096,
+        },
       },
     });
     const model = await modelOf(stage, MODEL);
@@ -64,9 +79,15 @@ describe("in-14: the model list", () => {
       backends: 2,
       ready: true,
     });
-    expect(model["supported_apis"]).toEqual(expect.arrayContaining(["chat", "completions", "embeddings", "speech"]));
+    expect(model["supported_apis"]).toEqual(
+      expect.arrayContaining(["chat", "completions", "embeddings", "speech"]),
+    );
     expect(model["supported_apis"]).not.toContain("models");
-    expect(await modelOf(stage, "mini")).toMatchObject({ id: "mini", canonical_name: "vendor/mini", aliases: [MODEL] });
+    expect(await modelOf(stage, "mini")).toMatchObject({
+      id: "mini",
+      canonical_name: "vendor/mini",
+      aliases: [MODEL],
+    });
     expect((await listOf(stage)).map(({ id }) => id)).toEqual([MODEL, "mini", "vendor/mini"]);
   });
 
@@ -80,7 +101,11 @@ describe("in-14: the model list", () => {
       body: "json",
       reply: "json",
       replaySafe: true,
-      bridge: { operation: "chat", toRequest: (request) => ({ body: request }), fromResponse: (reply) => reply },
+      bridge: {
+        operation: "chat",
+        toRequest: (request) => ({ body: request }),
+        fromResponse: (reply) => reply,
+      },
     });
     const unserved = { ...bridged, name: "unserved" as "chat", paths: ["/v1/unserved"], bridge: undefined };
     const doors = defineGatewayPlugin({
@@ -122,7 +147,8 @@ describe("in-14: the model list", () => {
       two: { adapter: "ollama", baseURL: backend.url, models: ["b", "x/y:z"] },
     };
     const stage = await startStage({ backends });
-    const idsOf = async (query: string): Promise<string[]> => (await listOf(stage, query)).map(({ id }) => id);
+    const idsOf = async (query: string): Promise<string[]> =>
+      (await listOf(stage, query)).map(({ id }) => id);
     expect(await idsOf("?provider=openai")).toEqual(["a"]);
     expect(await idsOf("?provider=ollama")).toEqual(["b", "x/y:z"]);
     expect(await idsOf("?provider=two")).toEqual(["b", "x/y:z"]);
@@ -147,7 +173,11 @@ describe("mo-4: names on the way", () => {
     );
     const embedded = await post(`${stage.url}/v1/embeddings`, { model: asked, input: "hi" });
     expect(await embedded.json()).toMatchObject({ model: asked });
-    expect(backend.requests.map(({ json }) => (json as { model: string }).model)).toEqual([MODEL, MODEL, MODEL]);
+    expect(backend.requests.map(({ json }) => (json as { model: string }).model)).toEqual([
+      MODEL,
+      MODEL,
+      MODEL,
+    ]);
   });
 
   it("serves a name within a pattern under that name, and one of a virtual pattern as its target says", async () => {

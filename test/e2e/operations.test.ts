@@ -472,15 +472,17 @@ describe("GET /v1/models", () => {
   it("in-14: lists what may be asked for, once each, by name too", async () => {
     const backend = await simulated();
     const stage = await startStage({
-      backends: { main: openaiAt(backend, { models: [MODEL, "org/model:7b"] }) },
+      backends: { main: openaiAt(backend, { models: [MODEL, "org/model:7b"], vendorPrefixes: ["v"] }) },
       models: { [ALIAS]: { targets: [{ backend: "main", model: MODEL }] } },
     });
     const response = await fetch(`${stage.url}/v1/models`);
     expect(response.headers.get("x-request-id")).toMatch(/^\S+$/);
     const list = (await response.json()) as { object: string; data: Json[] };
     expect(list.object).toBe("list");
-    expect(list.data).toHaveLength(3);
-    expect(new Set(list.data.map(({ id }) => id))).toEqual(new Set([MODEL, ALIAS, "org/model:7b"]));
+    expect(list.data).toHaveLength(5);
+    expect(new Set(list.data.map(({ id }) => id))).toEqual(
+      new Set([MODEL, ALIAS, "org/model:7b", `v:${MODEL}`, "v:org/model:7b"]),
+    );
     for (const path of ["org/model:7b", "org%2Fmodel%3A7b"]) {
       const one = (await (await fetch(`${stage.url}/v1/models/${path}`)).json()) as Json;
       expect(one).toEqual(list.data.find(({ id }) => id === "org/model:7b"));

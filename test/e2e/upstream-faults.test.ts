@@ -1,9 +1,12 @@
+import dns from "node:dns";
+import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { createServer as createTlsServer } from "node:tls";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
+import { circuitBreaker } from "@gatewright/circuit-breaker";
 import { retry } from "@gatewright/retry";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Fault } from "../../playground/src/simulated-backend.ts";
 import { connectRaw, readReply, requestText } from "../_support/raw-client.ts";
 import { chunk, replyHead } from "../_support/scripted-upstream.ts";
@@ -120,11 +123,48 @@ describe("a backend that cannot be reached", () => {
     expect((await errorOf(response)).code).toBe("upstream_tls_error");
   });
 
-  it("U19: has a dead address beside a live one", async () => {
+  /** What the resolver says of any name, for this test. */
+  function resolving(answer: NodeJS.ErrnoException | LookupAddress[]): void {
+    const lookup = vi.spyOn(dns, "lookup").mockImplementation((...args: unknown[]) => {
+      const callback = args.at(-1) as (error: Error | null, addresses?: LookupAddress[]) => void;
+      if (answer instanceof Error) callback(answer);
+      else callback(null, answer);
+    });
+    onTestFinished(() => lookup.mockRestore());
+  }
+
+  it.each(["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL"])(
+    "U1: has a name for which the resolver says %s: 502, and another backend gets the call",
+    async (code) => {
+      const backend = await simulated();
+      const lost = openaiAt({ url: "http://backend.test:9" });
+      const alone = await startStage({ backends: { lost }, plugins: [retry({ baseDelayMs: 1 })] });
+      const both = await startStage({ backends: { lost, alive: openaiAt(backend) }, plugins: [retry()] });
+      // The test's own calls go to addresses, which are not looked up.
+      resolving(Object.assign(new Error(`getaddrinfo ${code} backend.test`), { code }));
+      const refused = await chat(alone);
+      expect([refused.status, (await errorOf(refused)).code]).toEqual([502, "provider_error"]);
+      expect(await alone.ended()).toMatchObject({ error: { upstream: { kind: "connect", sent: false } } });
+      expect((await chat(both)).headers.get("x-gatewright-backend")).toBe("alive");
+    },
+  );
+
+  it.each([
+    ["refuses", "::1"],
+    // Discard-only (RFC 6666): routed to nowhere, where it is routed at all.
+    ["is silent", "100::1"],
+  ])("U19: has an IPv6 address that %s beside an IPv4 one that answers: 200", async (_, address) => {
     const backend = await simulated({ host: "127.0.0.1" });
-    // A name whose IPv6 address, where it has one, is not listened on.
-    const stage = await stageBefore({ url: backend.url.replace("127.0.0.1", "localhost") });
+    const stage = await stageBefore(
+      { url: backend.url.replace("127.0.0.1", "backend.test") },
+      { timeouts: { connectMs: 4_000 } },
+    );
+    resolving([
+      { address, family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ]);
     expect((await chat(stage)).status).toBe(200);
+    expect(backend.requests).toHaveLength(1);
   });
 });
 
@@ -392,16 +432,23 @@ describe("a reply that is none", () => {
     expect((await stage.ended()).outcome).toBe("upstream_error");
   });
 
-  it("U10: a redirect is not followed, and the credential goes nowhere else", async () => {
-    const elsewhere = await simulated();
-    const location = `${elsewhere.url}/v1/chat/completions`;
-    const stage = await stageBefore(await answering(replyHead(307, { location, "content-length": "0" })));
-    const response = await chat(stage);
-    expect(response.status).toBe(502);
-    expect(response.headers.get("location")).toBeNull();
-    expect(await response.text()).not.toContain(elsewhere.url);
-    expect(elsewhere.requests).toHaveLength(0);
-  });
+  it.each([301, 302, 303, 307, 308])(
+    "U10: a redirect by %i is not followed, and the credential goes nowhere else",
+    async (status) => {
+      const elsewhere = await simulated();
+      for (const host of [elsewhere.url, "http://169.254.169.254", "//169.254.169.254"]) {
+        const location = `${host}/v1/chat/completions`;
+        const upstream = await answering(replyHead(status, { location, "content-length": "0" }));
+        const stage = await stageBefore(upstream, { plugins: [retry({ baseDelayMs: 1 })] });
+        const response = await chat(stage, {}, { redirect: "manual" });
+        expect(response.status).toBe(502);
+        expect(response.headers.get("location")).toBeNull();
+        expect(await response.text()).not.toContain(new URL(host, "http://x").host);
+        expect(upstream.connections).toHaveLength(1);
+      }
+      expect(elsewhere.requests).toHaveLength(0);
+    },
+  );
 
   it("U17: a compressed reply is refused before it is read", async () => {
     const bomb = gzipSync(Buffer.alloc(10_000_000));
@@ -475,20 +522,48 @@ describe("an error of the backend", () => {
     },
   );
 
-  it.each([
-    ["2", 2_000],
-    ["-1", undefined],
-    ["1e9", undefined],
-    ["soon", undefined],
-  ])("U12: a `retry-after` of %s is %s ms to policies", async (value, expected) => {
-    const backend = await simulated({
-      faults: [{ kind: "status", status: 429, headers: { "retry-after": value } }],
-    });
+  const DAY_MS = 86_400_000;
+  it.each<[header: Record<string, string>, ms: number | undefined]>([
+    [{ "retry-after": "2" }, 2_000],
+    [{ "retry-after": "0" }, 0],
+    [{ "retry-after": "-1" }, undefined],
+    [{ "retry-after": "1e9" }, undefined],
+    [{ "retry-after": "1000000000" }, DAY_MS],
+    [{ "retry-after": "soon" }, undefined],
+    [{ "retry-after": "2026-11-21T00:00:00Z" }, undefined],
+    [{ "retry-after": "Wed, 21 Oct 2015 07:28:00 GMT" }, 0],
+    [{ "retry-after": "Fri, 31 Dec 9999 23:59:59 GMT" }, DAY_MS],
+    [{ "retry-after": "Fri, 99 Nil 9999" }, undefined],
+    [{ "retry-after": "9", "retry-after-ms": "1250.5" }, 1_250.5],
+    [{ "retry-after": "9", "retry-after-ms": "-1" }, 9_000],
+    [{ "retry-after-ms": "99999999999" }, DAY_MS],
+  ])("U12: %j is %s ms to policies, and to the client", async (headers, expected) => {
+    const backend = await simulated({ faults: [{ kind: "status", status: 429, headers }] });
     const stage = await stageBefore(backend);
     const response = await chat(stage);
     expect(response.status).toBe(429);
     expect((await stage.ended()).error?.upstream?.retryAfterMs).toBe(expected);
-    expect(response.headers.get("retry-after")).toBe(expected === undefined ? null : "2");
+    const told = expected === undefined ? null : String(Math.max(1, Math.ceil(expected / 1_000)));
+    expect(response.headers.get("retry-after")).toBe(told);
+  });
+
+  it("U12: a date ahead is the time until then", async () => {
+    const headers = { "retry-after": new Date(Date.now() + 600_000).toUTCString() };
+    const stage = await stageBefore(await simulated({ faults: [{ kind: "status", status: 429, headers }] }));
+    await (await chat(stage)).text();
+    const waitMs = (await stage.ended()).error!.upstream!.retryAfterMs!;
+    // A date has whole seconds.
+    expect(waitMs).toBeLessThanOrEqual(600_000);
+    expect(waitMs).toBeGreaterThan(570_000);
+  });
+
+  it("U12: a wait beyond the deadline is not waited for", async () => {
+    const headers = { "retry-after": "3600" };
+    const backend = await simulated({ faults: () => ({ kind: "status", status: 429, headers }) });
+    const stage = await stageBefore(backend, { plugins: [retry()], timeouts: { totalMs: 20_000 } });
+    const response = await chat(stage);
+    expect([response.status, response.headers.get("retry-after")]).toEqual([429, "3600"]);
+    expect(backend.requests).toHaveLength(1);
   });
 
   it.each([400, 404, 409, 413, 415, 422, 429])("P1: %i passes with its message, redacted", async (status) => {
@@ -547,5 +622,20 @@ describe("a backend that answers before it has read the request", () => {
     expect(await stage.ended()).toMatchObject({ outcome: "upstream_error", status: 413 });
     expect(stage.inFlight()).toBe(0);
     client.destroy();
+  });
+});
+
+describe("a backend that is silent", () => {
+  it("U3: is given up at `firstByteMs`, and the breaker counts it", async () => {
+    const backend = await simulated({ faults: () => ({ kind: "no_answer" }) });
+    const stage = await stageBefore(backend, {
+      timeouts: { firstByteMs: 50 },
+      plugins: [circuitBreaker({ failureThreshold: 2 })],
+    });
+    for (let count = 0; count < 2; count++) expect((await chat(stage)).status).toBe(504);
+    for (const request of backend.requests) await waitFor("the end of its connection", () => request.aborted);
+    const refused = await chat(stage);
+    expect([refused.status, (await errorOf(refused)).code]).toEqual([503, "circuit_breaker_open"]);
+    expect(backend.requests).toHaveLength(2);
   });
 });

@@ -70,6 +70,7 @@ export function createHost({ seed = 1, random = createRandom(seed) } = {}): Fake
     random,
     now: () => host.nowMs,
     fetch: () => Promise.reject(new Error("there is no gateway here")),
+    call: () => Promise.reject(new Error("there is no gateway here")),
   };
   return host;
 }

@@ -17,6 +17,7 @@ const info = (request: JsonObject = {}): MappingInfo => ({
   options: {},
   requestId: "req_7f3a",
   nowSeconds: 1_767_225_600,
+  report: () => {},
   request,
 });
 

@@ -29,6 +29,7 @@ const INFO: MappingInfo = {
   options: {},
   requestId: "req_7f-3a",
   nowSeconds: 1_767_225_600,
+  report: () => {},
   request: {},
 };
 const HELLO = { model: "client-model", max_tokens: 100, messages: [{ role: "user", content: "Hello" }] };

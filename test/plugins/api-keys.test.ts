@@ -250,7 +250,14 @@ describe("api-keys", () => {
   });
 
   it.each([
-    ["chat", ["chat", "completions", "responses", "messages"]],
+    [
+      "chat",
+      ["chat", "completions", "responses", "messages", "messagesCountTokens", "claudeMessages"].concat([
+        "generateContent",
+        "geminiGenerateContent",
+        "geminiCountTokens",
+      ]),
+    ],
     ["embeddings", ["embeddings"]],
     ["rerank", ["rerank"]],
     ["audio", ["speech", "transcription", "translation"]],
@@ -264,6 +271,11 @@ describe("api-keys", () => {
       "completions",
       "responses",
       "messages",
+      "messagesCountTokens",
+      "claudeMessages",
+      "generateContent",
+      "geminiGenerateContent",
+      "geminiCountTokens",
       "embeddings",
       "rerank",
       "speech",

@@ -18,7 +18,9 @@ describe("mo-7: canonical names", () => {
       expect([reply.status, await reply.json()]).toMatchObject([200, { model }]);
       expect(local.requests.at(-1)!.json).toMatchObject({ model: "gpt-oss:20b" });
     }
-    const list = (await (await fetch(`${stage.url}/v1/models`)).json()) as { data: Record<string, unknown>[] };
+    const list = (await (await fetch(`${stage.url}/v1/models`)).json()) as {
+      data: Record<string, unknown>[];
+    };
     expect(list.data.map(({ id, canonical_name: name, aliases }) => [id, name, aliases])).toEqual([
       ["gpt-oss:20b", "openai/gpt-oss-20b", []],
       ["openai/gpt-oss-20b", "openai/gpt-oss-20b", ["gpt-oss:20b"]],

@@ -347,7 +347,10 @@ describe("leases", () => {
     await expectHistoriesEqual([
       { op: takeLease, args: fc.tuple(id, fc.integer({ min: 1, max: 3 }), leaseMs) },
       { op: giveLease, args: fc.tuple(id, leaseMs) },
-      { op: renewLeases, args: fc.tuple(leaseMs, id, id) },
+      {
+        op: renewLeases,
+        args: fc.tuple(leaseMs, fc.constantFrom("p1-", "p2-"), fc.integer({ min: 0, max: 2 }), id, id),
+      },
     ]);
   });
 
@@ -360,6 +363,13 @@ describe("leases", () => {
     const late = take(two.states[0]!, "c", 1_000);
     expect(late.result).toEqual([1]);
     expect(Object.keys(late.states[0]!)).toEqual(["b", "c"]);
+  });
+
+  it("set right, are those that a process holds, those it is asking for, and none of its others", () => {
+    const state = { "p1-1": 100_000, "p1-2": 100_000, "p1-3": 100_000, "p2-1": 100_000 };
+    const { states } = renewLeases.reduce([state], [1_000, "p1-", 2, "p1-1", "p1-4", "p1-2", "p1-5"], 50_000);
+    expect(states).toEqual([{ "p1-1": 1_050_000, "p1-2": 100_000, "p1-4": 1_050_000, "p2-1": 100_000 }]);
+    expect(renewLeases.reduce([{ "p1-1": 100_000 }], [1_000, "p1-", 0], 50_000).states).toEqual([null]);
   });
 });
 

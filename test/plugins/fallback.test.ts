@@ -100,6 +100,7 @@ describe("the kind of a failure", () => {
   });
 
   it.each([
+    ["the type `billing_error`", upstreamError(400, { type: "billing_error" })],
     ["429 with a code that says so", upstreamError(429, { code: "insufficient_quota" })],
     ["status 402", upstreamError(402)],
   ])("is the quota for %s", (_, error) => {

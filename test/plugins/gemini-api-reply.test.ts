@@ -20,6 +20,7 @@ function infoFor(request: JsonObject = THOUGHTFUL): MappingInfo {
     options: {},
     requestId: "req-1",
     nowSeconds: 0,
+    report: () => {},
     request,
   };
 }

@@ -18,7 +18,10 @@ describePlugin({
 type Mappings = Parameters<typeof modelMappings>[0]["mappings"];
 
 async function startMapped(mappings: Mappings, ...before: Plugin[]) {
-  const [one, two] = [await simulated({ models: [MODEL, "big"] }), await simulated({ models: [MODEL, "big"] })];
+  const [one, two] = [
+    await simulated({ models: [MODEL, "big"] }),
+    await simulated({ models: [MODEL, "big"] }),
+  ];
   const stage = await startStage({
     backends: { one: openaiAt(one), two: openaiAt(two, { weight: 0 }) },
     models: { second: { targets: [{ backend: "two", model: MODEL, weight: 1 }] } },
@@ -30,7 +33,13 @@ async function startMapped(mappings: Mappings, ...before: Plugin[]) {
 describe("mo-13: mappings", () => {
   it("put another model in place at their provider, adjust the numbers, and the reply says the source", async () => {
     const { stage, one } = await startMapped([
-      { model: MODEL, provider: "one", targetModel: "big", temperatureAdjustment: 0.1, maxTokensMultiplier: 1.1 },
+      {
+        model: MODEL,
+        provider: "one",
+        targetModel: "big",
+        temperatureAdjustment: 0.1,
+        maxTokensMultiplier: 1.1,
+      },
     ]);
     const reply = await chat(stage, { temperature: 0.7, max_tokens: 100, max_completion_tokens: 5 });
     expect(await reply.json()).toMatchObject({ model: MODEL });
@@ -50,19 +59,22 @@ describe("mo-13: mappings", () => {
     [1.9, 1, 10, { temperature: 2, max_tokens: 100 }],
     [0.2, -1, 0.001, { temperature: 0, max_tokens: 1 }],
     [1, 0, 0.999, { temperature: 1, max_tokens: 9 }],
-  ])("hold temperature %d %+d in 0 to 2 and 10 tokens × %d at 1 or more", async (temperature, plus, times, sent) => {
-    const { stage, one } = await startMapped([
-      {
-        model: MODEL,
-        provider: "openai",
-        targetModel: "big",
-        temperatureAdjustment: plus,
-        maxTokensMultiplier: times,
-      },
-    ]);
-    await chat(stage, { temperature, max_tokens: 10 });
-    expect(one.requests.at(-1)!.json).toMatchObject({ model: "big", ...sent });
-  });
+  ])(
+    "hold temperature %d %+d in 0 to 2 and 10 tokens × %d at 1 or more",
+    async (temperature, plus, times, sent) => {
+      const { stage, one } = await startMapped([
+        {
+          model: MODEL,
+          provider: "openai",
+          targetModel: "big",
+          temperatureAdjustment: plus,
+          maxTokensMultiplier: times,
+        },
+      ]);
+      await chat(stage, { temperature, max_tokens: 10 });
+      expect(one.requests.at(-1)!.json).toMatchObject({ model: "big", ...sent });
+    },
+  );
 
   it("leave other models, and the same model at another provider, as they are", async () => {
     const { stage, one, two } = await startMapped([
@@ -96,7 +108,10 @@ describe("mo-13: mappings", () => {
         },
       }),
     });
-    const { stage, one } = await startMapped([{ model: MODEL, provider: "one", targetModel: "big" }], narrow());
+    const { stage, one } = await startMapped(
+      [{ model: MODEL, provider: "one", targetModel: "big" }],
+      narrow(),
+    );
     const refused = await chat(stage);
     expect([refused.status, (await errorOf(refused)).code]).toEqual([403, "model_not_allowed"]);
     expect(one.requests).toEqual([]);
@@ -104,12 +119,12 @@ describe("mo-13: mappings", () => {
 
   it("are refused at the start when they are twins, or their provider is unknown", async () => {
     const mapping = { model: "a", provider: "b", targetModel: "c" };
-    expect(findFaults(modelMappings({ mappings: [mapping, { ...mapping, targetModel: "d" }] }))).toMatchObject([
-      { path: "mappings", message: "one mapping for each model and provider" },
-    ]);
+    expect(
+      findFaults(modelMappings({ mappings: [mapping, { ...mapping, targetModel: "d" }] })),
+    ).toMatchObject([{ path: "mappings", message: "one mapping for each model and provider" }]);
     const backends = { one: { adapter: "openai", baseURL: "http://127.0.0.1:1/v1", models: ["a"] } };
-    await expect(startTestGateway({ backends, plugins: [modelMappings({ mappings: [mapping] })] })).rejects.toThrow(
-      "no backend of this config is of the provider `b`",
-    );
+    await expect(
+      startTestGateway({ backends, plugins: [modelMappings({ mappings: [mapping] })] }),
+    ).rejects.toThrow("no backend of this config is of the provider `b`");
   });
 });

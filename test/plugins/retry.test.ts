@@ -105,6 +105,15 @@ describe("causes", () => {
     expect(scopeOf({ status, safe: false })).toBe("elsewhere");
   });
 
+  it.each([
+    ["a 429 of `insufficient_quota`", { status: 429, code: "insufficient_quota" }],
+    ["a 400 of `billing_not_active`", { status: 400, code: "Billing_Not_Active" }],
+    ["a 402", { status: 402 }],
+  ])("re-10: tries %s, whose account is used up, on other backends only", (_, fields) => {
+    expect(scopeOf(fields)).toBe("elsewhere");
+    expect(scopeOf({ ...fields, safe: false })).toBe("elsewhere");
+  });
+
   it.each(["reset", "timeout", "malformed"] as const)(
     "U3, U5: retries a %s before headers, T5: unless it is unsafe to repeat",
     (kind) => {
@@ -395,6 +404,19 @@ describe("retry", () => {
     expect([error.status, error.code]).toEqual([502, "upstream_auth_error"]);
     expect(calls).toEqual(["x/m", "y/m"]);
     expect(ctx.sleeps).toEqual([]);
+  });
+
+  it("re-10: never repeats a 429 of an account that is used up, Retry-After or not", async () => {
+    const spent = { status: 429, code: "insufficient_quota", retryAfterMs: 10 };
+    const alone = await play({ answers: [spent, 200] });
+    expect((await failureOf(alone.reply)).upstream?.code).toBe("insufficient_quota");
+    expect(alone.calls).toEqual(["x/m"]);
+    expect(alone.ctx.sleeps).toEqual([]);
+    const both = await play({ request: { candidates: pair() }, answers: [spent, 200] });
+    expect((await both.reply).status).toBe(200);
+    expect(both.calls).toEqual(["x/m", "y/m"]);
+    const limited = await play({ answers: [{ status: 429, code: "rate_limit_exceeded" }, 200] });
+    expect((await limited.reply).status).toBe(200);
   });
 
   it("re-11: returns to a backend that failed, but not to the one that refused the credential", async () => {

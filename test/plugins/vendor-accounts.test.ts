@@ -38,7 +38,10 @@ describe("mo-8: accounts of the environment", () => {
     const reply = await ask(gateway, "openai:gpt-4.1");
     expect([reply.status, await reply.json()]).toMatchObject([200, { model: "openai:gpt-4.1" }]);
     const sent = vendor.requestsTo("/v1/chat/completions")[0]!;
-    expect([sent.json, sent.headers["authorization"]]).toMatchObject([{ model: "gpt-4.1" }, "Bearer sk-canary-1"]);
+    expect([sent.json, sent.headers["authorization"]]).toMatchObject([
+      { model: "gpt-4.1" },
+      "Bearer sk-canary-1",
+    ]);
     const unknown = await ask(gateway, "foo:gpt-4.1");
     expect([unknown.status, (await errorOf(unknown)).code]).toEqual([400, "unknown_provider"]);
     const nowhere = await ask(gateway, "nosuch:7b");
@@ -65,7 +68,12 @@ describe("mo-8: accounts of the environment", () => {
       ANTHROPIC_API_BASE_URL: "http://127.0.0.1:2/deep/",
     });
     expect(
-      backends.map(({ name, baseURL, vendorPrefixes, discovers }) => [name, baseURL.href, vendorPrefixes, discovers]),
+      backends.map(({ name, baseURL, vendorPrefixes, discovers }) => [
+        name,
+        baseURL.href,
+        vendorPrefixes,
+        discovers,
+      ]),
     ).toEqual([
       ["openai", "https://api.openai.com/v1", ["openai"], true],
       ["google", "http://127.0.0.1:1/v1beta", ["google"], true],
@@ -88,7 +96,9 @@ describe("mo-8: accounts of the environment", () => {
     });
     const env = { ACME_KEY: "k", ACME_URL: "http://127.0.0.1:1/v9", OPENAI_API_KEY: "" };
     const { backends, knownVendors } = await resolved(env, {}, plugin);
-    expect(backends.map(({ name, baseURL }) => [name, baseURL.href])).toEqual([["acme", "http://127.0.0.1:1/v9"]]);
+    expect(backends.map(({ name, baseURL }) => [name, baseURL.href])).toEqual([
+      ["acme", "http://127.0.0.1:1/v9"],
+    ]);
     expect(knownVendors).toEqual(["openai", "google", "anthropic", "ahtnorpic", "acme"]);
   });
 });

@@ -2,7 +2,7 @@ import { isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import { isThinking } from "./conversation.ts";
 import type { ClaudeSettings } from "./options.ts";
-import { toAnnotations, toCallId, toFinish, toRefusal, toReplyId, toUsage } from "./reply.ts";
+import { reportBlock, toAnnotations, toCallId, toFinish, toRefusal, toReplyId, toUsage } from "./reply.ts";
 import { answeringTool } from "./structured-output.ts";
 
 type Info = MappingInfo<ClaudeSettings>;
@@ -15,12 +15,12 @@ export function fromMessagesReply(reply: JsonObject, info: Info): JsonObject {
     object: "chat.completion",
     created: info.nowSeconds,
     model: info.requestedModel,
-    choices: [{ index: 0, message, logprobs: null, ...toFinish(reply, answered) }],
+    choices: [{ index: 0, message, logprobs: null, ...toFinish(reply, answered, info) }],
     usage: toUsage(isJsonObject(reply["usage"]) ? reply["usage"] : {}),
   };
 }
 
-/** Blocks of server tools are left out: the text says what came of them. */
+/** Blocks of server tools are left out, and reported: the text says what came of them. */
 function toMessage(reply: JsonObject, info: Info): { message: JsonObject; answered: boolean } {
   const answering = answeringTool(info);
   const blocks = (reply["content"] as unknown[]).filter(isJsonObject);
@@ -33,8 +33,9 @@ function toMessage(reply: JsonObject, info: Info): { message: JsonObject; answer
   for (const block of blocks) {
     const { type, text, thinking, citations, name, input } = block;
     if (type === "text" && typeof text === "string") {
-      annotations.push(...toAnnotations(citations, content.length, content.length + text.length));
+      const start = content.length;
       content += text;
+      annotations.push(...toAnnotations(citations, { start, end: content.length }, info));
     } else if (type === "thinking" && typeof thinking === "string") {
       reasoning += thinking;
     } else if (type === "tool_use" && name === answering) {
@@ -43,6 +44,8 @@ function toMessage(reply: JsonObject, info: Info): { message: JsonObject; answer
     } else if (type === "tool_use") {
       const called = { name, arguments: JSON.stringify(input ?? {}) };
       calls.push({ id: toCallId(block, calls.length, info), type: "function", function: called });
+    } else if (!isThinking(block)) {
+      reportBlock(block, info);
     }
   }
   const refusal = toRefusal(reply);

@@ -3,7 +3,7 @@ import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { isThinking } from "./conversation.ts";
 import { toErrorEvent } from "./errors.ts";
 import type { ClaudeSettings } from "./options.ts";
-import { toAnnotations, toCallId, toFinish, toRefusal, toReplyId, toUsage } from "./reply.ts";
+import { reportBlock, toAnnotations, toCallId, toFinish, toRefusal, toReplyId, toUsage } from "./reply.ts";
 import { answeringTool } from "./structured-output.ts";
 
 type Info = MappingInfo<ClaudeSettings>;
@@ -66,7 +66,7 @@ export const messagesStream: StreamMapping<ClaudeSettings, StreamState> = {
       case "content_block_delta":
         return toChunks(state, continueBlock(state, event["delta"]), info);
       case "content_block_stop":
-        return toChunks(state, endBlock(state), info);
+        return toChunks(state, endBlock(state, info), info);
       case "message_delta":
         addUsage(state, event["usage"]);
         if (isJsonObject(event["delta"]) && typeof event["delta"]["stop_reason"] === "string")
@@ -133,7 +133,10 @@ function startBlock(state: StreamState, content: unknown, info: Info): Delta[] {
   if (type === "text") return addText(state, content["text"]);
   if (type === "thinking") return addThinking(block, content["thinking"]);
   if (type === "redacted_thinking") return isThinking(content) ? [{ thinking_blocks: [content] }] : [];
-  if (type !== "tool_use") return [];
+  if (type !== "tool_use") {
+    reportBlock(content, info);
+    return [];
+  }
   // Servers that do not stream arguments give them here.
   const whole = isJsonObject(input) && Object.keys(input).length > 0 ? JSON.stringify(input) : "";
   if (name === state.answering) {
@@ -188,12 +191,13 @@ function addInput(state: StreamState, block: OpenBlock, piece: unknown): Delta[]
   return [{ tool_calls: [{ index: block.call, function: { arguments: piece } }] }];
 }
 
-function endBlock(state: StreamState): Delta[] {
+function endBlock(state: StreamState, info: Info): Delta[] {
   const { block } = state;
   state.block = undefined;
   switch (block?.type) {
     case "text": {
-      const annotations = toAnnotations(block.citations, block.textStart, state.textLength);
+      const cited = { start: block.textStart, end: state.textLength };
+      const annotations = toAnnotations(block.citations, cited, info);
       return annotations.length > 0 ? [{ annotations }] : [];
     }
     case "thinking": {
@@ -216,7 +220,7 @@ function endMessage(state: StreamState, info: Info): JsonObject[] {
   return [
     ...startMessage(state, undefined, info),
     ...toChunks(state, refusal === null ? [] : [{ refusal }], info),
-    toChunk(state.head!, {}, toFinish(state.ended, state.answered)),
+    toChunk(state.head!, {}, toFinish(state.ended, state.answered, info)),
     { ...state.head, choices: [], usage: toUsage(state.usage) },
   ];
 }

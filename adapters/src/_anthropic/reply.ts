@@ -18,15 +18,22 @@ function toId(id: unknown): string | undefined {
 const FINISH_REASONS: ReadonlyMap<unknown, string> = new Map([
   ["end_turn", "stop"],
   ["stop_sequence", "stop"],
-  ["pause_turn", "stop"],
   ["max_tokens", "length"],
   ["model_context_window_exceeded", "length"],
   ["tool_use", "tool_calls"],
   ["refusal", "content_filter"],
 ]);
 
-/** https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. Later reasons are taken for `stop`. */
-export function toFinish({ stop_reason, stop_sequence }: JsonObject, answeredByTool: boolean): JsonObject {
+/**
+ * https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. What is missing above is reported and
+ * taken for `stop`: later reasons, and `pause_turn`, after which a client of that API would ask the model to go on.
+ */
+export function toFinish(
+  { stop_reason, stop_sequence }: JsonObject,
+  answeredByTool: boolean,
+  info: MappingInfo<unknown>,
+): JsonObject {
+  if (typeof stop_reason === "string" && !FINISH_REASONS.has(stop_reason)) info.report("stop_reason");
   const reason = FINISH_REASONS.get(stop_reason) ?? "stop";
   return {
     finish_reason: answeredByTool && reason === "tool_calls" ? "stop" : reason,
@@ -39,6 +46,11 @@ export function toFinish({ stop_reason, stop_sequence }: JsonObject, answeredByT
 export function toRefusal({ stop_details }: JsonObject): string | null {
   const explanation = isJsonObject(stop_details) ? stop_details["explanation"] : undefined;
   return typeof explanation === "string" && explanation !== "" ? explanation : null;
+}
+
+/** A block for which chats have no place. */
+export function reportBlock({ type }: JsonObject, info: MappingInfo<unknown>): void {
+  info.report(typeof type === "string" && /^\w{1,64}$/.test(type) ? `content[].${type}` : "content[]");
 }
 
 /** Anthropic counts what its cache held, or took, beside the rest of the input. */
@@ -62,14 +74,24 @@ function toCount(value: unknown): number {
   return typeof value === "number" ? value : 0;
 }
 
-/**
- * Citations of web pages, which stand for the text from `start` to `end` (in UTF-16 units). Those of documents have no
- * counterpart in OpenAI's shape.
- */
-export function toAnnotations(citations: unknown, start: number, end: number): JsonObject[] {
+/** The stretch of the answer's text that is cited for, in UTF-16 units. */
+interface Stretch {
+  start: number;
+  end: number;
+}
+
+/** Citations of web pages. Those of documents have no counterpart in OpenAI's shape, and are reported. */
+export function toAnnotations(
+  citations: unknown,
+  { start, end }: Stretch,
+  info: MappingInfo<unknown>,
+): JsonObject[] {
   if (!Array.isArray(citations)) return [];
   return citations.filter(isJsonObject).flatMap(({ url, title }) => {
-    if (typeof url !== "string") return [];
+    if (typeof url !== "string") {
+      info.report("content[].citations");
+      return [];
+    }
     return {
       type: "url_citation",
       url_citation: {

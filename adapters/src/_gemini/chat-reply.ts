@@ -27,7 +27,7 @@ function toChoice(candidate: JsonObject, info: MappingInfo<unknown>): JsonObject
     index,
     message: toMessage(deltas),
     logprobs: toLogprobs(candidate) ?? null,
-    finish_reason: toFinishReason(candidate, answer.calls) ?? "stop",
+    finish_reason: toFinishReason(candidate, answer.calls, info) ?? "stop",
   };
 }
 

@@ -100,7 +100,7 @@ function toChunks(state: ChatStreamState, candidate: JsonObject, info: MappingIn
   for (const [at, delta] of deltas.entries())
     push(delta, logprobs && at === deltas.length - 1 ? { logprobs } : {});
 
-  const reason = toFinishReason(candidate, answer.calls);
+  const reason = toFinishReason(candidate, answer.calls, info);
   if (reason === undefined) return chunks;
   answer.finished = true;
   push({}, { finish_reason: reason });

@@ -1,6 +1,6 @@
 import { isJsonObject } from "gatewright";
 import type { JsonObject, OperationName } from "gatewright";
-import { candidatesOf, failureOf, isBlocked, toFinishReason } from "./reply.ts";
+import { candidatesOf, failureOf, hasEnded, isBlocked } from "./reply.ts";
 
 /**
  * Reads `{ error: { code, message, status, details } }`, which comes in a list of one where `alt=sse` was missing:
@@ -46,7 +46,7 @@ function noAnswerIn(body: JsonObject): { status: number; message: string } | und
   for (const candidate of candidates) {
     const message = failureOf(candidate);
     if (message !== undefined) return { status: 502, message };
-    if (toFinishReason(candidate, 0) === undefined) return NO_ANSWER;
+    if (!hasEnded(candidate)) return NO_ANSWER;
   }
   return undefined;
 }

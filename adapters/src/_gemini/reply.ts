@@ -3,11 +3,12 @@ import type { JsonObject, MappingInfo } from "gatewright";
 
 type FinishReason = "stop" | "length" | "content_filter";
 
-/** https://ai.google.dev/api/generate-content#FinishReason. Those that are missing here are failures. */
+/**
+ * https://ai.google.dev/api/generate-content#FinishReason. Those that are missing here are failures, or say what the hub
+ * has no word for: `LANGUAGE`, `OTHER`, and later ones.
+ */
 const FINISH_REASONS: ReadonlyMap<unknown, FinishReason> = new Map<unknown, FinishReason>([
   ["STOP", "stop"],
-  ["OTHER", "stop"],
-  ["LANGUAGE", "stop"],
   ["MAX_TOKENS", "length"],
   ["CONTINUATION", "length"],
   ["SAFETY", "content_filter"],
@@ -32,10 +33,21 @@ const FAILURES: ReadonlySet<unknown> = new Set([
   "NO_IMAGE",
 ]);
 
-/** Has the candidate ended, and how? A reason that is not known yet ends an answer like any other. */
-export function toFinishReason(candidate: JsonObject, calls: number): string | undefined {
+/** Has the candidate ended? */
+export function hasEnded(candidate: JsonObject): boolean {
   const reason = candidate["finishReason"];
-  if (typeof reason !== "string" || reason === "" || reason === "FINISH_REASON_UNSPECIFIED") return undefined;
+  return typeof reason === "string" && reason !== "" && reason !== "FINISH_REASON_UNSPECIFIED";
+}
+
+/** How it ended. A reason that the hub has no word for ends an answer like any other, and is reported. */
+export function toFinishReason(
+  candidate: JsonObject,
+  calls: number,
+  info: MappingInfo<unknown>,
+): string | undefined {
+  if (!hasEnded(candidate)) return undefined;
+  const reason = candidate["finishReason"];
+  if (!FINISH_REASONS.has(reason)) info.report("candidates[].finishReason");
   const finish = FINISH_REASONS.get(reason) ?? "stop";
   return finish === "stop" && calls > 0 ? "tool_calls" : finish;
 }

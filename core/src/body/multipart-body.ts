@@ -79,7 +79,7 @@ export class MultipartBody implements RequestBody {
     return new MultipartBody(this.#source, { ...this.json, ...fields });
   }
 
-  /** The body as it goes to a backend, with the backend's name of the model. */
+  /** The body as it goes to a backend, with the backend's name of the model; an empty one leaves the client's. */
   open({ model }: { model: string }): SentMultipart {
     const source = this.#source;
     if (!source.spool) {
@@ -91,7 +91,7 @@ export class MultipartBody implements RequestBody {
     }
     const named = source.model;
     const spans = [...source.renames];
-    if (named && named.value !== model) spans.push({ start: named.start, end: named.end, text: model });
+    if (named && model !== "" && named.value !== model) spans.push({ start: named.start, end: named.end, text: model });
     const chunks = source.spool ? source.spool.read() : flow(source);
     let length = source.spool?.length ?? source.contentLength;
     for (const { start, end, text } of spans)
@@ -120,6 +120,8 @@ export interface MultipartInput {
   bounds: MultipartBounds;
   /** Other spellings of fields, by theirs; they leave in their own. */
   aliases?: Readonly<Record<string, string>> | undefined;
+  /** No model is waited for. */
+  modelless?: boolean | undefined;
 }
 
 /** Reads up to the first file when `model` came before it, else all. Throws 400 and 413 as the bounds say. */
@@ -165,7 +167,8 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     ...rest,
   });
   const head: Uint8Array[] = [];
-  while (!(fileSeen && model)) {
+  const isKnown = (): boolean => input.modelless === true || model !== undefined;
+  while (!(fileSeen && isKnown())) {
     const next = await iterator.next();
     if (next.done) {
       scanner.end();
@@ -173,7 +176,7 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     }
     scanner.push(next.value);
     head.push(next.value);
-    if (fileSeen && !model) return spoolRest();
+    if (fileSeen && !isKnown()) return spoolRest();
   }
   sent = true;
   return new MultipartBody(source({ head, rest: iterator }), fields);

@@ -51,8 +51,7 @@ export const explain = defineCommand({
   meta: { name: "explain", description: "Show how a model's name is understood, and where it leads" },
   args,
   async run({ args: given }) {
-    const words = given._ as string[];
-    refuseUnknown({ ...given, _: words.slice(2) }, args);
+    refuseUnknown({ ...given, _: given._.slice(2) }, args);
     const { model } = given;
     if (model === undefined) throw new UsageError("Which model?");
     const operation = findOperation(given.operation);
@@ -78,7 +77,11 @@ function findOperation(name: string): Operation {
   throw new UsageError(`Core has no operation ${name}.${near ? ` Did you mean ${near}?` : ""}`);
 }
 
-async function explainModel(config: ResolvedConfig, model: string, operation: Operation): Promise<Explanation> {
+async function explainModel(
+  config: ResolvedConfig,
+  model: string,
+  operation: Operation,
+): Promise<Explanation> {
   const backends = new Map<string, Backend>();
   for (const backend of config.backends) {
     const { connectMs } = backend.timeouts;
@@ -110,7 +113,9 @@ async function askAll(
   backends: ReadonlyMap<string, Backend>,
   table: ModelTable,
 ): Promise<string[]> {
-  const names = config.backends.filter(({ discovers, enabled }) => discovers && enabled).map(({ name }) => name);
+  const names = config.backends
+    .filter(({ discovers, enabled }) => discovers && enabled)
+    .map(({ name }) => name);
   const state = await createState({ driver: "memory" });
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const discovery = new Discovery(backends, { ...config.discovery, table, state, log, random: Math.random });

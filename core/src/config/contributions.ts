@@ -13,9 +13,14 @@ export function collectContributions(
   plugins: readonly ResolvedPlugin[],
   environment: EnvironmentVariables,
 ): Contributions {
-  const all = plugins.flatMap(({ plugin, options }) => plugin.definition.contribute?.(options, environment) ?? []);
+  const all = plugins.flatMap(
+    ({ plugin, options }) => plugin.definition.contribute?.(options, environment) ?? [],
+  );
   return {
-    backends: Object.assign({}, ...all.map(({ backends }) => backends).toReversed()) as Record<string, unknown>,
+    backends: Object.assign({}, ...all.map(({ backends }) => backends).toReversed()) as Record<
+      string,
+      unknown
+    >,
     sameModels: all.flatMap(({ sameModels = [] }) => sameModels),
     knownVendors: [...new Set(all.flatMap(({ knownVendors = [] }) => knownVendors))],
   };

@@ -54,10 +54,15 @@ export interface AutoBackend extends CommonBackend {
   baseURL: string;
 }
 
+/** What may stand for an adapter: its name, or the wish to find out. */
+type AdapterNames = AdapterRegistry & { auto: AutoBackend };
+
 /** One shape for each adapter that types know; while they know none, any name and any option. */
 export type BackendInput = [keyof AdapterRegistry] extends [never]
   ? CommonBackend & { adapter: string; [option: string]: unknown }
-  : { [Name in keyof AdapterRegistry]: BackendOf<Name> }[keyof AdapterRegistry] | AutoBackend;
+  : {
+      [Name in keyof AdapterNames]: Name extends keyof AdapterRegistry ? BackendOf<Name> : AutoBackend;
+    }[keyof AdapterNames];
 
 type TargetOf<BackendName extends string> = Omit<InferInput<typeof TargetSchema>, "backend"> & {
   /** Name of an entry of `backends`. */

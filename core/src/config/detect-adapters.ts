@@ -8,11 +8,12 @@ import { isMissingSecret, isSecret, revealSecret } from "./secret.ts";
 /** In place of an adapter's name: the server is asked. */
 export const AUTO = "auto";
 
-const REASONS: Readonly<Record<NonNullable<Extract<Detection, { adapter?: undefined }>["reason"]>, string>> = {
-  unreachable: "it does not answer",
-  refused: "it refuses the credential",
-  unknown: "it is none that an adapter knows",
-};
+const REASONS: Readonly<Record<NonNullable<Extract<Detection, { adapter?: undefined }>["reason"]>, string>> =
+  {
+    unreachable: "it does not answer",
+    refused: "it refuses the credential",
+    unknown: "it is none that an adapter knows",
+  };
 
 /** The raw backends, those with `adapter: "auto"` under what their servers turned out to be. */
 export async function detectAdapters(

@@ -71,12 +71,13 @@ async function loadOwnFiles(dir: string, loader: ModuleLoader, faults: ConfigFau
   const own: OwnFiles = { adapters: new Map(), extensions: new Map() };
   const folder = adaptersFolder(dir);
   for (const name of await listFolder(folder)) {
-    if (!/^[^_.].*(?<!\.d)\.(?:ts|js|mjs|json)$/.test(name)) continue;
+    if (!/^[^_.].*(?<!\.d)\.(?:ts|js|mjs|json)$/.test(name) || PACKAGE_FILE.test(name)) continue;
     const file = join(folder, name);
     const value = await readOwnFile(file, loader, faults);
     if (value === UNREADABLE) continue;
     if (isAdapter(value)) own.adapters.set(value.name, value);
-    else if (!isPlainObject(value) || !Object.hasOwn(value, "extends")) faults.push(notAnAdapter(file, value));
+    else if (!isPlainObject(value) || !Object.hasOwn(value, "extends"))
+      faults.push(notAnAdapter(file, value));
     else {
       const list = createFaultList(file, new Map());
       const extension = await checkValue(ExtensionSchema, value, [], list);
@@ -86,6 +87,9 @@ async function loadOwnFiles(dir: string, loader: ModuleLoader, faults: ConfigFau
   }
   return own;
 }
+
+/** What a folder holds that is a package of its own, as this repository's is: no adapters, though they may have `extends`. */
+const PACKAGE_FILE = /^(?:package(?:-lock)?|[jt]sconfig(?:\..+)?)\.json$/;
 
 /** Told as a fault already. */
 const UNREADABLE = Symbol("unreadable");
@@ -123,10 +127,13 @@ async function extendAll(own: OwnFiles, builtIn: BuiltInAdapters): Promise<Map<s
       list.add(["extends"], { expected: "an adapter that does not extend this one", received });
       return undefined;
     }
-    const before = list.faults.length;
     const base = await find(extension.extends, chain);
-    if (!base && list.faults.length === before) addUnknownBase(extension.extends, list);
-    if (!base) return undefined;
+    if (!base) {
+      // One that is there and cannot be had has its own faults.
+      if (!own.extensions.has(extension.extends)) addUnknownBase(extension.extends, list);
+      return undefined;
+    }
+    const before = list.faults.length;
     checkPaths(extension, base, list);
     if (list.faults.length > before) return undefined;
     const adapter = toExtendedAdapter(base, extension, name);
@@ -175,9 +182,13 @@ function isAdapter(value: unknown): value is Adapter {
 }
 
 function notAnAdapter(file: string, value: unknown): ConfigFault {
-  const expected = "a default export made by defineAdapter()";
+  const isJson = extname(file) === ".json";
+  const expected = isJson
+    ? "an object that `extends` an adapter"
+    : "a default export made by defineAdapter()";
   const received = value === undefined ? "no default export" : describeValue(value);
-  return { file, path: "", expected, received, message: `the file must have ${expected}, got ${received}` };
+  const message = `the file must ${isJson ? "be" : "have"} ${expected}, got ${received}`;
+  return { file, path: "", expected, received, message };
 }
 
 /** The package beside this one, or else the one that the project has installed; none is no fault. */

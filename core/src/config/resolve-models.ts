@@ -85,7 +85,9 @@ function warnOfShadows(
   warn: (warning: string) => void,
 ): void {
   const listed = new Map(
-    Object.entries(backends).flatMap(([name, backend]) => (modelsOf(backend) ?? []).map((model) => [model, name])),
+    Object.entries(backends).flatMap(([name, backend]) =>
+      (modelsOf(backend) ?? []).map((model) => [model, name]),
+    ),
   );
   for (const { name, aliases } of models)
     for (const alias of aliases)
@@ -117,7 +119,9 @@ function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
   for (const { name, aliases, canonicalName } of models) {
     const others = [
       ...aliases.map((alias, index) => ({ alias, at: ["models", name, "aliases", index] })),
-      ...(canonicalName === undefined ? [] : [{ alias: canonicalName, at: ["models", name, "canonicalName"] }]),
+      ...(canonicalName === undefined
+        ? []
+        : [{ alias: canonicalName, at: ["models", name, "canonicalName"] }]),
     ];
     others.forEach(({ alias, at }) => {
       const owner = owners.get(alias);
@@ -137,16 +141,26 @@ function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
 /** A default must be a name that some request could use. */
 export function checkDefaultModels(
   defaults: Readonly<Record<string, string>>,
-  known: { readonly models: readonly ResolvedModel[]; readonly backends: readonly ResolvedBackend[]; readonly raw: RawBackends },
+  known: {
+    readonly models: readonly ResolvedModel[];
+    readonly backends: readonly ResolvedBackend[];
+    readonly raw: RawBackends;
+  },
   list: FaultList,
 ): void {
   const lists = Object.values(known.raw).map(modelsOf);
   // What a backend tells of itself is not known here.
   if (lists.includes(undefined)) return;
-  const own = known.models.flatMap(({ name, aliases, canonicalName = name }) => [name, ...aliases, canonicalName]);
+  const own = known.models.flatMap(({ name, aliases, canonicalName = name }) => [
+    name,
+    ...aliases,
+    canonicalName,
+  ]);
   const names = new Set([...own, ...lists.flatMap((models) => models ?? [])]);
   const prefixes = known.backends.flatMap(({ vendorPrefixes }) => vendorPrefixes);
-  const patterns = [...names, ...prefixes.map((prefix) => `${prefix}:*`)].filter(isPattern).map(createPattern);
+  const patterns = [...names, ...prefixes.map((prefix) => `${prefix}:*`)]
+    .filter(isPattern)
+    .map(createPattern);
   for (const [operation, model] of Object.entries(defaults)) {
     if (names.has(model) || patterns.some((pattern) => pattern.matches(model))) continue;
     const at = ["defaultModels", operation];

@@ -72,7 +72,9 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const pluginList = createFaultList(file ?? "config", environment.origins);
   const plugins = await resolvePlugins(placed, pluginList);
   const added = collectContributions(plugins, options.env ?? {});
-  const given = isPlainObject(set["backends"]) ? { ...added.backends, ...set["backends"] } : {};
+  const own = isPlainObject(set["backends"]) ? set["backends"] : undefined;
+  // The config's own come first, and win.
+  const given = own ? { ...own, ...added.backends, ...own } : {};
   const used = usedAdapters(given);
   const found = options.adapters
     ? { adapters: options.adapters, names: [...options.adapters.keys()], faults: [] }
@@ -80,7 +82,7 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   list.faults.push(...found.faults);
   const rawBackends = used.has(AUTO) ? await detectAdapters(given, found.adapters, list) : given;
   const backends = await resolveBackends(
-    isPlainObject(set["backends"]) ? rawBackends : set["backends"],
+    own ? rawBackends : set["backends"],
     { adapters: found.adapters, adapterNames: found.names, timeouts: sections.timeouts, environment },
     list,
   );

@@ -1,14 +1,15 @@
-import type { MappingInfo, StreamMapping } from "../adapter.ts";
+import type { StreamMapping } from "../adapter.ts";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import { editJson } from "../body/json-text.ts";
 import { JsonTextView, viewOf, type JsonView } from "../body/json-view.ts";
 import { GatewayError, isGatewayError } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
-import type { Reply } from "../reply.ts";
+import type { BodySink, Reply } from "../reply.ts";
 import { timeoutError, type Exchange } from "../request/exchange.ts";
 import { ByteRelay } from "../stream/byte-relay.ts";
 import { EventRelay, type RelayOwner } from "../stream/event-relay.ts";
 import type { Target } from "../target.ts";
+import { AnswerCount, estimateAnswer, estimatePrompt } from "../token-estimate.ts";
 import type {
   TransportCall,
   TransportFailure,
@@ -32,8 +33,6 @@ type Headers = Record<string, string | string[] | undefined>;
 export interface PreparedCall {
   plan: CallPlan;
   request: TransportRequest;
-  /** What mappings may know; made when one asks. */
-  info(): MappingInfo;
   /** Present where the backend speaks another dialect than the client. */
   translated: TranslatedCall | undefined;
   /** The client's request. */
@@ -46,6 +45,9 @@ export interface PreparedCall {
 
 /** Reply headers of a backend that go on to the client. Its limits, cookies and names of servers do not. */
 const PASSED_HEADERS = ["content-type", "content-disposition", "etag", "last-modified", "content-language"];
+
+/** So much of a stream is kept until its usage is known: in its place the texts in it are counted. */
+const SAMPLE_BYTES = 32 * 1024;
 
 /** Most of an error body that is read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -70,6 +72,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #usage: Usage | undefined;
   #usageSource: JsonView | undefined;
+  /** A whole reply that told no usage. */
+  #uncounted: JsonView | undefined;
+  /** The beginning of a stream, as it came. */
+  #sample: Uint8Array[] | undefined;
+  #sampleBytes = 0;
   readonly #exchange: Exchange;
   readonly #prepared: PreparedCall;
   readonly #maxReplyBytes: number;
@@ -92,7 +99,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #resent = false;
   /** Runs while headers of authorisation are made. */
   #authorizing: AbortController | undefined;
-  #authorizedAgain = false;
+  /** The 401 after which a fresh token was asked for. */
+  #refused: GatewayError | undefined;
 
   constructor(exchange: Exchange, target: Target, prepared: PreparedCall, maxReplyBytes: number) {
     this.#exchange = exchange;
@@ -108,7 +116,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     return new Promise<Reply>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      if (this.target.backend.adapter.authorize) void this.#authorizeAndSend(false);
+      if (this.target.backend.adapter.authorize) void this.#authorizeAndSend();
       else this.#send();
     });
   }
@@ -117,34 +125,81 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#call = this.target.backend.transport.send(this.#prepared.request, this);
   }
 
-  async #authorizeAndSend(refused: boolean): Promise<void> {
+  async #authorizeAndSend(): Promise<void> {
     const controller = new AbortController();
     this.#authorizing = controller;
-    const { backend } = this.target;
+    const { request, plan } = this.#prepared;
+    const refused = this.#refused;
+    let authorized: TransportRequest | undefined;
     try {
-      this.#prepared.request = await authorizeRequest(
-        this.#prepared.request,
-        backend,
-        this.#prepared.plan.credential,
-        { refused, signal: controller.signal },
-      );
+      authorized = await authorizeRequest(request, this.target.backend, plan.credential, {
+        refused: refused !== undefined,
+        signal: controller.signal,
+      });
     } catch (error) {
       this.#fail(isGatewayError(error) ? error : unauthorized(error), "upstream_error");
       return;
     } finally {
       this.#authorizing = undefined;
     }
-    this.#authorizedAgain = refused;
-    if (this.#phase !== "over") this.#send();
+    if (this.#phase === "over") return;
+    if (!authorized) {
+      this.#fail(refused!, "upstream_error");
+      return;
+    }
+    this.#prepared.request = authorized;
+    this.#send();
   }
 
-  /** Of a whole reply it is read when somebody asks. */
+  /** Of a whole reply it is read when somebody asks; where the backend told none it is estimated then. */
   get usage(): Usage | undefined {
     if (this.#usageSource) {
       this.#usage = this.#exchange.operation.usage?.(this.#usageSource);
+      if (!this.#usage) this.#uncounted = this.#usageSource;
       this.#usageSource = undefined;
     }
+    if (this.#uncounted) {
+      const outputTokens = estimateAnswer(this.#uncounted);
+      this.#uncounted = undefined;
+      this.#usage = this.#estimated(outputTokens);
+    } else if (this.#sample && this.outcome) {
+      const outputTokens = this.#estimateStream(this.#sample);
+      this.#sample = undefined;
+      this.#usage = this.#estimated(outputTokens);
+    }
     return this.#usage;
+  }
+
+  /** What was told counts: a stream may tell of its prompt at its beginning, and of its answer only at its end. */
+  #estimated(outputTokens: number): Usage | undefined {
+    const { operation } = this.#exchange;
+    if (!operation.usage || operation.body !== "json") return this.#usage;
+    const told = this.#usage;
+    const input = told?.inputTokens ?? estimatePrompt(this.#prepared.body);
+    const output = Math.max(outputTokens, told?.outputTokens ?? 0);
+    const usage: Usage = {
+      inputTokens: input,
+      outputTokens: output,
+      totalTokens: input + output,
+      estimated: true,
+    };
+    if (told?.cachedTokens !== undefined) usage.cachedTokens = told.cachedTokens;
+    return usage;
+  }
+
+  /** Reads the sample once more, for the texts in it; what came after it is taken to be like it. */
+  #estimateStream(sample: readonly Uint8Array[]): number {
+    const answer = new AnswerCount();
+    const relay = this.#createRelay(UNHEARD);
+    relay.stream.observe({ event: ({ json }) => answer.add(json) });
+    relay.stream.start(NO_SINK);
+    try {
+      for (const chunk of sample) relay.push(chunk);
+    } catch {
+      // What broke the stream is known. The texts before it count.
+    }
+    relay.stream.cancel();
+    return Math.ceil((answer.tokens * this.#bytes) / this.#sampleBytes);
   }
 
   onSettled(listener: (attempt: Attempt) => void): void {
@@ -237,11 +292,6 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.status = status;
     this.#headers = headers;
     if (status >= 400) {
-      if (status === 401 && this.#mayAuthorizeAgain()) {
-        this.#call?.abort();
-        this.#authorizeAgain();
-        return;
-      }
       this.#phase = "error";
       return;
     }
@@ -267,11 +317,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     if (this.#exchange.stream && operation.stream) {
       if (type === streamType(translation?.mapping.stream?.format)) {
         this.#phase = "firstToken";
-        this.#events = this.#createRelay();
+        this.#events = this.#createRelay(this);
         return undefined;
       }
       // JSON may be the error that the adapter knows.
-      const mayBeError = type === "application/json" && this.target.backend.adapter.errorInReply !== undefined;
+      const mayBeError =
+        type === "application/json" && this.target.backend.adapter.errorInReply !== undefined;
       if (!operation.streamOptional && !mayBeError) return noStream(type, status);
     } else if (type === "text/event-stream")
       return malformedReply("The backend streamed a reply that was asked for whole", status);
@@ -298,8 +349,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
         return;
       case "firstToken":
       case "relay":
-        if (this.#events) this.#pushEvents(chunk);
-        else {
+        if (this.#events) {
+          this.#bytes += chunk.length;
+          if (this.#sampleBytes < SAMPLE_BYTES) this.#keep(chunk);
+          this.#pushEvents(chunk);
+        } else {
           this.#commitBytes();
           this.#opaque!.push(chunk);
         }
@@ -309,13 +363,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   onEnd(): void {
     switch (this.#phase) {
       case "error":
-        this.#fail(
+        this.#refuse(
           fromErrorReply(
             { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) },
             this.target.backend.adapter,
             this.#hidden(),
           ),
-          "upstream_error",
         );
         return;
       case "whole":
@@ -351,16 +404,26 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#fail(error, "upstream_error");
   }
 
+  /** The backend answered with an error. Of a 401 the reason may be a token that was taken back: one more try. */
+  #refuse(error: GatewayError): void {
+    const { adapter } = this.target.backend;
+    const mayAuthorizeAgain = adapter.authorize && !this.#refused && this.#prepared.replayable;
+    if (error.upstream?.status !== 401 || !mayAuthorizeAgain) {
+      this.#fail(error, "upstream_error");
+      return;
+    }
+    // As if nothing had come.
+    this.#refused = error;
+    this.#phase = "headers";
+    this.#chunks = [];
+    this.#bytes = 0;
+    void this.#authorizeAndSend();
+  }
+
   /**
    * A kept connection that the backend closed while it was idle: nobody answered, so the same request goes out once
    * more (RFC 9112, section 9.3.1), if it may be repeated at all.
    */
-  /** A token that was fetched may have been taken back. */
-  #mayAuthorizeAgain(): boolean {
-    const { adapter } = this.target.backend;
-    return adapter.authorize !== undefined && !this.#authorizedAgain && this.#prepared.replayable;
-  }
-
   #mayResend(failure: TransportFailure): boolean {
     return (
       failure.kind === "reset" &&
@@ -384,20 +447,10 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     try {
       this.#succeed(this.#readJson(bytes));
     } catch (error) {
-      const failure = isGatewayError(error)
-        ? error
-        : malformedReply("The backend's reply could not be read", this.status);
-      if (failure.upstream?.status === 401 && this.#mayAuthorizeAgain()) this.#authorizeAgain();
-      else this.#fail(failure, "upstream_error");
+      this.#refuse(
+        isGatewayError(error) ? error : malformedReply("The backend's reply could not be read", this.status),
+      );
     }
-  }
-
-  /** What came was no answer: as if nothing had. */
-  #authorizeAgain(): void {
-    this.#phase = "headers";
-    this.#chunks = [];
-    this.#bytes = 0;
-    void this.#authorizeAndSend(true);
   }
 
   #readJson(bytes: Uint8Array): Uint8Array | string {
@@ -412,6 +465,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
     this.#usageSource = upstream;
     const { modelMember = "model" } = operation;
+    if (operation.modelless) return bytes;
     if (upstream.isText(modelMember, requestedModel) || upstream.typeOf(modelMember) !== "string")
       return bytes;
     return editJson(bytes, upstream.fields, { [modelMember]: JSON.stringify(requestedModel) });
@@ -422,10 +476,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     const { translated } = this.#prepared;
     const { modelMember = "model" } = operation;
     let json = upstream;
-    if (translated) ({ json, usage: this.#usage } = translated.reply(upstream));
-    else {
+    if (translated) {
+      ({ json, usage: this.#usage } = translated.reply(upstream));
+      if (!this.#usage) this.#uncounted = viewOf(json);
+    } else {
       this.#usageSource = viewOf(json);
-      json = operation.normalizeReply!(json, this.#prepared.info().request);
+      json = operation.normalizeReply!(json, this.#prepared.body.json);
     }
     return JSON.stringify(
       typeof json[modelMember] === "string" ? { ...json, [modelMember]: requestedModel } : json,
@@ -443,12 +499,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   // --- streams
 
-  #createRelay(): EventRelay {
+  #createRelay(owner: RelayOwner): EventRelay {
     const { operation, requestedModel } = this.#exchange;
     return new EventRelay({
       rules: operation.stream!,
-      owner: this,
-      translator: this.#prepared.translated?.events((usage) => this.onUsage(usage)),
+      owner,
+      translator: this.#prepared.translated?.events((usage) => owner.onUsage(usage)),
       model: requestedModel,
       answers: operation.answers?.(this.#prepared.body) ?? 1,
       hideUsage: this.#prepared.hideUsage,
@@ -481,6 +537,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#lastActivityAt = performance.now();
     if (pause) this.#call?.pause();
     else this.#call?.resume();
+  }
+
+  #keep(chunk: Uint8Array): void {
+    (this.#sample ??= []).push(chunk);
+    this.#sampleBytes += chunk.length;
   }
 
   #pushEvents(chunk: Uint8Array): void {
@@ -530,8 +591,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       const value = this.#headers[name];
       if (typeof value === "string") headers[name] = value;
     }
-    const dropped = this.#prepared.translated?.request.dropped;
-    if (dropped && dropped.length > 0) headers["x-gatewright-dropped"] = dropped.join(", ");
+    const dropped = this.#prepared.translated?.dropped;
+    if (dropped && dropped.size > 0) headers["x-gatewright-dropped"] = [...dropped].join(", ");
     return { status: this.status!, headers, body, attempt: this };
   }
 
@@ -552,6 +613,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.durationMs = now - this.startedAt;
     this.target.inFlight--;
     this.#chunks = [];
+    // Without content there is nothing to estimate; a broken answer has told of its prompt at best.
+    if (this.#committedAt === 0 || (this.#usage && outcome === "complete")) this.#sample = undefined;
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners) for (const listener of listeners) this.#tell(listener);
@@ -563,6 +626,10 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     return { credential: this.#prepared.plan.credential, hosts: [baseURL.host, baseURL.hostname] };
   }
 }
+
+/** For a stream that is read for what is in it alone. */
+const UNHEARD: RelayOwner = { onCommit() {}, onUsage() {}, onCancel() {}, onPressure() {} };
+const NO_SINK: BodySink = { data() {}, end() {}, fail() {} };
 
 function mediaType(headers: Headers): string {
   const value = headers["content-type"];

@@ -4,14 +4,14 @@ import type { TransportRequest } from "../transport/transport.ts";
 
 /**
  * The request with the headers that its adapter's `authorize` gives, in place of those of the same names, and with the
- * query parameters that it set.
+ * query parameters that it set. Undefined when it was refused and there is nothing else to try.
  */
 export async function authorizeRequest(
   request: TransportRequest,
   { adapter, baseURL, options }: Backend,
   apiKey: string | undefined,
   { refused, signal }: { refused: boolean; signal: AbortSignal },
-): Promise<TransportRequest> {
+): Promise<TransportRequest | undefined> {
   const headers: Record<string, string> = {};
   for (let i = 0; i < request.headers.length; i += 2) headers[request.headers[i]!] = request.headers[i + 1]!;
   const { body } = request;
@@ -22,6 +22,7 @@ export async function authorizeRequest(
     { method: request.method, url, headers, ...(whole && { body }) },
     { apiKey, options, refused, signal },
   );
+  if (refused && !added) return undefined;
   return {
     ...request,
     headers: Object.entries({ ...headers, ...added }).flat(),

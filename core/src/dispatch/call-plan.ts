@@ -71,7 +71,7 @@ function createCallPlan(target: Target, operation: Operation, scope: PlanScope):
     credential,
     translation,
     ownMembers: (!translation && operation.ownMembers) || [],
-    modelInBody: !operation.ownMembers?.includes("model"),
+    modelInBody: !operation.modelless && !operation.ownMembers?.includes("model"),
     // Those of a dialect speak of bodies in it: one that is translated is not the client's.
     forwardHeaders: translation
       ? FORWARDED_HEADERS

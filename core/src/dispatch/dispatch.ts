@@ -2,6 +2,7 @@ import type { MappingInfo, UnsupportedField } from "../adapter.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
 import { GatewayError, isGatewayError } from "../errors.ts";
+import { report } from "../field-table.ts";
 import type { JsonObject, Operation } from "../operation.ts";
 import type { Reply } from "../reply.ts";
 import type { RequestContext } from "../request/request-context.ts";
@@ -11,6 +12,7 @@ import type { TransportRequest } from "../transport/transport.ts";
 import { AttemptRun, type PreparedCall } from "./attempt-run.ts";
 import { callPlanFor, type CallPlan, type PlanScope } from "./call-plan.ts";
 import { TranslatedCall } from "./translated-call.ts";
+import { WebSocketRun } from "./websocket-run.ts";
 
 /** `via` is this gateway's name in `Via` headers (RFC 9110, section 7.6.3). */
 export interface DispatchOptions extends PlanScope {
@@ -36,7 +38,9 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     const target = ctx.target ?? ctx.candidates[0];
     if (!target) throw new GatewayError("no_available_instances");
     const prepared = prepareCall(ctx, target, options);
-    const run = new AttemptRun(exchange, target, prepared, options.maxReplyBytes);
+    const run = ctx.operation.websocket
+      ? new WebSocketRun(exchange, target, prepared)
+      : new AttemptRun(exchange, target, prepared, options.maxReplyBytes);
     const signal = ctx.scopeSignal;
     if (!signal) return run.run();
     // A plugin that names an error blames the attempt for it, as a time limit does; else nobody is at fault.
@@ -49,14 +53,13 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
 
 function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): PreparedCall {
   const plan = callPlanFor(target, ctx.operation, scope);
-  const info = (): MappingInfo => mappingInfo(ctx, target);
   const headers = requestHeaders(ctx, plan);
   if (plan.translation) return translatedCall(ctx, target, plan, headers);
 
   const { body } = ctx;
   const request: TransportRequest = {
     method: ctx.operation.method,
-    path: pathBelow(pathOf(plan, info), ctx),
+    path: pathBelow(pathOf(plan, ctx, target), ctx),
     headers,
     body: null,
   };
@@ -70,7 +73,7 @@ function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): Pre
     hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body);
     request.body = sentBody(body, target, plan, hideUsage).bytes!;
   }
-  return { plan, request, info, translated: undefined, body, hideUsage, replayable: body.replayable };
+  return { plan, request, translated: undefined, body, hideUsage, replayable: body.replayable };
 }
 
 function translatedCall(
@@ -79,19 +82,17 @@ function translatedCall(
   plan: CallPlan,
   headers: string[],
 ): PreparedCall {
-  const info = mappingInfo(ctx, target);
-  const translated = translate(plan, ctx.body.json, info, target);
+  const translated = translate(ctx, target, plan);
   const mapped = translated.request;
   for (const [name, value] of Object.entries(mapped.headers ?? {})) headers.push(name, value);
   return {
     plan,
     request: {
       method: ctx.operation.method,
-      path: mapped.path === undefined ? pathOf(plan, () => info) : plan.basePath + mapped.path,
+      path: mapped.path === undefined ? pathOf(plan, ctx, target) : plan.basePath + mapped.path,
       headers,
       body: JSON.stringify(mapped.body),
     },
-    info: () => info,
     translated,
     body: ctx.body,
     hideUsage: ctx.stream && mayHideUsage(ctx.operation, plan) && !asksForUsage(ctx.body),
@@ -99,9 +100,10 @@ function translatedCall(
   };
 }
 
-function translate(plan: CallPlan, json: JsonObject, info: MappingInfo, target: Target): TranslatedCall {
+function translate(ctx: RequestContext, target: Target, plan: CallPlan): TranslatedCall {
+  const dropped = new Set<string>();
   try {
-    return new TranslatedCall(plan.translation!, json, info);
+    return new TranslatedCall(plan.translation!, mappingInfo(ctx, target, dropped), dropped);
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "UnsupportedField") throw error;
     const { field, message } = error as UnsupportedField;
@@ -112,7 +114,7 @@ function translate(plan: CallPlan, json: JsonObject, info: MappingInfo, target: 
   }
 }
 
-function mappingInfo(ctx: RequestContext, target: Target): MappingInfo {
+function mappingInfo(ctx: RequestContext, target: Target, dropped: Set<string>): MappingInfo {
   return {
     operation: ctx.operation.name,
     model: target.model,
@@ -123,13 +125,15 @@ function mappingInfo(ctx: RequestContext, target: Target): MappingInfo {
     requestId: ctx.request.headers["x-request-id"] === ctx.id ? newRequestId() : ctx.id,
     nowSeconds: Math.floor(Date.now() / 1000),
     request: ctx.body.json,
+    report: (field) => report(dropped, `reply.${field}`),
   };
 }
 
-function pathOf(plan: CallPlan, info: () => MappingInfo): string {
+function pathOf(plan: CallPlan, { stream }: RequestContext, { model, backend }: Target): string {
   if (plan.path !== undefined) return plan.path;
   const { path } = plan.mapping;
-  return plan.basePath + (typeof path === "function" ? path(info()) : path);
+  const { options } = backend;
+  return plan.basePath + (typeof path === "function" ? path({ model, options, stream }) : path);
 }
 
 /** An API's version may stand in the query of the mapped path. */

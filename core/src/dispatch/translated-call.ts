@@ -20,24 +20,29 @@ export interface Translation {
  */
 export class TranslatedCall {
   readonly request: MappedRequest;
+  /** What was left out on either way so far. */
+  readonly dropped: ReadonlySet<string>;
   readonly #translation: Translation;
   readonly #info: MappingInfo;
   /** As the adapter sees the call: the client's, or that of the operation that stands in. */
   readonly #inner: MappingInfo;
 
   /** Throws `UnsupportedField`. */
-  constructor(translation: Translation, json: JsonObject, info: MappingInfo) {
+  constructor(translation: Translation, info: MappingInfo, dropped: Set<string>) {
     const { bridge, mapping } = translation;
     this.#translation = translation;
     this.#info = info;
+    this.dropped = dropped;
     if (!bridge) {
       this.#inner = info;
-      this.request = mapping.toRequest!(json, info);
+      this.request = mapping.toRequest!(info.request, info);
+      addAll(dropped, this.request.dropped);
       return;
     }
     // What an adapter maps it also sorts out; a server that is sent the request as it is may refuse what it does not know.
     const extensions = mapping.toRequest ? undefined : (mapping.extensions ?? []);
-    const { body, dropped = [], headers } = bridge.from.toRequest(json, { ...info, extensions });
+    const bridged = bridge.from.toRequest(info.request, { ...info, extensions });
+    const { body } = bridged;
     body["model"] = info.model;
     if (info.stream) {
       body["stream"] = true;
@@ -45,11 +50,9 @@ export class TranslatedCall {
     }
     this.#inner = { ...info, operation: bridge.to.name, request: body };
     const mapped: MappedRequest = mapping.toRequest?.(body, this.#inner) ?? { body };
-    this.request = {
-      ...mapped,
-      headers: { ...headers, ...mapped.headers },
-      dropped: [...dropped, ...(mapped.dropped ?? [])],
-    };
+    this.request = { ...mapped, headers: { ...bridged.headers, ...mapped.headers } };
+    addAll(dropped, bridged.dropped);
+    addAll(dropped, mapped.dropped);
   }
 
   /** A whole reply in the client's dialect, and what it used as the backend told it. */
@@ -109,4 +112,8 @@ export class TranslatedCall {
       end: () => [...pass(adapted?.end() ?? []), ...(stream.end?.(state, info) ?? [])],
     };
   }
+}
+
+function addAll(dropped: Set<string>, fields: readonly string[] = []): void {
+  for (const field of fields) dropped.add(field);
 }

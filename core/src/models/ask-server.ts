@@ -32,7 +32,11 @@ export function askServer(transport: Transport, question: Question): Promise<Ser
     };
     const timer = setTimeout(finish, question.timeoutMs, { failure: "timeout" }).unref();
     question.signal?.addEventListener("abort", giveUp, { once: true });
-    const headers = Object.entries({ "user-agent": "gatewright", accept: "application/json", ...question.headers });
+    const headers = Object.entries({
+      "user-agent": "gatewright",
+      accept: "application/json",
+      ...question.headers,
+    });
     call = transport.send(
       { method: "GET", path: question.path, headers: headers.flat(), body: null },
       {
@@ -67,5 +71,9 @@ export async function askBackend(
     { apiKey, options, refused: false, signal },
   );
   limits.signal.throwIfAborted();
-  return askServer(transport, { ...limits, path: url.pathname + url.search, headers: { ...headers, ...signed } });
+  return askServer(transport, {
+    ...limits,
+    path: url.pathname + url.search,
+    headers: { ...headers, ...signed },
+  });
 }

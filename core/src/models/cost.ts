@@ -8,7 +8,8 @@ import type { ModelPrice } from "./model-facts.ts";
 export function costInMicros(usage: Usage, price: ModelPrice): number {
   const { inputTokens, outputTokens, cachedTokens = 0 } = usage;
   const { prompt, completion, cachedPrompt = prompt } = price;
-  const dollars = (inputTokens - cachedTokens) * prompt + cachedTokens * cachedPrompt + outputTokens * completion;
+  const dollars =
+    (inputTokens - cachedTokens) * prompt + cachedTokens * cachedPrompt + outputTokens * completion;
   // Twelve digits: what is beyond them is not the price but the error of binary fractions.
   return Math.round(Number((dollars * 1e6).toPrecision(12)));
 }

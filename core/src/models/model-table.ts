@@ -1,15 +1,18 @@
 import type { ListedModel } from "../adapter.ts";
 import type { Backend } from "../backend.ts";
+import { directMapping } from "../can-serve.ts";
 import type { ResolvedModel, ResolvedTarget } from "../config/resolved.ts";
+import { GatewayError } from "../errors.ts";
 import type { Operation, OperationName } from "../operation.ts";
 import type { RoutedModel, Router, RouterConfig, Via } from "../router.ts";
 import type { Target } from "../target.ts";
 import { mayServe } from "./may-serve.ts";
-import { isSameFacts, layFacts, type ModelFacts } from "./model-facts.ts";
+import { isSameFacts, layFacts, NO_FACTS, type ModelFacts } from "./model-facts.ts";
 import { createPattern, fillPattern, isPattern, type NamePattern } from "./name-pattern.ts";
 import { createOffer, readListing, type Offer } from "./offers.ts";
 import { refusalOf, unsupportedOperation } from "./refusals.ts";
-import { RoutedTarget, type Load, type TargetView } from "./routed-target.ts";
+import type { RoutedTarget, TargetView } from "./routed-target.ts";
+import { isSameView, TargetPool } from "./target-pool.ts";
 
 /** What came of asking a backend for its models. */
 export interface ListingChange {
@@ -49,7 +52,6 @@ const MAX_INVENTED = 10_000;
  * A name that was asked for before costs one look into a map.
  */
 export class ModelTable implements Router {
-  readonly targets = new Map<string, Target>();
   readonly operations: ReadonlyMap<OperationName, Operation>;
   readonly #offers = new Map<string, Offer>();
   /** Listed names, with the backends' targets in config order. */
@@ -65,13 +67,11 @@ export class ModelTable implements Router {
   readonly #knownVendors: ReadonlySet<string>;
   #backendPatterns: readonly BackendPattern[] = [];
 
-  readonly #views = new Map<string, RoutedTarget[]>();
-  readonly #loads = new Map<string, Load>();
-  /** Targets that are named by more than a backend's list. */
-  readonly #pinned = new Set<string>();
-
+  readonly #pool = new TargetPool();
   readonly #routes = new Map<string, Route>();
   readonly #invented = new Map<string, Route>();
+  /** Of operations that are about no model. */
+  readonly #places = new Map<OperationName, { version: number; targets: readonly Target[] }>();
   #names: { version: number; models: ReadonlyMap<string, RoutedModel> } | undefined;
   #version = 0;
 
@@ -97,7 +97,12 @@ export class ModelTable implements Router {
       for (const name of offer.models.keys()) this.#list(offer, name);
     }
     this.#collectPatterns();
-    for (const model of config.models) for (const target of model.targets ?? []) this.#pinTarget(model, target);
+    for (const model of config.models)
+      for (const target of model.targets ?? []) this.#keepTarget(model, target);
+  }
+
+  get targets(): ReadonlyMap<string, Target> {
+    return this.#pool.targets;
   }
 
   get version(): number {
@@ -125,6 +130,19 @@ export class ModelTable implements Router {
     }
     if (able.length === 0) throw unsupportedOperation(name, operation);
     return able;
+  }
+
+  backendsFor(operation: Operation): readonly Target[] {
+    const known = this.#places.get(operation.name);
+    if (known?.version === this.#version) return known.targets;
+    const able = [...this.#offers.values()].filter(({ backend }) =>
+      directMapping({ backend, model: "" }, operation),
+    );
+    if (able.length === 0) throw unsupportedOperation(undefined, operation);
+    const targets = able.filter(({ online }) => online).map((offer) => this.#wholeBackend(offer));
+    if (targets.length === 0) throw new GatewayError("no_nodes");
+    this.#places.set(operation.name, { version: this.#version, targets });
+    return targets;
   }
 
   isOnline(backend: string): boolean {
@@ -180,8 +198,8 @@ export class ModelTable implements Router {
     const offer = this.#offers.get(backend);
     if (offer === undefined) throw new Error(`there is no backend \`${backend}\``);
     const id = targetId(offer, model);
-    this.#pinned.add(id);
-    return this.#listedTarget(offer, model) ?? this.#register(this.#view(offer, id, this.#plainView(offer, model)));
+    this.#pool.keep(id);
+    return this.targets.get(id) ?? this.#pool.publish(offer.backend, id, this.#plainView(offer, model));
   }
 
   // Names of the config
@@ -204,58 +222,47 @@ export class ModelTable implements Router {
   // Targets
 
   #list(offer: Offer, name: string): void {
-    const id = targetId(offer, name);
-    const view = this.#plainView(offer, name);
-    const known = this.#views.get(id);
-    // What is said of the model changed: views of it are made anew where they are asked for.
-    if (known && !known.some((target) => isSameView(target, view))) this.#views.delete(id);
-    const target = this.#view(offer, id, view);
-    this.targets.set(id, target);
-    const others = (this.#listed.get(name) ?? []).filter((listed) => listed.offer !== offer);
-    const after = others.findIndex((listed) => listed.offer.order > offer.order);
-    this.#listed.set(name, others.toSpliced(after < 0 ? others.length : after, 0, { offer, target }));
+    const target = this.#pool.publish(offer.backend, targetId(offer, name), this.#plainView(offer, name));
+    const listed = this.#listed.get(name);
+    if (listed === undefined) this.#listed.set(name, [{ offer, target }]);
+    else insert(listed, { offer, target });
   }
 
   #unlist(offer: Offer, name: string): void {
     const left = this.#listed.get(name)!.filter((listed) => listed.offer !== offer);
     if (left.length > 0) this.#listed.set(name, left);
     else this.#listed.delete(name);
-    this.#forget(targetId(offer, name));
+    this.#pool.forget(targetId(offer, name));
   }
 
-  #forget(id: string): void {
-    if (this.#pinned.has(id)) return;
-    this.targets.delete(id);
-    this.#views.delete(id);
-    this.#loads.delete(id);
-  }
-
-  #listedTarget(offer: Offer, name: string): Target | undefined {
-    return offer.models.has(name) ? this.targets.get(targetId(offer, name)) : undefined;
-  }
-
-  #pinTarget(model: ResolvedModel, spec: ResolvedTarget): void {
+  /** What the config names is there from the start. */
+  #keepTarget(model: ResolvedModel, spec: ResolvedTarget): void {
     const offer = this.#offers.get(spec.backend)!;
     const id = targetId(offer, fillPattern(spec.model, model.name));
-    this.#pinned.add(id);
-    if (!this.targets.has(id)) this.#register(this.#configuredTarget(model, spec, model.name));
-  }
-
-  #register(target: Target): Target {
-    this.targets.set(target.id, target);
-    return target;
+    this.#pool.keep(id);
+    if (this.targets.has(id)) return;
+    const { backend, view } = this.#configuredView(model, spec, model.name);
+    this.#pool.publish(backend, id, view);
   }
 
   /** Where a model of the config goes when it is asked for by `name`. */
   #configuredTarget(model: ResolvedModel, spec: ResolvedTarget, name: string): Target {
+    const { offer, backend, view } = this.#configuredView(model, spec, name);
+    // A name that was let in by a pattern counts with that, unless the backend lists it.
+    const byPattern = name !== model.name && !offer.models.has(view.model);
+    if (!byPattern) return this.#pool.view(backend, targetId(offer, view.model), view);
+    return this.#pool.transient(backend, targetId(offer, fillPattern(spec.model, model.name)), view);
+  }
+
+  #configuredView(
+    model: ResolvedModel,
+    spec: ResolvedTarget,
+    name: string,
+  ): { offer: Offer; backend: Backend; view: TargetView } {
     const offer = this.#offers.get(spec.backend)!;
     const upstream = fillPattern(spec.model, name);
-    const { facts } = this.#plainView(offer, upstream);
-    const view = { model: upstream, weight: spec.weight, facts: layFacts(spec.facts, model.facts, facts) };
-    // A name that was let in by a pattern counts with that, unless the backend lists it.
-    const byPattern = name !== model.name && !offer.models.has(upstream);
-    if (!byPattern) return this.#view(offer, targetId(offer, upstream), view);
-    return this.#inventedView(offer, fillPattern(spec.model, model.name), view);
+    const facts = layFacts(spec.facts, model.facts, this.#plainView(offer, upstream).facts);
+    return { offer, backend: offer.backend, view: { model: upstream, weight: spec.weight, facts } };
   }
 
   #plainView(offer: Offer, model: string): TargetView {
@@ -263,65 +270,43 @@ export class ModelTable implements Router {
     return { model, weight: offer.weight, facts };
   }
 
+  /** For requests that are about no model. */
+  #wholeBackend(offer: Offer): Target {
+    const view = { model: "", weight: offer.weight, facts: NO_FACTS };
+    return this.#pool.view(offer.backend, targetId(offer, ""), view);
+  }
+
   /** What the config says of a model that it leaves to the backends. */
   #described(name: string): ModelFacts | undefined {
     const exact = this.#configured.get(name);
     if (exact) return exact.targets ? undefined : exact.facts;
-    return this.#configuredPatterns.find(({ model, pattern }) => !model.targets && pattern.matches(name))?.model.facts;
-  }
-
-  /** One object for each view of a place, for as long as nothing about it changes. */
-  #view(offer: Offer, id: string, view: TargetView): RoutedTarget {
-    const views = this.#views.get(id);
-    const known = views?.find((target) => isSameView(target, view));
-    if (known) return known;
-    const target = new RoutedTarget(id, offer.backend, view, this.#loadOf(id));
-    if (views) views.push(target);
-    else this.#views.set(id, [target]);
-    return target;
-  }
-
-  /** Not kept here, since clients could invent such without number; its route keeps it. */
-  #inventedView(offer: Offer, pattern: string, view: TargetView): RoutedTarget {
-    const id = targetId(offer, pattern);
-    return new RoutedTarget(id, offer.backend, view, this.#loadOf(id));
-  }
-
-  #loadOf(id: string): Load {
-    let load = this.#loads.get(id);
-    if (load === undefined) this.#loads.set(id, (load = { inFlight: 0 }));
-    return load;
+    return this.#configuredPatterns.find(({ model, pattern }) => !model.targets && pattern.matches(name))
+      ?.model.facts;
   }
 
   // Patterns
 
   #collectPatterns(): void {
     const byText = new Map<string, { pattern: NamePattern; offers: Offer[] }>();
-    const register = (offer: Offer, text: string): void => {
-      const id = targetId(offer, text);
-      this.#pinned.add(id);
-      if (!this.targets.has(id)) this.#register(this.#view(offer, id, this.#plainView(offer, text)));
+    const publish = (offer: Offer, text: string): void => {
+      this.#pool.publish(offer.backend, targetId(offer, text), this.#plainView(offer, text));
     };
     for (const offer of this.#offers.values()) {
       for (const pattern of offer.patterns) {
         const known = byText.get(pattern.text);
         if (known) known.offers.push(offer);
         else byText.set(pattern.text, { pattern, offers: [offer] });
-        register(offer, pattern.text);
+        publish(offer, pattern.text);
       }
     }
     for (const claimants of this.#vendors.values())
-      for (const offer of claimants) if (offer.discovers) register(offer, ANY_NAME);
+      for (const offer of claimants) if (offer.discovers) publish(offer, ANY_NAME);
     this.#backendPatterns = byCloseness([...byText.values()]);
   }
 
   /** Its list is known now. */
   #dropPatterns(offer: Offer): void {
-    for (const { text } of offer.patterns) {
-      const id = targetId(offer, text);
-      this.#pinned.delete(id);
-      this.#forget(id);
-    }
+    for (const { text } of offer.patterns) this.#pool.forget(targetId(offer, text));
     offer.patterns = [];
     this.#collectPatterns();
   }
@@ -335,7 +320,12 @@ export class ModelTable implements Router {
       this.#invented.delete(name);
       return undefined;
     }
-    if (known && known.via === found.via && known.of === found.of && isSameList(known.targets, found.targets)) {
+    if (
+      known &&
+      known.via === found.via &&
+      known.of === found.of &&
+      isSameList(known.targets, found.targets)
+    ) {
       known.version = this.#version;
       return known;
     }
@@ -427,7 +417,7 @@ export class ModelTable implements Router {
   }
 
   #letIn(offer: Offer, pattern: string, name: string): Target {
-    return this.#inventedView(offer, pattern, this.#plainView(offer, name));
+    return this.#pool.transient(offer.backend, targetId(offer, pattern), this.#plainView(offer, name));
   }
 
   #refusal(name: string, model: RoutedModel | undefined): Error {
@@ -440,7 +430,9 @@ export class ModelTable implements Router {
       isVendor,
       isVendorWithoutAccount: !isVendor && this.#knownVendors.has(prefix),
       isRestKnown: rest !== "" && this.#lookUp(rest) !== undefined,
-      isAnyOnline: [...this.#offers.values()].some((offer) => offer.online && (offer.known || offer.patterns.length > 0)),
+      isAnyOnline: [...this.#offers.values()].some(
+        (offer) => offer.online && (offer.known || offer.patterns.length > 0),
+      ),
     });
   }
 
@@ -483,6 +475,14 @@ interface BackendPattern {
   readonly offers: readonly Offer[];
 }
 
+/** In config order, in place of what the same backend had. Mostly it is the last. */
+function insert(list: Listed[], entry: Listed): void {
+  let at = list.length;
+  while (at > 0 && list[at - 1]!.offer.order > entry.offer.order) at--;
+  const isKnown = list[at - 1]?.offer === entry.offer;
+  list.splice(isKnown ? at - 1 : at, isKnown ? 1 : 0, entry);
+}
+
 /** Stands in ids for whatever a client asks a vendor for. */
 const ANY_NAME = "*";
 
@@ -503,10 +503,6 @@ function splitPrefix(name: string): [prefix: string, rest: string] {
 /** Of two that are equally close the first listed comes first. */
 function byCloseness<T extends { readonly pattern: NamePattern }>(patterns: readonly T[]): T[] {
   return patterns.toSorted((left, right) => right.pattern.fixedLength - left.pattern.fixedLength);
-}
-
-function isSameView(target: RoutedTarget, { model, weight, facts }: TargetView): boolean {
-  return target.model === model && target.weight === weight && isSameFacts(target.facts, facts);
 }
 
 /** Targets that patterns let in are made anew each time: what counts is what they say. */

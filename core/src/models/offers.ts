@@ -53,7 +53,8 @@ export function readListing(listing: readonly ListedModel[]): Map<string, ModelF
   const models = new Map<string, ModelFacts>();
   for (const listed of listing) {
     if (models.has(listed.id)) continue;
-    const operations = listed.operations ?? (EMBEDDING.test(listed.id) ? (["embeddings"] as const) : undefined);
+    const operations =
+      listed.operations ?? (EMBEDDING.test(listed.id) ? (["embeddings"] as const) : undefined);
     models.set(listed.id, pickFacts({ ...listed, operations }));
   }
   return models;

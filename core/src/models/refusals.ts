@@ -45,9 +45,11 @@ function isMalformed(name: string, { rest, isVendor }: UnresolvedName): boolean 
   return rest === "" || name.startsWith(":") || (!isVendor && rest.includes(":"));
 }
 
-export function unsupportedOperation(name: string, operation: Operation): GatewayError {
+/** `name` is the model's, where the operation is about one. */
+export function unsupportedOperation(name: string | undefined, operation: Operation): GatewayError {
+  const backend = name === undefined ? "backend" : `backend of the model \`${name}\``;
   return new GatewayError("unsupported_operation", {
-    message: `No backend of the model \`${name}\` has the operation \`${operation.name}\``,
+    message: `No ${backend} has the operation \`${operation.name}\``,
     headers: { "x-should-retry": "false" },
   });
 }

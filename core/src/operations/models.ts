@@ -49,11 +49,20 @@ function maySee({ principal }: Context, model: string): boolean {
   return principal?.allowsModel?.(model) ?? true;
 }
 
-/** A model as clients of several gateways expect it; what is not known is null. */
-function toModelObject({ name, targets, canonicalName, aliases }: RoutedModel, router: Router): JsonObject {
+/** Made once for each model, since a list may hold very many. */
+const described = new WeakMap<RoutedModel, JsonObject>();
+
+/** A model as clients of several gateways expect it. */
+function toModelObject(model: RoutedModel, router: Router): JsonObject {
+  let description = described.get(model);
+  if (!description) described.set(model, (description = describe(model, router)));
+  return { ...description, ready: model.targets.some(({ backend }) => router.isReady(backend.name)) };
+}
+
+/** What is not known is null. */
+function describe({ name, targets, canonicalName, aliases }: RoutedModel, router: Router): JsonObject {
   const { provider } = targets[0]!.backend.adapter;
   const price = firstOf(targets, (target) => target.price);
-  const backends = new Set(targets.map(({ backend }) => backend.name));
   return {
     id: name,
     object: "model",
@@ -67,8 +76,7 @@ function toModelObject({ name, targets, canonicalName, aliases }: RoutedModel, r
     max_input_tokens: firstOf(targets, ({ maxInputTokens }) => maxInputTokens) ?? null,
     canonical_name: canonicalName ?? null,
     aliases,
-    backends: backends.size,
-    ready: [...backends].some((backend) => router.isReady(backend)),
+    backends: new Set(targets.map(({ backend }) => backend)).size,
   };
 }
 

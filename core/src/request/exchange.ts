@@ -1,5 +1,4 @@
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
-import type { AttemptRun } from "../dispatch/attempt-run.ts";
 import type { ContextVars, DownstreamRequest, Finished, Principal } from "../context.ts";
 import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -15,6 +14,14 @@ export interface Downstream {
   /** The body as it comes, with back-pressure. */
   stream(): AsyncIterable<Uint8Array>;
   /** Looks at the limits of slow clients, and keeps silent streams alive. */
+  expire(nowMs: number): void;
+}
+
+/** An attempt as the request drives it. */
+export interface RunningAttempt extends Attempt {
+  /** Ends it: the request is over, or this attempt is not wanted any more. */
+  abort(reason: GatewayError | "cancelled"): void;
+  /** Looks at its time limits. */
   expire(nowMs: number): void;
 }
 
@@ -49,7 +56,7 @@ export class Exchange implements Expirable {
   stream = false;
   bytesIn = 0;
   bytesOut = 0;
-  readonly attempts: AttemptRun[] = [];
+  readonly attempts: RunningAttempt[] = [];
   readonly vars: ContextVars = {};
   replyHeaders: Record<string, string> | undefined;
   /** Why the request is over before its answer is. */
@@ -200,6 +207,7 @@ function sumUsage(attempts: readonly Attempt[]): Usage | undefined {
           totalTokens: sum.totalTokens + usage.totalTokens,
           cachedTokens: (sum.cachedTokens ?? 0) + (usage.cachedTokens ?? 0),
           reasoningTokens: (sum.reasoningTokens ?? 0) + (usage.reasoningTokens ?? 0),
+          ...((sum.estimated || usage.estimated) && { estimated: true }),
         }
       : usage;
   }

@@ -24,7 +24,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       const fault = operation.validate?.(body, ctx.request);
       if (fault) throw toError(fault);
       ctx.body = body;
-    } else {
+    } else if (operation.body === "multipart") {
       requireMediaType(ctx, "multipart/form-data");
       const length = ctx.request.headers["content-length"];
       const body = await readMultipartBody({
@@ -35,6 +35,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
           ? { ...limits, fileBytes: { names: operation.imageFiles, limit: limits.imageBytes } }
           : limits,
         aliases: operation.fieldAliases,
+        modelless: operation.modelless,
       });
       ctx.body = body;
       exchange.onFinished(() => {
@@ -46,11 +47,14 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       });
     }
     const { body } = ctx;
-    const model = exchange.requestedModel === "" ? body.get("model") : exchange.requestedModel;
-    ctx.model = exchange.requestedModel = modelOf(model, operation, config);
-    if (model === undefined || model === null) ctx.body = body.with({ model: ctx.model });
     exchange.stream = operation.wantsStream?.(body, ctx.request) ?? false;
-    ctx.candidates = ctx.resolve(ctx.model);
+    if (operation.modelless) ctx.candidates = exchange.router.backendsFor(operation);
+    else if (operation.answer === undefined) {
+      const model = exchange.requestedModel === "" ? givenModel(ctx) : exchange.requestedModel;
+      ctx.model = exchange.requestedModel = modelOf(model, operation, config);
+      if (model === undefined || model === null) ctx.body = body.with({ model: ctx.model });
+      ctx.candidates = ctx.resolve(ctx.model);
+    }
     // Awaited here: returning the promise would cost two more turns of the queue.
     return await rest(ctx);
   };
@@ -68,12 +72,16 @@ function requireMediaType(ctx: RequestContext, expected: string): void {
     });
 }
 
+function givenModel({ body, operation, request }: RequestContext): unknown {
+  return operation.modelOf ? operation.modelOf(request) : body.get("model");
+}
+
 /** Longest name that is looked up. */
 const MAX_MODEL_LENGTH = 256;
 
 function modelOf(given: unknown, operation: Operation, config: ResolvedConfig): string {
   // A multipart body is passed on as it came, so that a default cannot be written into it.
-  const model = given ?? (operation.body === "json" ? config.defaultModels[operation.name] : undefined);
+  const model = given ?? (operation.body === "multipart" ? undefined : config.defaultModels[operation.name]);
   if (model === undefined || model === null)
     throw new GatewayError("missing_parameter", { param: "model", message: "`model` is required" });
   if (typeof model !== "string" || model === "" || model.length > MAX_MODEL_LENGTH)

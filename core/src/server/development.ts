@@ -1,7 +1,7 @@
 import type { RequestListener, Server } from "node:http";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayProcess } from "./gateway-process.ts";
-import { applyServerLimits, listenForExpectations } from "./http-server.ts";
+import { applyServerLimits, listenForExpectations, listenForUpgrades } from "./http-server.ts";
 import { runningServer, type RunningServer } from "./serve.ts";
 
 /** Serves on listhen, which finds a free port near a busy one. */
@@ -28,6 +28,7 @@ export async function serveForDevelopment(config: ResolvedConfig): Promise<Runni
   removeShutdownHook(server, listener);
   applyServerLimits(server, config.server.limits);
   listenForExpectations(server, listener);
+  listenForUpgrades(server, { listener, onUpgrade: gateway.onUpgrade, limits: config.server.limits });
   return runningServer(server, gateway, host);
 }
 

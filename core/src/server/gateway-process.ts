@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import { GatewayError } from "../errors.ts";
 import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -6,8 +7,10 @@ import { createState, type StateRoot } from "../state/create-state.ts";
 import { createClientAddress, type ClientAddressOf } from "./client-address.ts";
 import { addErrorShape, addHealthRoutes } from "./control-plane.ts";
 import { createLogging, type Logging, type LogSink } from "./logging.ts";
+import type { UpgradeListener } from "./http-server.ts";
 import { createNodeListener, type NodeListener } from "./node-listener.ts";
 import type { ExchangeKeeping } from "./open-exchange.ts";
+import { createUpgradeListener } from "./upgrade-listener.ts";
 import { createWebHandler, type WebHandler } from "./web-handler.ts";
 
 export interface GatewayProcessOptions {
@@ -20,6 +23,8 @@ export interface GatewayProcessOptions {
  */
 export class GatewayProcess {
   readonly listener: NodeListener;
+  /** Beside the listener, for requests that ask for another protocol. */
+  readonly onUpgrade: UpgradeListener;
   /** The same way in for runtimes that speak web `Request` and `Response`. */
   readonly fetch: WebHandler;
   readonly #via = createViaName();
@@ -39,11 +44,13 @@ export class GatewayProcess {
 
   private constructor() {
     const shared = { ...this.#keeping, current: () => this.#current };
-    this.listener = createNodeListener({
+    const nodeOptions = {
       ...shared,
-      clientAddress: (peer, headers) => this.#clientAddress(peer, headers),
+      clientAddress: (peer: string, headers: IncomingHttpHeaders) => this.#clientAddress(peer, headers),
       closing: () => this.#closing,
-    });
+    };
+    this.listener = createNodeListener(nodeOptions);
+    this.onUpgrade = createUpgradeListener(nodeOptions);
     this.fetch = createWebHandler(shared);
   }
 

@@ -15,27 +15,52 @@ export interface RequestTarget {
 export function checkRequest(req: IncomingMessage, urlBytes: number, via: string): RequestTarget {
   const { headers, rawHeaders } = req;
   checkHost(rawHeaders, req.httpVersion);
-  if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity")
-    throw new GatewayError("unsupported_media_type", {
-      message: "Encoded bodies are not accepted; send the body as it is",
-    });
-  if (headers.via !== undefined && headers.via.includes(via)) throw new GatewayError("loop_detected");
+  checkEncoding(headers["content-encoding"]);
+  checkLoop(headers.via, via);
   checkTransferEncoding(headers["transfer-encoding"], req.httpVersion);
-  if (rawHeaders.length > 2 * MAX_HEADER_LINES)
-    throw new GatewayError("request_too_large", {
-      status: 431,
-      message: `The request has more than ${MAX_HEADER_LINES} header lines`,
-    });
-
+  checkLineCount(rawHeaders.length / 2);
   const url = originForm(req.url!, req.method!);
-  if (url.length > urlBytes)
-    throw new GatewayError("uri_too_long", { message: `The URL is longer than ${urlBytes} bytes` });
+  checkLength(url, urlBytes);
   const mark = url.indexOf("?");
   return mark < 0 ? { path: url, query: "" } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
 }
 
+/** The same for a web `Request`: its runtime has seen to the framing, the Host and the form of the target. */
+export function checkWebRequest({ headers, url }: Request, urlBytes: number, via: string): RequestTarget {
+  checkEncoding(headers.get("content-encoding") ?? undefined);
+  checkLoop(headers.get("via") ?? undefined, via);
+  checkLineCount([...headers.keys()].length);
+  const { pathname, search } = new URL(url);
+  checkLength(pathname + search, urlBytes);
+  return { path: pathname, query: search.slice(1) };
+}
+
+function checkEncoding(encoding: string | undefined): void {
+  if (encoding !== undefined && encoding !== "identity")
+    throw new GatewayError("unsupported_media_type", {
+      message: "Encoded bodies are not accepted; send the body as it is",
+    });
+}
+
+function checkLoop(passed: string | undefined, via: string): void {
+  if (passed !== undefined && passed.includes(via)) throw new GatewayError("loop_detected");
+}
+
 /** Node leaves out what comes behind its 2,000th header line; nobody needs half as many. */
 const MAX_HEADER_LINES = 1_000;
+
+function checkLineCount(lines: number): void {
+  if (lines > MAX_HEADER_LINES)
+    throw new GatewayError("request_too_large", {
+      status: 431,
+      message: `The request has more than ${MAX_HEADER_LINES} header lines`,
+    });
+}
+
+function checkLength(url: string, urlBytes: number): void {
+  if (url.length > urlBytes)
+    throw new GatewayError("uri_too_long", { message: `The URL is longer than ${urlBytes} bytes` });
+}
 
 function checkTransferEncoding(encoding: string | undefined, httpVersion: string): void {
   if (encoding === undefined) return;

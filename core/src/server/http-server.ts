@@ -12,6 +12,9 @@ import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
 import { refuse, refuseConnection } from "./refusal.ts";
 
+/** Answers whether it took the connection. */
+export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
 /** How often Node looks for connections that are late with their headers. */
 const CHECK_MS = 2_000;
 
@@ -28,14 +31,46 @@ export function applyServerLimits(server: Server, limits: ServerLimits): void {
 }
 
 /** The production server, made with the options that can only be given at creation. */
-export function createHttpServer(listener: RequestListener, limits: ServerLimits): Server {
+export function createHttpServer(
+  listener: RequestListener,
+  limits: ServerLimits,
+  onUpgrade: UpgradeListener,
+): Server {
   const server = createServer(
     { maxHeaderSize: limits.headerBytes, connectionsCheckingInterval: CHECK_MS, noDelay: true },
     listener,
   );
   applyServerLimits(server, limits);
   listenForExpectations(server, listener);
+  listenForUpgrades(server, { listener, onUpgrade, limits });
   return server;
+}
+
+/**
+ * Upgrades that the gateway takes go to `onUpgrade`, which answers whether it took the connection. All others are
+ * served as if they had not asked (RFC 9110, section 7.8), bodies included, which clients that would like HTTP/2 send
+ * along: Node hands over the bare connection as soon as anybody listens for upgrades, so that the request is given, as
+ * it was read, to a server on which nobody does.
+ */
+export function listenForUpgrades(
+  server: Server,
+  { listener, onUpgrade, limits }: { listener: RequestListener; onUpgrade: UpgradeListener; limits: ServerLimits },
+): void {
+  const plain = createServer({ maxHeaderSize: limits.headerBytes }, listener);
+  plain.on("clientError", onClientError);
+  listenForExpectations(plain, listener);
+  server.on("upgrade", (req, socket, head) => {
+    if (onUpgrade(req, socket, head)) return;
+    socket.unshift(Buffer.concat([requestHead(req), head]));
+    plain.emit("connection", socket);
+  });
+}
+
+/** The lines that Node read; header fields keep their spelling and order. */
+function requestHead({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) text += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`;
+  return Buffer.from(`${text}\r\n`, "latin1");
 }
 
 /** `Expect: 100-continue` is answered when the body is wanted, so that a refusal saves the upload. */

@@ -9,6 +9,7 @@ import { NodeDownstream } from "./node-downstream.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
 import { refuse } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
+import { upgradeRequired } from "../websocket/handshake.ts";
 
 export interface NodeListenerOptions extends ExchangeKeeping {
   /** The snapshot in force; asked once for each request, which keeps what it got. */
@@ -66,6 +67,11 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
     }
     if (!match.operation) {
       refuse(req, res, new GatewayError("method_not_allowed", { headers: { allow: match.allow } }));
+      return;
+    }
+
+    if (match.operation.websocket) {
+      refuse(req, res, upgradeRequired());
       return;
     }
 

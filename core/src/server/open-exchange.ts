@@ -27,7 +27,7 @@ export function openExchange(
     downstream: init.downstream,
     router: gateway.router,
     log: gateway.log,
-    totalMs: gateway.config.timeouts.totalMs,
+    totalMs: init.operation.carriesRequests ? 0 : gateway.config.timeouts.totalMs,
   });
   gateway.retain();
   sweeper.add(exchange);

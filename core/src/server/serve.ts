@@ -23,7 +23,7 @@ export async function serve(
   options: GatewayProcessOptions = {},
 ): Promise<RunningServer> {
   const gateway = await GatewayProcess.start(config, options);
-  const server = createHttpServer(gateway.listener, config.server.limits);
+  const server = createHttpServer(gateway.listener, config.server.limits, gateway.onUpgrade);
   try {
     await listen(server, config.server.port, config.server.host);
   } catch (error) {

@@ -1,12 +1,16 @@
-import { GatewayError } from "../errors.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
+import type { ClientAddressOf } from "./client-address.ts";
+import { checkWebRequest, type RequestTarget } from "./guards.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
 import { requestIdOf } from "./request-id.ts";
 import { WebDownstream } from "./web-downstream.ts";
+import { upgradeRequired } from "../websocket/handshake.ts";
 
 export interface WebHandlerOptions extends ExchangeKeeping {
   current(): Gateway;
+  clientAddress: ClientAddressOf;
 }
 
 /** The same gateway behind web `Request` and `Response`: for Bun, Deno, and tests without a socket. */
@@ -15,15 +19,20 @@ export type WebHandler = (request: Request, client?: { address?: string }) => Pr
 export function createWebHandler(options: WebHandlerOptions): WebHandler {
   return async function handle(request, client) {
     const gateway = options.current();
-    const url = new URL(request.url);
     const id = requestIdOf(request.headers.get("x-request-id") ?? undefined);
-    const match = gateway.routes.match(request.method, url.pathname);
+    let target: RequestTarget;
+    try {
+      target = checkWebRequest(request, gateway.config.server.limits.urlBytes, gateway.via);
+    } catch (thrown) {
+      return refusal(id, toGatewayError(thrown));
+    }
+    const match = gateway.routes.match(request.method, target.path);
     if (!match) return gateway.app.fetch(request);
     if (!match.operation)
       return refusal(id, new GatewayError("method_not_allowed", { headers: { allow: match.allow } }));
-    if (request.headers.get("via")?.includes(gateway.via))
-      return refusal(id, new GatewayError("loop_detected"));
+    if (match.operation.websocket) return refusal(id, upgradeRequired());
 
+    const headers = Object.fromEntries(request.headers);
     const downstream = new WebDownstream(request, gateway.config.server.limits);
     const exchange = openExchange(
       gateway,
@@ -33,10 +42,10 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
         model: match.model,
         request: {
           method: request.method,
-          path: url.pathname,
-          query: url.search.slice(1),
-          headers: Object.fromEntries(request.headers),
-          clientAddress: client?.address ?? "",
+          path: target.path,
+          query: target.query,
+          headers,
+          clientAddress: options.clientAddress(client?.address ?? "", headers),
         },
         downstream,
       },

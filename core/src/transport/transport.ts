@@ -1,3 +1,5 @@
+import type { Duplex } from "node:stream";
+
 /** What is sent to a backend. */
 export interface TransportRequest {
   method: string;
@@ -6,6 +8,8 @@ export interface TransportRequest {
   /** Flat list: name, value, name, value. */
   headers: string[];
   body: Uint8Array | string | AsyncIterable<Uint8Array> | null;
+  /** Another protocol is asked for on the connection. */
+  upgrade?: "websocket";
 }
 
 /** Why a call failed below HTTP. `sent` is false only when the backend certainly saw nothing of the request. */
@@ -17,10 +21,15 @@ export interface TransportFailure {
   reusedConnection?: boolean;
 }
 
-/** Callbacks of one call: `onHeaders` once, `onData` any number of times, then one of `onEnd`, `onError`. */
+/**
+ * Callbacks of one call: `onHeaders` once, `onData` any number of times, then one of `onEnd`, `onError`. Or `onUpgrade`
+ * alone, where the backend agrees to another protocol.
+ */
 export interface TransportHandler {
   onHeaders(status: number, headers: Record<string, string | string[] | undefined>): void;
   onData(chunk: Uint8Array): void;
+  /** The connection belongs to the handler from now on, which closes it. */
+  onUpgrade?(headers: Record<string, string | string[] | undefined>, socket: Duplex): void;
   onEnd(): void;
   /** Not called after `abort`. */
   onError(failure: TransportFailure): void;

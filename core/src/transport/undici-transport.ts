@@ -124,15 +124,25 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
   return (options, callback) => {
     let timer: NodeJS.Timeout | undefined;
     // undici's connector returns its socket, which its types leave out.
-    const socket = connect(options, (...result) => {
+    const socket = connect(options, (error, connected) => {
       clearTimeout(timer);
-      callback(...result);
+      if (error) callback(asConnectError(error), null);
+      else callback(null, connected);
     }) as unknown as Socket;
     joinWrites(socket);
     line.used = false;
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
   };
+}
+
+/**
+ * A certificate for another name by the code that OpenSSL has for it. By Node's code undici fails the calls that wait,
+ * but goes on counting them as running, and never sends another on that client.
+ */
+function asConnectError(error: Error): Error {
+  if ((error as { code?: string }).code !== "ERR_TLS_CERT_ALTNAME_INVALID") return error;
+  return Object.assign(new Error(error.message, { cause: error }), { code: "HOSTNAME_MISMATCH" });
 }
 
 /**
@@ -163,9 +173,12 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   }
 
   start(connection: Connection): void {
-    const { method, path, headers, body } = this.#request;
+    const { method, path, headers, body, upgrade = null } = this.#request;
     this.#connection = connection;
-    connection.dispatch({ method, path, headers, body: body as Dispatcher.DispatchOptions["body"] }, this);
+    connection.dispatch(
+      { method, path, headers, body: body as Dispatcher.DispatchOptions["body"], upgrade },
+      this,
+    );
   }
 
   /** Once: gives the connection back. */
@@ -191,8 +204,12 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
     this.#answered = true;
   }
 
-  onUpgrade(_status: number, _headers: Buffer[], socket: Duplex): void {
-    socket.destroy();
+  /** The connection is not free for further calls before this one is closed: `connections` bounds them all. */
+  onUpgrade(_status: number, headers: Buffer[], socket: Duplex): void {
+    socket.on("error", ignore);
+    socket.once("close", () => this.#finish());
+    if (this.aborted || !this.#handler.onUpgrade) socket.destroy();
+    else this.#handler.onUpgrade(util.parseHeaders(headers), socket);
   }
 
   onHeaders(status: number, headers: Buffer[], resume: () => void): boolean {
@@ -237,11 +254,13 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   }
 }
 
+/** What failed is told by `close`, which follows. */
+function ignore(): void {}
+
 const TLS_CODES = /^(?:CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|EPROTO)/;
 const CONNECT_CODES = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
-  "EAI_AGAIN",
   "EHOSTUNREACH",
   "ENETUNREACH",
   "EADDRNOTAVAIL",
@@ -253,7 +272,8 @@ function toFailure(error: Error, sent: boolean, reusedConnection: boolean): Tran
   if (error instanceof ConnectTimeout || code === "UND_ERR_CONNECT_TIMEOUT")
     return { kind: "connect_timeout", sent: false, cause: error };
   if (TLS_CODES.test(code)) return { kind: "tls", sent: false, cause: error };
-  if (error instanceof AggregateError || CONNECT_CODES.has(code))
+  // `EAI_…`: what the resolver says of a name, besides that it does not exist.
+  if (error instanceof AggregateError || CONNECT_CODES.has(code) || code.startsWith("EAI_"))
     return { kind: "connect", sent: sent && code !== "ECONNREFUSED", cause: error };
   if (code.startsWith("HPE_") || MALFORMED_CODES.has(code))
     return { kind: "malformed", sent: true, cause: error };

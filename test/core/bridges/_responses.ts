@@ -12,6 +12,7 @@ export function infoOf(request: JsonObject, fields: Partial<MappingInfo> = {}): 
     options: {},
     requestId: "req_0123456789abcdef",
     nowSeconds: 1_700_000_000,
+    report: () => {},
     request,
     ...fields,
   };

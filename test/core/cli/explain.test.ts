@@ -41,7 +41,15 @@ async function createConfig(): Promise<string> {
         asked: { adapter: "ollama", baseURL: backend.url },
         silent: { adapter: "ollama", baseURL: "http://127.0.0.1:1" },
       },
-      models: { best: { aliases: ["finest"], targets: [{ backend: "asked", model: "told" }, { backend: "cloud", model: "gpt-4.1" }] } },
+      models: {
+        best: {
+          aliases: ["finest"],
+          targets: [
+            { backend: "asked", model: "told" },
+            { backend: "cloud", model: "gpt-4.1" },
+          ],
+        },
+      },
     }),
   });
   return project.path("gateway.config.json");
@@ -79,9 +87,15 @@ describe("mo-1: gatewright explain", () => {
     expect(unknown.code).toBe(1);
     expect(unknown.stdout).toContain("chat: 400 unknown_provider: There is no provider `foo`");
     const unable = await explain("told", "speech", "--config", file);
-    expect([unable.code, unable.stdout]).toEqual([1, expect.stringContaining("speech: 501 unsupported_operation")]);
+    expect([unable.code, unable.stdout]).toEqual([
+      1,
+      expect.stringContaining("speech: 501 unsupported_operation"),
+    ]);
     const wrong = await explain("told", "chatt", "--config", file);
-    expect([wrong.code, wrong.stderr.split("\n")[0]]).toEqual([2, "Core has no operation chatt. Did you mean chat?"]);
+    expect([wrong.code, wrong.stderr.split("\n")[0]]).toEqual([
+      2,
+      "Core has no operation chatt. Did you mean chat?",
+    ]);
     expect((await explain("--config", file)).code).toBe(2);
     expect((await explain("a", "chat", "b", "--config", file)).stderr).toContain("Unexpected argument b.");
   });

@@ -136,6 +136,7 @@ describe("defaults", () => {
       partBytes: 100 * 1024 * 1024,
       parts: 50,
       partHeaderBytes: 8192,
+      imageBytes: 4 * 1024 * 1024,
       headerBytes: 16_384,
       urlBytes: 8192,
       headersTimeoutMs: 10_000,

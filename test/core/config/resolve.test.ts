@@ -342,7 +342,10 @@ describe("faults", () => {
     ],
     "a missing model list": [
       { backends: { local: { ...local, models: undefined } } },
-      { path: "backends.local.models", message: "backends.local.models is required: the adapter `plain` cannot ask for models" },
+      {
+        path: "backends.local.models",
+        message: "backends.local.models is required: the adapter `plain` cannot ask for models",
+      },
     ],
     "a model listed twice": [
       { backends: { local: { ...local, models: ["m", "m"] } } },
@@ -426,6 +429,39 @@ describe("faults", () => {
         },
       },
       { path: "models.b.aliases[0]", message: 'models.b.aliases[0]: "x" is taken by models.a.aliases[0]' },
+    ],
+    "further names of a name that is a pattern": [
+      { models: { "a-*": { targets: [{ backend: "local", model: "m" }], aliases: ["b"] } } },
+      {
+        path: 'models["a-*"].aliases',
+        message: 'models["a-*"].aliases: a name with `*` has no further names',
+      },
+    ],
+    "a canonical name that is a model": [
+      { models: { a: { canonicalName: "b" }, b: { targets: [{ backend: "local", model: "m" }] } } },
+      { path: "models.a.canonicalName", message: 'models.a.canonicalName: "b" is taken by models.b' },
+    ],
+    "a negative price": [
+      { models: { m: { price: { prompt: -1, completion: 0 } } } },
+      { path: "models.m.price.prompt", message: "models.m.price.prompt must be at least 0, got -1" },
+    ],
+    "a list of models that is neither": [
+      { backends: { local: { ...local, models: "m" } } },
+      {
+        path: "backends.local.models",
+        message: 'backends.local.models must be a list of names, or "discover", got a string of 1 character',
+      },
+    ],
+    "a model that is no name": [
+      { backends: { local: { ...local, models: ["m", 5] } } },
+      { path: "backends.local.models[1]", message: "backends.local.models[1] must be a string, got 5" },
+    ],
+    "a vendor prefix with a colon": [
+      { backends: { local: { ...local, vendorPrefixes: ["a:"] } } },
+      {
+        path: "backends.local.vendorPrefixes[0]",
+        message: "backends.local.vendorPrefixes[0] must be without a colon, got a string of 2 characters",
+      },
     ],
     "a default model that is none": [
       { backends: { local: { ...local, models: ["gpt-4o"] } }, defaultModels: { chat: "gpt-4p" } },
@@ -602,6 +638,21 @@ describe("faults", () => {
     expect(faults.find(({ path }) => path === "models.best.targets[0].backend")!.hint).toBe(
       "Did you mean `far`?",
     );
+  });
+
+  it("warns about an alias that a backend lists, since the whole name comes first", async () => {
+    const result = await resolve({
+      models: { a: { targets: [{ backend: "local", model: "m" }], aliases: ["n"] } },
+    });
+    expect(result.warnings).toEqual([
+      'models["a"]: the alias `n` is the name of a model of backend `local`, which is taken first',
+    ]);
+  });
+
+  it("takes a default model that some pattern, prefix or list may turn out to have", async () => {
+    const defaultModels = { chat: "house:any", embeddings: "gpt-9" };
+    const open = { ...local, models: ["gpt-*"], vendorPrefixes: ["house"] };
+    expect((await accepted({ backends: { open }, defaultModels })).defaultModels).toEqual(defaultModels);
   });
 
   it("warns about a target whose backend does not list the model", async () => {

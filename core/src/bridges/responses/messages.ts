@@ -5,12 +5,19 @@ import type { JsonObject } from "../../operation.ts";
 import { toContent, toTexts } from "./content.ts";
 import { reasoningText, unsealThinking } from "./reasoning.ts";
 
+/** What the mapping of one request carries along. */
+export interface Mapping {
+  readonly dropped: Set<string>;
+  /** True for members beyond OpenAI's API that the backend takes. */
+  takes(extension: string): boolean;
+}
+
 /**
  * Turns `input` into messages. What the model said in one turn (reasoning, text, calls) are items of their own there
  * and one message here; what a tool returned beside text follows its results as a message of the user.
  */
-export function toMessages(instructions: unknown, input: unknown, dropped: Set<string>): JsonObject[] {
-  const builder = new MessageBuilder(dropped);
+export function toMessages(instructions: unknown, input: unknown, mapping: Mapping): JsonObject[] {
+  const builder = new MessageBuilder(mapping);
   if (instructions !== undefined) {
     if (typeof instructions !== "string")
       throw new UnsupportedField("instructions", "`instructions` must be a text");
@@ -28,12 +35,14 @@ type Turn = JsonObject & { tool_calls?: JsonObject[]; thinking_blocks?: JsonObje
 class MessageBuilder {
   readonly messages: JsonObject[] = [];
   readonly #dropped: Set<string>;
+  readonly #takes: Mapping["takes"];
   #turn: Turn | undefined;
   /** What tools returned beside text: tool messages hold text alone, and nothing may stand between them. */
   #attached: JsonObject[] = [];
 
-  constructor(dropped: Set<string>) {
+  constructor({ dropped, takes }: Mapping) {
     this.#dropped = dropped;
+    this.#takes = takes;
   }
 
   end(): JsonObject[] {
@@ -51,10 +60,10 @@ class MessageBuilder {
         this.#addReasoning(item, at);
         return;
       case "function_call":
-        this.#addCall(item, { name: item["name"], arguments: item["arguments"] ?? "" }, "function");
+        this.#addCall(item, { name: item["name"], arguments: item["arguments"] ?? "" }, "function", at);
         return;
       case "custom_tool_call":
-        this.#addCall(item, { name: item["name"], input: item["input"] ?? "" }, "custom");
+        this.#addCall(item, { name: item["name"], input: item["input"] ?? "" }, "custom", at);
         return;
       case "function_call_output":
       case "custom_tool_call_output":
@@ -94,25 +103,34 @@ class MessageBuilder {
     const turn = this.#open();
     turn["content"] = joined(turn["content"], text);
     if (refusal !== undefined) turn["refusal"] = refusal;
-    if (isJsonObject(item["extra_content"])) turn["extra_content"] = item["extra_content"];
+    this.#addExtra(turn, item, at);
+  }
+
+  /** What a vendor wants back, such as a thought's signature. */
+  #addExtra(target: JsonObject, { extra_content: extra }: JsonObject, at: string): void {
+    if (!isJsonObject(extra)) return;
+    if (this.#takes("extra_content")) target["extra_content"] = extra;
+    else report(this.#dropped, `${at}.extra_content`);
   }
 
   #addReasoning(item: JsonObject, at: string): void {
     // After text it begins another turn; between calls it does not, for the same reason.
     if (this.#turn?.["content"] && !this.#turn.tool_calls) this.#close();
-    const blocks = unsealThinking(item["encrypted_content"]);
-    if (!blocks && item["encrypted_content"]) report(this.#dropped, `${at}.encrypted_content`);
+    const sealed = item["encrypted_content"];
+    const blocks = this.#takes("thinking_blocks") ? unsealThinking(sealed) : undefined;
+    if (!blocks && sealed) report(this.#dropped, `${at}.encrypted_content`);
     const text = reasoningText(item);
-    if (!blocks && text === "") return;
+    const keepsText = text !== "" && this.#takes("reasoning_content");
+    if (text !== "" && !keepsText) report(this.#dropped, `${at}.reasoning`);
+    if (!blocks && !keepsText) return;
     const turn = this.#open();
     if (blocks) (turn.thinking_blocks ??= []).push(...blocks);
-    if (text !== "") turn["reasoning_content"] = joined(turn["reasoning_content"], text);
+    if (keepsText) turn["reasoning_content"] = joined(turn["reasoning_content"], text);
   }
 
-  #addCall(item: JsonObject, call: JsonObject, type: "function" | "custom"): void {
-    const { call_id, extra_content } = item;
-    const made: JsonObject = { id: call_id, type, [type]: call };
-    if (isJsonObject(extra_content)) made["extra_content"] = extra_content;
+  #addCall(item: JsonObject, call: JsonObject, type: "function" | "custom", at: string): void {
+    const made: JsonObject = { id: item["call_id"], type, [type]: call };
+    this.#addExtra(made, item, at);
     const turn = this.#open();
     (turn.tool_calls ??= []).push(made);
   }

@@ -9,10 +9,11 @@ import { toToolChoice, toTools } from "./tools.ts";
 /** A Responses request as a chat request. Throws `UnsupportedField` for what chat cannot carry. */
 export function toChatRequest(
   request: JsonObject,
-  _info: MappingInfo,
+  { extensions }: MappingInfo,
 ): { body: JsonObject; dropped: readonly string[] } {
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, responsesFields, dropped);
+  const takes = (name: string): boolean => extensions?.includes(name) ?? true;
   const tools = toTools(translated["tools"]);
   const choice = toToolChoice(translated["tool_choice"]);
   const hasTools = tools !== undefined && tools.length > 0;
@@ -20,7 +21,7 @@ export function toChatRequest(
   const idle = !hasTools && (choice === "auto" || choice === "none");
   const body = compact({
     ...forwarded,
-    messages: toMessages(translated["instructions"], translated["input"], dropped),
+    messages: toMessages(translated["instructions"], translated["input"], { dropped, takes }),
     max_tokens: translated["max_output_tokens"],
     tools: hasTools ? tools : undefined,
     tool_choice: idle ? undefined : choice,

@@ -62,7 +62,12 @@ defineGatewayConfig({ extends: ["./a.ts", "./b.ts"], backends: { local } });
 defineGatewayConfig({
   backends: {
     asked: { adapter: "plain" },
-    open: { adapter: "plain", models: ["gpt-*"], vendorPrefixes: ["house"], price: { prompt: 0, completion: 0 } },
+    open: {
+      adapter: "plain",
+      models: ["gpt-*"],
+      vendorPrefixes: ["house"],
+      price: { prompt: 0, completion: 0 },
+    },
     bare: { adapter: "auto", baseURL: "http://127.0.0.1:1", models: "discover" },
   },
   models: {

@@ -10,6 +10,7 @@ export default defineAdapter({
   auth: () => ({ "x-account": "from auth", "x-token": "none" }),
   async authorize({ method, url, body }, { apiKey, refused }) {
     if (apiKey === "broken") throw new Error("https://token.internal said no to broken");
+    if (refused && apiKey === "fixed") return undefined;
     if (refused || issued === 0) issued++;
     const digest = createHash("sha256").update(`${method} ${url.pathname} ${String(body)}`);
     return { "x-token": `token-${issued}`, "x-signature": digest.digest("hex") };

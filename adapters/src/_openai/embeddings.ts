@@ -1,0 +1,42 @@
+import { isJsonObject } from "gatewright";
+import type { JsonObject, MappingInfo } from "gatewright";
+import { become, changedMapping } from "./field-changes.ts";
+import type { FieldChanges, FieldedMapping } from "./field-changes.ts";
+
+const encodingChanges: FieldChanges = {
+  encoding_format: become("asked for as numbers; `base64` is made of them here", () => ({})),
+};
+
+/**
+ * Embeddings of a server that has no base64, or refuses the word. OpenAI's own SDK asks for it whenever its caller
+ * named no format, so it is made here.
+ */
+export function numberEmbeddings(path: string, changes: FieldChanges = {}): FieldedMapping {
+  return changedMapping(
+    path,
+    { changes: { ...encodingChanges, ...changes } },
+    { fromResponse: toAskedEncoding },
+  );
+}
+
+function toAskedEncoding(reply: JsonObject, { request }: MappingInfo<unknown>): JsonObject {
+  const { data } = reply;
+  if (request["encoding_format"] !== "base64" || !Array.isArray(data)) return reply;
+  return { ...reply, data: data.map(toEncoded) };
+}
+
+function toEncoded(item: unknown): unknown {
+  if (!isJsonObject(item) || !isNumbers(item["embedding"])) return item;
+  return { ...item, embedding: toBase64(item["embedding"]) };
+}
+
+function isNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((number) => typeof number === "number");
+}
+
+/** As OpenAI's SDK reads it: float32, little-endian. */
+function toBase64(numbers: readonly number[]): string {
+  const bytes = Buffer.alloc(numbers.length * 4);
+  for (const [index, number] of numbers.entries()) bytes.writeFloatLE(number, index * 4);
+  return bytes.toString("base64");
+}

@@ -1,0 +1,37 @@
+import { isJsonObject } from "gatewright";
+import type { JsonObject } from "gatewright";
+
+/** An error in a body of status 200. */
+export interface FoundError {
+  status: number;
+  message?: string;
+  code?: string;
+}
+
+/** Statuses that a body may name; whatever else it names is a failure of the server (GPUStack's own rule). */
+const NAMED_STATUSES = new Set([400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 501, 502, 503, 504]);
+
+export function toStatus(value: unknown): number {
+  return NAMED_STATUSES.has(value as number) ? (value as number) : 500;
+}
+
+/** `{ error: { code, message } }`, at the top or in a choice that it ended. */
+export function errorInBody(body: JsonObject): FoundError | undefined {
+  const choices = Array.isArray(body["choices"]) ? (body["choices"] as unknown[]) : [];
+  const error = body["error"] ?? choices.filter(isJsonObject).find((choice) => choice["error"])?.["error"];
+  if (error) return toFoundError(error);
+  return choices.some((choice) => isJsonObject(choice) && choice["finish_reason"] === "error")
+    ? { status: 502, message: "The backend gave up on its answer" }
+    : undefined;
+}
+
+function toFoundError(error: unknown): FoundError {
+  if (typeof error === "string") return { status: 500, message: error };
+  if (!isJsonObject(error)) return { status: 500 };
+  const { code, message, status } = error;
+  return {
+    status: toStatus(typeof code === "number" ? code : status),
+    ...(typeof message === "string" && { message }),
+    ...(typeof code === "string" && { code }),
+  };
+}

@@ -1,0 +1,145 @@
+import { compact, drop, forward, is, isEmpty, isJsonObject, refuse, report, sortFields } from "gatewright";
+import { translate, UnsupportedField } from "gatewright";
+import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+
+/** Fates of the fields of a chat request. */
+export const chatFields: FieldTable = {
+  model: translate("the endpoint in the path"),
+  messages: translate(
+    "texts; system messages become `system`, calls and results `function_call` and `function`",
+  ),
+  stream: translate("itself"),
+  stream_options: translate("Wenxin tells the usage unasked"),
+  max_completion_tokens: translate("`max_output_tokens`; wins over `max_tokens`"),
+  max_tokens: translate("`max_output_tokens`"),
+  temperature: forward("the same at Wenxin, above 0 and up to 1"),
+  top_p: forward("the same at Wenxin"),
+  stop: translate("a list"),
+  tools: translate("`functions`", isEmpty),
+  tool_choice: translate("itself where it names a function; `none` leaves the functions out"),
+  response_format: translate("`json_object` or `text`"),
+  user: translate("`user_id`", isEmpty),
+  n: refuse("Wenxin gives one choice a request", is(1)),
+  logit_bias: refuse("Wenxin takes no biases", isEmpty),
+  logprobs: refuse("Wenxin does not tell them", is(false)),
+  top_logprobs: refuse("Wenxin does not tell them", is(0)),
+  functions: refuse("use `tools`", isEmpty),
+  function_call: refuse("use `tool_choice`"),
+  modalities: refuse("Wenxin answers in text", (value) => Array.isArray(value) && value.every(is("text"))),
+  audio: refuse("Wenxin answers in text"),
+  web_search_options: refuse("Wenxin searches the web unless `disable_search` is true"),
+  moderation: refuse("Wenxin moderates by itself"),
+  parallel_tool_calls: translate("left out: Wenxin calls one function at a time"),
+  seed: drop("Wenxin has no seed"),
+  presence_penalty: drop("Wenxin has `penalty_score`, of another scale", is(0)),
+  frequency_penalty: drop("Wenxin has `penalty_score`, of another scale", is(0)),
+  reasoning_effort: drop("Wenxin's models do not reason"),
+  verbosity: drop("Wenxin has no such hint"),
+  prediction: drop("Wenxin takes no predicted output"),
+  store: drop("Wenxin stores nothing", is(false)),
+  metadata: drop("Wenxin stores nothing", isEmpty),
+  service_tier: drop("Wenxin has no tiers", is("auto", "default")),
+  safety_identifier: drop("Wenxin has `user_id` alone", isEmpty),
+  prompt_cache_key: drop("Wenxin caches no prompts", isEmpty),
+  prompt_cache_options: drop("Wenxin caches no prompts", isEmpty),
+  prompt_cache_retention: drop("Wenxin caches no prompts"),
+};
+
+export function toChatRequest(request: JsonObject, { stream }: MappingInfo<unknown>): MappedRequest {
+  const dropped = new Set<string>();
+  const { forwarded, translated: fields } = sortFields(request, chatFields, dropped);
+  const { max_completion_tokens, max_tokens, stop, user } = fields;
+  if (max_completion_tokens !== undefined && max_tokens !== undefined) report(dropped, "max_tokens");
+  const { system, messages } = toMessages(fields["messages"], dropped);
+  const body = compact({
+    ...forwarded,
+    messages,
+    system: forwarded["system"] ?? (system === "" ? undefined : system),
+    stream,
+    max_output_tokens: max_completion_tokens ?? max_tokens,
+    stop: typeof stop === "string" ? [stop] : stop,
+    user_id: user,
+    response_format: toFormat(fields["response_format"]),
+    ...toFunctions(fields["tools"], fields["tool_choice"]),
+  });
+  return { body, dropped: [...dropped] };
+}
+
+function toMessages(messages: unknown, dropped: Set<string>): { system: string; messages: JsonObject[] } {
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new UnsupportedField("messages", "`messages` must be a list of at least one message");
+  const system: string[] = [];
+  const written: JsonObject[] = [];
+  const names = new Map<unknown, unknown>();
+  for (const [index, message] of messages.entries()) {
+    const at = `messages[${index}]`;
+    if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+    const { role, content, tool_calls, tool_call_id } = message;
+    if (message["reasoning_content"]) report(dropped, `${at}.reasoning_content`);
+    const text = toText(content, `${at}.content`);
+    if (role === "system" || role === "developer") system.push(text);
+    else if (role === "tool")
+      written.push({ role: "function", name: names.get(tool_call_id), content: text });
+    else written.push(compact({ role, content: text, function_call: toCall(tool_calls, at, names) }));
+  }
+  return { system: system.join("\n\n"), messages: written };
+}
+
+function toText(content: unknown, at: string): string {
+  if (content === null || content === undefined) return "";
+  if (typeof content === "string") return content;
+  const parts = Array.isArray(content) ? (content as unknown[]) : [content];
+  const texts = parts.map((part, index) => {
+    const text = isJsonObject(part) ? (part["text"] ?? part["refusal"]) : undefined;
+    if (typeof text === "string") return text;
+    throw new UnsupportedField(`${at}[${index}]`, `\`${at}[${index}]\`: Wenxin takes text alone`);
+  });
+  return texts.join("\n");
+}
+
+/** `names` gathers the functions that were called, by the ids of the calls. */
+function toCall(calls: unknown, at: string, names: Map<unknown, unknown>): JsonObject | undefined {
+  if (!Array.isArray(calls) || calls.length === 0) return undefined;
+  const [call]: unknown[] = calls;
+  if (calls.length > 1 || !isJsonObject(call) || !isJsonObject(call["function"]))
+    throw new UnsupportedField(
+      `${at}.tool_calls`,
+      `\`${at}.tool_calls\`: Wenxin knows one function call a turn`,
+    );
+  const { name, arguments: input } = call["function"];
+  names.set(call["id"], name);
+  return { name, arguments: input };
+}
+
+function toFunctions(tools: unknown, choice: unknown): JsonObject {
+  if (tools !== undefined && !Array.isArray(tools))
+    throw new UnsupportedField("tools", "`tools` must be a list");
+  if (choice === "required" || (isJsonObject(choice) && choice["type"] !== "function"))
+    throw new UnsupportedField("tool_choice", "`tool_choice`: Wenxin takes `auto`, `none` or one function");
+  if (tools === undefined || choice === "none") return {};
+  const functions = tools.map((tool: unknown, index) => {
+    if (isJsonObject(tool) && isJsonObject(tool["function"])) return toFunction(tool["function"]);
+    throw new UnsupportedField(`tools[${index}]`, `\`tools[${index}]\`: Wenxin takes functions alone`);
+  });
+  return { functions, ...(isJsonObject(choice) && { tool_choice: choice }) };
+}
+
+/** A description and parameters are required there. */
+function toFunction({ name, description, parameters }: JsonObject): JsonObject {
+  return {
+    name,
+    description: description ?? name,
+    parameters: parameters ?? { type: "object", properties: {} },
+  };
+}
+
+function toFormat(format: unknown): unknown {
+  if (format === undefined) return undefined;
+  const type = isJsonObject(format) ? format["type"] : undefined;
+  if (type === "text") return undefined;
+  if (type === "json_object") return type;
+  throw new UnsupportedField(
+    "response_format",
+    "`response_format`: Wenxin gives text or JSON without a schema",
+  );
+}

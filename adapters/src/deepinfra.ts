@@ -1,0 +1,12 @@
+import { MAX_TOKENS_CHAT, openaiFamily } from "./_openai/family.ts";
+import type { FamilyAdapter } from "./_openai/family.ts";
+
+/** DeepInfra (https://deepinfra.com/docs). */
+const deepinfra: FamilyAdapter = openaiFamily({
+  name: "deepinfra",
+  baseURL: "https://api.deepinfra.com/v1/openai",
+  has: ["completions", "embeddings", "speech", "transcription", "imageGeneration"],
+  chat: MAX_TOKENS_CHAT,
+});
+
+export default deepinfra;

@@ -1,0 +1,12 @@
+import { MAX_TOKENS_CHAT, openaiFamily } from "./_openai/family.ts";
+import type { FamilyAdapter } from "./_openai/family.ts";
+
+/** Moonshot, the maker of Kimi; outside of China `baseURL` is `https://api.moonshot.ai/v1`. */
+const moonshot: FamilyAdapter = openaiFamily({
+  name: "moonshot",
+  baseURL: "https://api.moonshot.cn/v1",
+  chat: MAX_TOKENS_CHAT,
+  modelPatterns: ["kimi-*", "moonshot-*"],
+});
+
+export default moonshot;

@@ -1,0 +1,30 @@
+import { numberEmbeddings } from "./_openai/embeddings.ts";
+import { MAX_TOKENS_CHAT, openaiFamily, PATHS } from "./_openai/family.ts";
+import type { FamilyAdapter } from "./_openai/family.ts";
+import { textRerank } from "./_openai/rerank.ts";
+
+/**
+ * Xinference: `baseURL` is its API, with `/v1`. Its rerank counts in Cohere's words, its embeddings are numbers, and its
+ * errors are `{ detail }`.
+ */
+const xinference: FamilyAdapter = openaiFamily({
+  name: "xinference",
+  has: [
+    "completions",
+    "responses",
+    "speech",
+    "transcription",
+    "translation",
+    "imageGeneration",
+    "imageEdit",
+    "imageVariation",
+    "messages",
+  ],
+  operations: {
+    embeddings: numberEmbeddings(PATHS.embeddings),
+    rerank: textRerank(PATHS.rerank),
+  },
+  chat: MAX_TOKENS_CHAT,
+});
+
+export default xinference;

@@ -1,0 +1,237 @@
+import type { Duplex } from "node:stream";
+import type { Attempt, Outcome, Usage } from "../attempt.ts";
+import { GatewayError, isGatewayError } from "../errors.ts";
+import type { Reply } from "../reply.ts";
+import { timeoutError, type Exchange, type RunningAttempt } from "../request/exchange.ts";
+import type { Target } from "../target.ts";
+import type {
+  TransportCall,
+  TransportFailure,
+  TransportHandler,
+  TransportRequest,
+} from "../transport/transport.ts";
+import type { SessionEnd } from "../websocket/connection-switch.ts";
+import { WebSocketTunnel } from "../websocket/tunnel.ts";
+import { authorizeRequest, unauthorized } from "./authorize.ts";
+import type { PreparedCall } from "./attempt-run.ts";
+import { fromErrorReply, fromTransportFailure, malformedReply } from "./upstream-error.ts";
+
+type Headers = Record<string, string | string[] | undefined>;
+
+/** Headers of the client's handshake that are the backend's to read. Compression is not offered: frames are to be read. */
+const HANDSHAKE_HEADERS = ["sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"];
+
+/** Headers of the backend's answer that the client has to see. */
+const ANSWER_HEADERS = ["sec-websocket-accept", "sec-websocket-protocol"];
+
+/** Most of an error body that is read. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/** One WebSocket to a backend, from its handshake to its last byte. It has been answered when it is open. */
+export class WebSocketRun implements RunningAttempt, TransportHandler {
+  readonly number: number;
+  readonly target: Target;
+  readonly startedAt = performance.now();
+  timeToFirstByteMs: number | undefined;
+  timeToFirstTokenMs: number | undefined;
+  durationMs: number | undefined;
+  status: number | undefined;
+  usage: Usage | undefined;
+  outcome: Outcome | "cancelled" | undefined;
+  error: GatewayError | undefined;
+
+  readonly #exchange: Exchange;
+  readonly #prepared: PreparedCall;
+  readonly #authorizing = new AbortController();
+  #call: TransportCall | undefined;
+  #tunnel: WebSocketTunnel | undefined;
+  #headers: Headers = {};
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #resolve!: (reply: Reply) => void;
+  #reject!: (error: GatewayError) => void;
+  #listeners: ((attempt: Attempt) => void)[] = [];
+
+  constructor(exchange: Exchange, target: Target, prepared: PreparedCall) {
+    this.#exchange = exchange;
+    this.target = target;
+    this.#prepared = prepared;
+    this.number = exchange.attempts.push(this);
+    target.inFlight++;
+  }
+
+  /** Resolves once the backend has agreed. */
+  run(): Promise<Reply> {
+    return new Promise<Reply>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    const { backend } = this.target;
+    let request = this.#prepared.request;
+    if (backend.adapter.authorize) {
+      const { signal } = this.#authorizing;
+      const { credential } = this.#prepared.plan;
+      try {
+        request =
+          (await authorizeRequest(request, backend, credential, { refused: false, signal })) ?? request;
+      } catch (error) {
+        this.#fail(isGatewayError(error) ? error : unauthorized(error));
+        return;
+      }
+      if (this.outcome) return;
+    }
+    this.#call = backend.transport.send(withHandshake(request, this.#exchange), this);
+  }
+
+  onSettled(listener: (attempt: Attempt) => void): void {
+    if (this.outcome) this.#tell(listener);
+    else this.#listeners.push(listener);
+  }
+
+  abort(reason: GatewayError | "cancelled"): void {
+    if (this.outcome) return;
+    if (this.#tunnel) {
+      if (reason === "cancelled") this.#tunnel.cancel();
+      else this.#tunnel.close(reason);
+      return;
+    }
+    this.#call?.abort();
+    if (reason === "cancelled") this.#fail(givenUp(), "cancelled");
+    else if (reason.code === "client_closed_request") this.#fail(reason, "client_abort");
+    else this.#fail(reason, reason.upstream ? "upstream_error" : "cancelled");
+  }
+
+  expire(nowMs: number): void {
+    if (this.outcome) return;
+    if (this.#tunnel) {
+      this.#tunnel.expire(nowMs);
+      return;
+    }
+    const { firstByteMs, attemptMs } = this.target.backend.timeouts;
+    const age = nowMs - this.startedAt;
+    const limit = [firstByteMs, attemptMs].find((limitMs) => limitMs > 0 && age >= limitMs);
+    if (limit === undefined) return;
+    this.#call?.abort();
+    this.#fail(timeoutError(limit, { kind: "timeout", sent: true, status: this.status }));
+  }
+
+  // --- from the transport
+
+  onUpgrade(headers: Headers, socket: Duplex): void {
+    this.status = 101;
+    this.timeToFirstByteMs = this.timeToFirstTokenMs = performance.now() - this.startedAt;
+    if (headers["sec-websocket-extensions"] !== undefined) {
+      socket.destroy();
+      this.#fail(malformedReply("The backend chose an extension of WebSocket that was not offered", 101));
+      return;
+    }
+    const rules = this.#exchange.operation.websocket!;
+    this.#tunnel = new WebSocketTunnel({
+      upstream: socket,
+      rules,
+      onText: rules.usage && ((message) => this.#addUsage(rules.usage!(message))),
+      onEnd: (end) => this.#onSessionEnd(end),
+    });
+    const answer: Record<string, string> = {};
+    for (const name of ANSWER_HEADERS) {
+      const value = headers[name];
+      if (typeof value === "string") answer[name] = value;
+    }
+    this.#resolve({ status: 101, headers: answer, body: null, attempt: this, switch: this.#tunnel });
+  }
+
+  onHeaders(status: number, headers: Headers): void {
+    this.timeToFirstByteMs = performance.now() - this.startedAt;
+    this.status = status;
+    this.#headers = headers;
+    if (status >= 400) return;
+    this.#call?.abort();
+    this.#fail(malformedReply(`The backend answered ${status} where WebSocket was asked for`, status));
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#bytes < MAX_ERROR_BYTES) this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  onEnd(): void {
+    const { adapter, baseURL } = this.target.backend;
+    const { credential } = this.#prepared.plan;
+    const reply = { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) };
+    this.#fail(fromErrorReply(reply, adapter, { credential, hosts: [baseURL.host, baseURL.hostname] }));
+  }
+
+  onError(failure: TransportFailure): void {
+    this.#fail(fromTransportFailure(failure, this.target.backend.timeouts.connectMs, this.status));
+  }
+
+  // --- the end
+
+  #addUsage(told: Usage | undefined): void {
+    if (!told) return;
+    const { usage } = this;
+    this.usage = usage
+      ? {
+          inputTokens: usage.inputTokens + told.inputTokens,
+          outputTokens: usage.outputTokens + told.outputTokens,
+          totalTokens: usage.totalTokens + told.totalTokens,
+          cachedTokens: (usage.cachedTokens ?? 0) + (told.cachedTokens ?? 0),
+        }
+      : told;
+  }
+
+  #onSessionEnd({ outcome, error }: SessionEnd): void {
+    if (error) {
+      error.attempt = this;
+      this.error = error;
+    }
+    // A limit or a shutdown ended what was sound on both sides.
+    const isOurs = outcome === "truncated" && error?.upstream === undefined;
+    this.#settle(isOurs ? "cancelled" : outcome);
+  }
+
+  #fail(error: GatewayError, outcome: Outcome | "cancelled" = "upstream_error"): void {
+    if (this.outcome) return;
+    error.attempt = this;
+    this.error = error;
+    this.#settle(outcome);
+    this.#reject(error);
+  }
+
+  #settle(outcome: Outcome | "cancelled"): void {
+    this.outcome = outcome;
+    this.#authorizing.abort();
+    this.durationMs = performance.now() - this.startedAt;
+    this.target.inFlight--;
+    for (const listener of this.#listeners.splice(0)) this.#tell(listener);
+  }
+
+  #tell(listener: (attempt: Attempt) => void): void {
+    try {
+      listener(this);
+    } catch (error) {
+      this.#exchange.log.error("a plugin failed after an attempt was over", {
+        requestId: this.#exchange.id,
+        error: String(error),
+      });
+    }
+  }
+}
+
+function givenUp(): GatewayError {
+  return new GatewayError("provider_error", { message: "The attempt was given up" });
+}
+
+function withHandshake(request: TransportRequest, exchange: Exchange): TransportRequest {
+  const sent = exchange.request.headers;
+  const headers = [...request.headers];
+  for (const name of HANDSHAKE_HEADERS) {
+    const value = sent[name];
+    if (value !== undefined) headers.push(name, value);
+  }
+  return { ...request, headers, upgrade: "websocket" };
+}
