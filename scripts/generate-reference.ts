@@ -1,10 +1,11 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Adapter, PluginDefinition, StandardSchemaV1 } from "gatewright";
+import type { PluginDefinition, StandardSchemaV1 } from "gatewright";
 import { SectionSchemas, BackendSchema, ModelSchema } from "../core/src/config/schema.ts";
 import type { GeneratedFile } from "./generate.ts";
 import { listAdapters } from "./generate-adapters.ts";
+import { renderAdapterParts, type AdapterModule } from "./reference/adapter-page.ts";
 import { readDocs, type Docs } from "./reference/docstrings.ts";
 import { fieldsOf, type SchemaNode } from "./reference/fields.ts";
 import { listPublished, ROOT, type Manifest } from "./workspace.ts";
@@ -14,9 +15,10 @@ const NOTE = "<!-- Generated from the schemas. Do not edit: run `npm run generat
 const CHOICES =
   'A row such as `driver: "file"` is a choice; the rows after it, up to the next choice, go with it alone.';
 
-/** Reference pages of the config and of every plugin, from the schemas that check them and their docstrings. */
+/** Reference pages of the config, of the adapters and of every plugin, from the schemas that check them and their docstrings. */
 export async function generateReference(): Promise<GeneratedFile[]> {
   return [
+    { file: join(FOLDER, "adapters.md"), text: page(renderAdapterParts(await importAdapters())) },
     { file: join(FOLDER, "config.md"), text: await renderConfig() },
     { file: join(FOLDER, "plugins.md"), text: await renderPlugins() },
   ];
@@ -37,8 +39,8 @@ async function renderConfig(): Promise<string> {
     `## \`${title}\`\n\n${text}\n\n${table(schema as SchemaNode, docs.get(name)!, `${title}.<name>.`)}`;
   return page([
     "# Config",
-    "Every setting of `gateway.config.ts`, by path. Guide: [configuration](../configuration.md). Plugins have " +
-      "[a page of their own](plugins.md).",
+    "Every setting of `gateway.config.ts`, by path. Guide: [configuration](../configuration.md). " +
+      "[Adapters](adapters.md) and [plugins](plugins.md) have pages of their own.",
     CHOICES,
     section("server"),
     section("state"),
@@ -52,6 +54,7 @@ async function renderConfig(): Promise<string> {
       ModelSchema,
       "ModelSchema",
     ),
+    section("discovery"),
     "## `defaultModels`",
     `${sections["defaultModels"]!.text} For example \`{ chat: "best" }\`.`,
     "## `plugins`",
@@ -59,23 +62,30 @@ async function renderConfig(): Promise<string> {
   ]);
 }
 
-/** What a backend may say beside the common settings, by adapter. */
+/** What a backend may say beside the common settings, by adapter; one table for all that have the same options. */
 async function renderAdapters(): Promise<string[]> {
-  const folder = join(ROOT, "adapters/src");
-  const sources = listSources(folder);
-  const parts: string[] = [];
-  for (const name of listAdapters()) {
-    const { default: adapter } = await importFrom<{ default: Adapter }>(join(folder, `${name}.ts`));
+  const sources = listSources(ADAPTERS);
+  const namesOf = new Map<StandardSchemaV1, string[]>();
+  for (const { default: adapter } of await importAdapters()) {
     if (!adapter.options) continue;
-    const docs = await docsOf(adapter.options, sources);
-    const url = adapter.baseURL ? `\`baseURL\` is \`${adapter.baseURL}\` unless it is set. ` : "";
+    const names = namesOf.get(adapter.options) ?? [];
+    namesOf.set(adapter.options, [...names, `\`"${adapter.name}"\``]);
+  }
+  const parts: string[] = [];
+  for (const [schema, names] of namesOf) {
     parts.push(
-      `### Backends with \`adapter: "${name}"\``,
-      `${url}Beside the settings of every backend:`,
-      table(adapter.options as unknown as SchemaNode, docs, "backends.<name>."),
+      `### Backends with \`adapter\` ${names.join(", ")}`,
+      "Beside the settings of every backend. Where `baseURL` may be left out: [adapters](adapters.md).",
+      table(schema as unknown as SchemaNode, await docsOf(schema, sources), "backends.<name>."),
     );
   }
   return parts;
+}
+
+const ADAPTERS = join(ROOT, "adapters/src");
+
+function importAdapters(): Promise<AdapterModule[]> {
+  return Promise.all(listAdapters().map((name) => importFrom<AdapterModule>(join(ADAPTERS, `${name}.ts`))));
 }
 
 async function renderPlugins(): Promise<string> {

@@ -17,6 +17,7 @@ import { Sweeper } from "./request/sweeper.ts";
 import { checkOperationNames } from "./models/check-operation-names.ts";
 import { createCatalog, createDiscovery } from "./models/catalog.ts";
 import { createRouter, type Router } from "./router.ts";
+import { createClientAddress } from "./server/client-address.ts";
 import type { ExchangeKeeping } from "./server/open-exchange.ts";
 import { createOperationRoutes, type OperationRoutes } from "./server/operation-routes.ts";
 import { createWebHandler } from "./server/web-handler.ts";
@@ -77,7 +78,9 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const router = createRouter(config, backends, operations);
   const discovery = createDiscovery(config, backends, router, options);
   const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
-  const inner = createWebHandler({ ...keeping, current: () => gateway });
+  // A plugin says itself who asks: what its requests have of forwarding headers counts for nothing.
+  const clientAddress = createClientAddress([]);
+  const inner = createWebHandler({ ...keeping, clientAddress, current: () => gateway });
   const dispatch = createDispatch({ via, operations, maxReplyBytes: config.server.limits.replyBytes });
   const call = createInnerCall({ gateway: () => gateway, dispatch, keeping });
 

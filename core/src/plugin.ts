@@ -38,8 +38,9 @@ export interface GatewayHost {
   /** Processes that share the load, this one included. */
   readonly workers: number;
   /**
-   * Sends a request through this very gateway, its whole chain, as if it had come over the network. Not before the
-   * gateway serves: never in `setup`.
+   * Sends a request through this very gateway, its whole chain, as if it had come over the network: with the client's
+   * credentials in its headers. `client.address` is for whom it is sent, by which plugins may count; without it the
+   * address is empty. Not before the gateway serves: never in `setup`.
    */
   fetch(request: Request, client?: { address?: string }): Promise<Response>;
   /**

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from "node:http";
 import { GatewayError } from "../errors.ts";
 import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -43,12 +42,9 @@ export class GatewayProcess {
   readonly #retired = new Set<Promise<void>>();
 
   private constructor() {
-    const shared = { ...this.#keeping, current: () => this.#current };
-    const nodeOptions = {
-      ...shared,
-      clientAddress: (peer: string, headers: IncomingHttpHeaders) => this.#clientAddress(peer, headers),
-      closing: () => this.#closing,
-    };
+    const clientAddress: ClientAddressOf = (peer, headers) => this.#clientAddress(peer, headers);
+    const shared = { ...this.#keeping, clientAddress, current: () => this.#current };
+    const nodeOptions = { ...shared, closing: () => this.#closing };
     this.listener = createNodeListener(nodeOptions);
     this.onUpgrade = createUpgradeListener(nodeOptions);
     this.fetch = createWebHandler(shared);

@@ -105,7 +105,8 @@ function checkNames(options: BalancerOptions, { backends, targets }: GatewayHost
     if (!backends.has(name)) throw new Error(`balancer: \`priorities.${name}\` is no backend of this config`);
   }
   for (const id of "prices" in options ? Object.keys(options.prices) : []) {
-    if (!targets.has(id))
+    // A backend that tells its models itself may come to have it.
+    if (!targets.has(id) && !backends.get(id.slice(0, id.indexOf("/")))?.discovers)
       throw new Error(
         `balancer: \`prices\` names \`${id}\`, which is no target (\`backend/model\`) of this config`,
       );

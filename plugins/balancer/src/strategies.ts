@@ -91,7 +91,7 @@ export function createWishedStrategies(
   return ({ strategy }) => {
     let wished = made.get(strategy);
     if (wished === undefined)
-      made.set(strategy, (wished = createStrategy({ weights, ...given, strategy } as BalancerOptions, gateway)));
+      made.set(strategy, (wished = createStrategy({ weights, ...given, strategy }, gateway)));
     return wished;
   };
 }

@@ -24,7 +24,10 @@ export const canonicalNames: GatewayPluginFactory<typeof CanonicalNamesOptions> 
   contribute({ names, starterTable }) {
     const rows = starterTable ? { ...STARTER_TABLE, ...names } : names;
     // Own rows first: the first row that holds a name has it.
-    const ordered = [...Object.keys(names), ...Object.keys(rows).filter((name) => !Object.hasOwn(names, name))];
+    const ordered = [
+      ...Object.keys(names),
+      ...Object.keys(rows).filter((name) => !Object.hasOwn(names, name)),
+    ];
     return { sameModels: ordered.map((name) => [name, ...rows[name]!]) };
   },
   setup: () => ({}),

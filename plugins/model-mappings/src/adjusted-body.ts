@@ -14,7 +14,8 @@ export function adjustBody(body: RequestBody, mapping: Mapping): RequestBody {
     changes["temperature"] = Math.min(2, Math.max(0, round(temperature + temperatureAdjustment)));
   for (const name of maxTokensMultiplier === 1 ? [] : OUTPUT_LIMITS) {
     const limit = body.get(name);
-    if (typeof limit === "number") changes[name] = Math.max(1, Math.floor(round(limit * maxTokensMultiplier)));
+    if (typeof limit === "number")
+      changes[name] = Math.max(1, Math.floor(round(limit * maxTokensMultiplier)));
   }
   return Object.keys(changes).length > 0 ? body.with(changes) : body;
 }

@@ -39,10 +39,7 @@ export const modelMappings: GatewayPluginFactory<typeof ModelMappingsOptions> = 
 });
 
 /** By the model that is asked for and the backend it goes to. A backend's own name is closer than its provider's. */
-function collect(
-  mappings: readonly Mapping[],
-  gateway: GatewayHost,
-): Map<string, Map<Backend, Replacement>> {
+function collect(mappings: readonly Mapping[], gateway: GatewayHost): Map<string, Map<Backend, Replacement>> {
   const byModel = new Map<string, Map<Backend, Replacement>>();
   const backends = [...gateway.backends.values()];
   for (const mapping of mappings) {

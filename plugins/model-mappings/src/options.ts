@@ -20,7 +20,8 @@ export const ModelMappingsOptions = v.strictObject({
   mappings: v.pipe(
     v.array(Mapping),
     v.check(
-      (mappings) => new Set(mappings.map(({ model, provider }) => `${provider} ${model}`)).size === mappings.length,
+      (mappings) =>
+        new Set(mappings.map(({ model, provider }) => `${provider} ${model}`)).size === mappings.length,
       "one mapping for each model and provider",
     ),
   ),

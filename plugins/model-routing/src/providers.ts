@@ -17,7 +17,8 @@ export class Providers {
    * nobody knows, 404 when none of those named has the model.
    */
   narrow(ctx: Context, { provider, providers }: RequestWish): Target[][] {
-    const own = provider === undefined ? ctx.candidates : this.#targetsOf(provider, "provider", ctx.candidates);
+    const own =
+      provider === undefined ? ctx.candidates : this.#targetsOf(provider, "provider", ctx.candidates);
     const groups = providers
       ? providers.map((name) => this.#targetsOf(name, "providers", own))
       : byBackend(own);
@@ -34,7 +35,8 @@ export class Providers {
 
   #targetsOf(name: string, param: string, candidates: readonly Target[]): Target[] {
     const meant = Object.hasOwn(this.#synonyms, name) ? this.#synonyms[name]! : name;
-    const isMeant = (backend: Backend): boolean => isOfProvider(backend, name) || isOfProvider(backend, meant);
+    const isMeant = (backend: Backend): boolean =>
+      isOfProvider(backend, name) || isOfProvider(backend, meant);
     if (!this.#backends.some(isMeant))
       throw new GatewayError("invalid_request", { param, message: `There is no provider \`${name}\`` });
     return candidates.filter(({ backend }) => isMeant(backend));

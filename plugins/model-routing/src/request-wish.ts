@@ -32,15 +32,7 @@ export interface RequestWish {
   readonly preference: TargetPreference | undefined;
 }
 
-const FIELDS = ["provider", "providers", "routing_strategy", "routing"] as const;
-type Field = (typeof FIELDS)[number];
-
-interface Given {
-  readonly schema: v.GenericSchema<unknown, unknown>;
-  readonly expected: string;
-}
-
-const SHAPES: Readonly<Record<Field, Given>> = {
+const SHAPES = {
   provider: { schema: Name, expected: "the name of a provider" },
   providers: { schema: v.pipe(v.array(Name), v.nonEmpty()), expected: "a list of names of providers" },
   routing_strategy: { schema: v.picklist(STRATEGIES), expected: `one of ${STRATEGIES.join(", ")}` },
@@ -48,7 +40,12 @@ const SHAPES: Readonly<Record<Field, Given>> = {
     schema: Routing,
     expected: "an object with `strategy` (`smart`) and `preferences`, whose weights are 0 or more",
   },
-};
+} as const;
+
+type Field = keyof typeof SHAPES;
+type ValueOf<F extends Field> = v.InferOutput<(typeof SHAPES)[F]["schema"]>;
+
+const FIELDS = Object.keys(SHAPES) as Field[];
 
 /**
  * Reads the fields, and gives the body without them. Undefined when there are none. `provider` with an object is
@@ -57,10 +54,10 @@ const SHAPES: Readonly<Record<Field, Given>> = {
 export function takeWish(body: RequestBody): { wish: RequestWish; body: RequestBody } | undefined {
   const present = FIELDS.filter((field) => isOurs(body, field));
   if (present.length === 0) return undefined;
-  const provider = read<string>(body, "provider");
-  const providers = read<string[]>(body, "providers");
-  const strategy = read<Strategy>(body, "routing_strategy");
-  const routing = read<v.InferOutput<typeof Routing>>(body, "routing");
+  const provider = read(body, "provider");
+  const providers = read(body, "providers");
+  const strategy = read(body, "routing_strategy");
+  const routing = read(body, "routing");
   return {
     wish: {
       provider,
@@ -77,11 +74,11 @@ function isOurs(body: RequestBody, field: Field): boolean {
   return type !== "missing" && !(field === "provider" && type === "object");
 }
 
-function read<T>(body: RequestBody, field: Field): T | undefined {
+function read<F extends Field>(body: RequestBody, field: F): ValueOf<F> | undefined {
   const value = isOurs(body, field) ? body.get(field) : undefined;
   if (value === undefined || value === null) return undefined;
-  const parsed = v.safeParse(SHAPES[field].schema, value);
-  if (parsed.success) return parsed.output as T;
+  const parsed = v.safeParse<(typeof SHAPES)[F]["schema"]>(SHAPES[field].schema, value);
+  if (parsed.success) return parsed.output;
   throw new GatewayError("invalid_request", {
     param: field,
     message: `\`${field}\` must be ${SHAPES[field].expected}`,
