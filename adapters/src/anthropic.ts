@@ -6,7 +6,7 @@ import { toMessagesRequest } from "./_anthropic/chat-request.ts";
 import { messagesStream } from "./_anthropic/chat-stream.ts";
 import { errorInReply, fromError, retryAfterMs } from "./_anthropic/errors.ts";
 import { chatFields, contentPartFields, messageFields } from "./_anthropic/fields.ts";
-import { MODELS_PATH, readModels } from "./_anthropic/model-list.ts";
+import { modelList } from "./_anthropic/model-list.ts";
 import { AnthropicOptions } from "./_anthropic/options.ts";
 
 export { AnthropicOptions, contentPartFields, messageFields };
@@ -47,7 +47,7 @@ const anthropic: Adapter<typeof AnthropicOptions> = defineAdapter({
   // The second is how a gateway before this one spelt it.
   vendorPrefixes: ["anthropic", "ahtnorpic"],
   modelPatterns: ["claude-*"],
-  models: { path: MODELS_PATH, read: readModels },
+  models: modelList,
   health: { path: "/v1/models?limit=1" },
   errorInReply,
   fromError,

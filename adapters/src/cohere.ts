@@ -1,5 +1,5 @@
 import { defineAdapter, isJsonObject } from "gatewright";
-import type { Adapter, FieldTable, ListedModel, OperationName } from "gatewright";
+import type { Adapter, FieldTable, JsonObject, ListedModel, OperationName } from "gatewright";
 import { chatStream, fromChatReply } from "./_cohere/chat-reply.ts";
 import { chatFields, toChatRequest } from "./_cohere/chat-request.ts";
 import { embeddingsFields, fromEmbedReply, toEmbedRequest } from "./_cohere/embeddings.ts";
@@ -33,7 +33,7 @@ const cohere: Adapter<typeof CohereOptions> = defineAdapter({
   vendorPrefixes: ["cohere"],
   modelPatterns: ["command-*", "c4ai-aya-*", "embed-*", "rerank-*"],
   // The largest page there is: https://docs.cohere.com/v2/reference/list-models
-  models: { path: "/v1/models?page_size=1000", read: readModels },
+  models: { path: "/v1/models?page_size=1000", read: readModels, nextPage },
   health: { path: "/v1/models?page_size=1" },
   errorInReply,
   fromError(status, body) {
@@ -52,6 +52,12 @@ const OPERATIONS: ReadonlyMap<unknown, OperationName> = new Map([
   ["embed", "embeddings"],
   ["rerank", "rerank"],
 ]);
+
+/** https://docs.cohere.com/reference/list-models. */
+function nextPage(body: unknown): Record<string, string> | undefined {
+  const { next_page_token: token } = body as JsonObject;
+  return typeof token === "string" && token !== "" ? { page_token: token } : undefined;
+}
 
 function readModels(body: unknown): ListedModel[] {
   if (!isJsonObject(body) || !Array.isArray(body["models"]))

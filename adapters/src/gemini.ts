@@ -7,7 +7,7 @@ import { chatStream } from "./_gemini/chat-stream.ts";
 import { embeddingsFields, fromEmbedReply, toEmbedRequest } from "./_gemini/embeddings.ts";
 import { errorInReply, readError, readRetryDelay } from "./_gemini/errors.ts";
 import { generateMethod, methodPath } from "./_gemini/model-path.ts";
-import { readModels } from "./_gemini/models.ts";
+import { modelList } from "./_gemini/models.ts";
 import {
   asItIs,
   batchEmbedFields,
@@ -65,7 +65,7 @@ const gemini: Adapter<typeof GeminiOptions> = defineAdapter({
   },
   vendorPrefixes: ["google", "gemini"],
   modelPatterns: ["gemini-*", "gemma-*", "text-embedding-00*", "embedding-00*"],
-  models: { path: "/models?pageSize=1000", read: readModels },
+  models: modelList,
   health: { path: "/models?pageSize=1" },
   errorInReply,
   fromError: (_status, body) => readError(body),

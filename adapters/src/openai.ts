@@ -9,7 +9,6 @@ declare module "gatewright" {
   interface OperationNames {
     files: true;
     batches: true;
-    uploads: true;
     realtime: true;
   }
 }
@@ -55,7 +54,6 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
     moderation: { path: "/moderations" },
     files: { path: "/files" },
     batches: { path: "/batches" },
-    uploads: { path: "/uploads" },
     realtime: { path: "/realtime?model={model}" },
   },
   vendorPrefixes: ["openai"],

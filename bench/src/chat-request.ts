@@ -1,10 +1,13 @@
 import type { Endpoint } from "./connection.ts";
 
 /** A chat request of 350 bytes of JSON, with its head. */
-export function chatRequest(endpoint: Endpoint, { stream }: { stream: boolean }): Buffer {
+export function chatRequest(
+  endpoint: Endpoint,
+  { stream, model = "bench-model" }: { stream: boolean; model?: string },
+): Buffer {
   const withText = (content: string) =>
     JSON.stringify({
-      model: "bench-model",
+      model,
       messages: [
         { role: "system", content: "You are a helpful assistant." },
         { role: "user", content },

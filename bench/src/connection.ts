@@ -10,6 +10,8 @@ export interface Endpoint {
 
 /** Called while one exchange runs. */
 export interface ExchangeHandler {
+  /** The status line and headers of the reply. */
+  head?(head: string): void;
   body?(bytes: Buffer): void;
   /** The reply is whole. Status 0: the connection broke before that. */
   end(status: number): void;
@@ -27,6 +29,7 @@ export class Connection {
       head: (head) => {
         // "HTTP/1.1 200 OK"
         this.#status = Number(head.slice(9, 12));
+        this.#exchange?.head?.(head);
       },
       body: (bytes) => this.#exchange?.body?.(bytes),
       end: () => this.#finish(this.#status),

@@ -10,6 +10,7 @@ import { measureFirstToken, measureLatency } from "./measure/latency.ts";
 import { measureMemory } from "./measure/memory.ts";
 import { measurePaced } from "./measure/paced.ts";
 import { measureStreamRate, measureThroughput } from "./measure/rate.ts";
+import { measureTranslated } from "./measure/translated.ts";
 import { readOptions, USAGE } from "./options.ts";
 import type { MeasureName, Options } from "./options.ts";
 import { FULL, QUICK } from "./plan.ts";
@@ -85,7 +86,11 @@ function endOnSignals(limitMs: number): void {
 }
 
 function prepare(all: readonly Subject[], options: Options): { subjects: Subject[]; facts: SubjectFact[] } {
-  const wanted = all.filter(({ name }) => (options.subjects as readonly string[]).includes(name));
+  const wanted = all.filter(
+    (subject) =>
+      (options.subjects as readonly string[]).includes(subject.name) &&
+      options.only.some((measure) => takesPart(subject, measure)),
+  );
   const facts = wanted.map((subject) => ({
     name: subject.name,
     title: subject.title,
@@ -134,6 +139,7 @@ const TOGETHER: Partial<Record<MeasureName, Together>> = {
   "stream-rate": async (bench, measures) => void (measures.streamRate = await measureStreamRate(bench)),
   "first-token": async (bench, measures) => void (measures.firstToken = await measureFirstToken(bench)),
   paced: async (bench, measures) => void (measures.paced = await measurePaced(bench)),
+  translated: async (bench, measures) => void (measures.translated = await measureTranslated(bench)),
 };
 
 async function measureTogether(run: Run, subjects: readonly Subject[]): Promise<void> {
@@ -159,8 +165,9 @@ async function measureTogether(run: Run, subjects: readonly Subject[]): Promise<
   }
 }
 
+/** Translation is measured by one subject, which has backends of several dialects. */
 function takesPart(of: Pick<Subject, "measures">, name: MeasureName): boolean {
-  return of.measures?.includes(name) ?? true;
+  return of.measures?.includes(name) ?? name !== "translated";
 }
 
 async function warmUp(bench: Bench): Promise<void> {

@@ -10,10 +10,19 @@ export const MEASURES = [
   "stream-rate",
   "first-token",
   "paced",
+  "translated",
 ] as const;
 export type MeasureName = (typeof MEASURES)[number];
 
-export const SUBJECTS = ["bare", "empty", "default", "traffic", "traffic-redis", "portkey"] as const;
+export const SUBJECTS = [
+  "bare",
+  "empty",
+  "default",
+  "traffic",
+  "traffic-redis",
+  "translated",
+  "portkey",
+] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
 export interface Options {

@@ -19,11 +19,13 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Held to `cores.gateway`, if given. */
   readonly cores: Cores | null;
+  /** Gets what it prints, in pieces. */
+  readonly listen?: ((text: string) => void) | undefined;
 }
 
 /** Starts Node with `args`. It is killed with us, however we end. */
-export function startNode({ args, env, cores }: ProgramOptions): Program {
-  return startProgram({ command: process.execPath, args, env, core: cores?.gateway });
+export function startNode({ args, env, cores, listen }: ProgramOptions): Program {
+  return startProgram({ command: process.execPath, args, env, core: cores?.gateway, listen });
 }
 
 export interface AnyProgramOptions {
@@ -32,10 +34,12 @@ export interface AnyProgramOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Held to it, if given. */
   readonly core?: number | undefined;
+  /** Gets what it prints, in pieces. */
+  readonly listen?: ((text: string) => void) | undefined;
 }
 
 /** The same for any program. */
-export function startProgram({ command, args, env = {}, core }: AnyProgramOptions): Program {
+export function startProgram({ command, args, env = {}, core, listen }: AnyProgramOptions): Program {
   // taskset replaces itself by the program, so that the process id is the program's.
   const [first, ...rest] =
     core === undefined ? [command, ...args] : ["taskset", "-c", String(core), command, ...args];
@@ -45,10 +49,13 @@ export function startProgram({ command, args, env = {}, core }: AnyProgramOption
   });
   running.add(child);
   let said = "";
-  const listen = (text: string) => (said = (said + text).slice(-2_000));
+  const hear = (text: string) => {
+    said = (said + text).slice(-2_000);
+    listen?.(text);
+  };
   // Read to the end: a full pipe would block the program.
-  child.stdout.setEncoding("utf8").on("data", listen);
-  child.stderr.setEncoding("utf8").on("data", listen);
+  child.stdout.setEncoding("utf8").on("data", hear);
+  child.stderr.setEncoding("utf8").on("data", hear);
   let failure: string | null = null;
   const closed = new Promise<void>((resolve) => {
     child.once("error", (error) => {

@@ -6,6 +6,9 @@ import { freePort, startProgram } from "./process.ts";
 /** A redis-server of the benchmark's own, without persistence. */
 export interface Redis {
   readonly url: string;
+  readonly port: number;
+  /** Sends one command without arguments by a connection of its own; its answer as it came. */
+  command(name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -21,16 +24,16 @@ export function missingRedis(): string | null {
 
 const START_LIMIT_MS = 5_000;
 
-/** Beside the load, so that the gateway keeps its core to itself. */
-export async function startRedis(cores: Cores | null): Promise<Redis> {
-  const port = await freePort();
+/** Beside the load, so that the gateway keeps its core to itself. On a free port, unless one is named. */
+export async function startRedis(cores: Cores | null, namedPort?: number): Promise<Redis> {
+  const port = namedPort ?? (await freePort());
   const program = startProgram({
     command: "redis-server",
     args: ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
     core: cores?.load,
   });
   const giveUpMs = performance.now() + START_LIMIT_MS;
-  while (!(await answers(port))) {
+  while ((await ask(port, "PING"))?.startsWith("+PONG") !== true) {
     const failure = program.ended();
     if (failure !== null || performance.now() > giveUpMs) {
       await program.stop();
@@ -38,17 +41,27 @@ export async function startRedis(cores: Cores | null): Promise<Redis> {
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { url: `redis://127.0.0.1:${port}`, stop: () => program.stop() };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    async command(name) {
+      const answer = await ask(port, name);
+      if (answer === null) throw new Error(`redis-server did not answer ${name}`);
+      return answer;
+    },
+    stop: () => program.stop(),
+  };
 }
 
-function answers(port: number): Promise<boolean> {
+/** Null when nobody is there. */
+function ask(port: number, command: string): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
-    const done = (answered: boolean) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${command}\r\n`));
+    const done = (answer: string | null) => {
       socket.destroy();
-      resolve(answered);
+      resolve(answer);
     };
-    socket.once("data", (data) => done(data.toString().startsWith("+PONG")));
-    socket.once("error", () => done(false));
+    socket.once("data", (data) => done(data.toString()));
+    socket.once("error", () => done(null));
   });
 }

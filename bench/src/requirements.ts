@@ -3,7 +3,7 @@ import { medianRatio } from "./statistics.ts";
 
 /** Something the gateway promises, beside what was measured. */
 export interface Requirement {
-  readonly subject: "empty" | "default" | "traffic" | "traffic-redis";
+  readonly subject: "empty" | "default" | "traffic" | "traffic-redis" | "translated";
   readonly text: string;
   /** NaN: not measured. */
   readonly value: number;
@@ -25,6 +25,13 @@ export function checkRequirements(measures: Measures): Requirement[] {
     atLeast("traffic", "throughput, of bare", throughput?.["traffic"]?.ratioToBare, 0.5),
     atLeast("traffic-redis", "throughput, of bare", throughput?.["traffic-redis"]?.ratioToBare, 0.35),
     ...(["empty", "default"] as const).flatMap((name) => ofSubject(name, measures)),
+    ...["from ollama", "from anthropic"].flatMap((name) => {
+      const figures = measures.translated?.[name];
+      return [
+        atLeast("translated", `${name}: stream frames, of the same dialect`, figures?.ratioToSame, 0.5),
+        atMost("translated", `${name}: first token added, ms`, figures?.firstTokenAddedMs, 0.2),
+      ];
+    }),
   ];
 }
 

@@ -5,6 +5,7 @@ import type { Latency } from "./measure/latency.ts";
 import type { Memory } from "./measure/memory.ts";
 import type { Paced } from "./measure/paced.ts";
 import type { Rate } from "./measure/rate.ts";
+import type { Translated } from "./measure/translated.ts";
 import type { Requirement } from "./requirements.ts";
 import type { BySubject, Failure } from "./rounds.ts";
 
@@ -16,6 +17,8 @@ export interface Measures {
   streamRate?: BySubject<Rate>;
   firstToken?: BySubject<Latency[]>;
   paced?: BySubject<Paced[]>;
+  /** By dialect of the backend, of one subject. */
+  translated?: BySubject<Translated>;
   memory?: BySubject<Memory>;
   coldStart?: BySubject<ColdStart>;
 }

@@ -39,15 +39,9 @@ const BENCH_DIR = dirname(dirname(fileURLToPath(import.meta.url)));
 const ROOT = dirname(BENCH_DIR);
 const GATEWAY_BIN = join(ROOT, "node_modules/gatewright/bin/gatewright.js");
 const PORTKEY_BIN = join(BENCH_DIR, "peers/node_modules/@portkey-ai/gateway/build/start-server.js");
-/** What the gateway needs built: packages of the workspace. */
-const BUILT_PACKAGES = [
-  "core",
-  "adapters",
-  ...["api-keys", "balancer", "circuit-breaker", "health-check", "rate-limit", "retry"].map(
-    (name) => `plugins/${name}`,
-  ),
-];
-const BENCH_KEY = "sk-bench-4f1c9a7e2b8d4065a3c1e0f7d9b6a852";
+/** What the gateway needs built: plugins of the workspace. */
+const BUILT_PLUGINS = ["api-keys", "balancer", "circuit-breaker", "health-check", "rate-limit", "retry"];
+export const BENCH_KEY = "sk-bench-4f1c9a7e2b8d4065a3c1e0f7d9b6a852";
 const START_LIMIT_MS = 15_000;
 
 /** Every subject, the reference first. */
@@ -65,6 +59,7 @@ export function createSubjects(cores: Cores | null): readonly Subject[] {
     },
     gatewaySubject("empty", "Gatewright, empty chain", cores),
     gatewaySubject("default", "Gatewright, default chain", cores),
+    gatewaySubject("translated", "Gatewright, empty chain, backends of other dialects", cores),
     trafficSubject("traffic", "Gatewright, traffic chain", cores),
     trafficSubject("traffic-redis", "Gatewright, traffic chain on Redis", cores),
     {
@@ -101,11 +96,16 @@ export function directTo(upstreamUrl: string): Running {
   };
 }
 
-function gatewaySubject(name: "empty" | "default", title: string, cores: Cores | null): Subject {
+function gatewaySubject(
+  name: "empty" | "default" | "translated",
+  title: string,
+  cores: Cores | null,
+): Subject {
   return {
     name,
     title,
-    prepare: buildGateway,
+    ...(name === "translated" && { measures: ["translated"] }),
+    prepare: () => buildGateway(BUILT_PLUGINS),
     start: (upstream) =>
       startSubject(name, (port) => ({
         args: gatewayArgs(name, port),
@@ -122,7 +122,7 @@ function trafficSubject(name: "traffic" | "traffic-redis", title: string, cores:
     name,
     title,
     measures: ["throughput", "latency"],
-    prepare: () => (onRedis ? (missingRedis() ?? buildGateway()) : buildGateway()),
+    prepare: () => (onRedis ? missingRedis() : null) ?? buildGateway(BUILT_PLUGINS),
     async start(upstream) {
       const redis = onRedis ? await startRedis(cores) : undefined;
       const env = { BENCH_UPSTREAM: upstream, BENCH_KEY, ...(redis && { BENCH_REDIS: redis.url }) };
@@ -147,7 +147,8 @@ function trafficSubject(name: "traffic" | "traffic-redis", title: string, cores:
   };
 }
 
-function gatewayArgs(name: string, port: number): string[] {
+/** Starts the gateway, built, with the config of that name on a loopback port. */
+export function gatewayArgs(name: string, port: number): string[] {
   const config = join(BENCH_DIR, `configs/${name}.config.ts`);
   return [GATEWAY_BIN, "start", "--config", config, "--host", "127.0.0.1", "--port", String(port)];
 }
@@ -194,9 +195,11 @@ async function firstAnswer(name: string, endpoint: Endpoint, program: Program): 
   }
 }
 
-function buildGateway(): string | null {
+/** Builds the workspace unless it is built. Null on success, else what failed. */
+export function buildGateway(plugins: readonly string[]): string | null {
   if (!existsSync(GATEWAY_BIN)) return "the gateway has no bin/gatewright.js";
-  const isBuilt = BUILT_PACKAGES.every((folder) => existsSync(join(ROOT, folder, "dist")));
+  const folders = ["core", "adapters", ...plugins.map((name) => `plugins/${name}`)];
+  const isBuilt = folders.every((folder) => existsSync(join(ROOT, folder, "dist")));
   const failure = isBuilt ? null : tryRun("npm", ["run", "build"], ROOT);
   return failure === null ? null : `the build failed: ${failure}`;
 }

@@ -1,14 +1,16 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { httpChunk, LAST_FRAMES, PLAIN_FRAME, stampedFrame } from "./frames.ts";
+import { httpChunk, LAST_FRAMES, stampedFrame } from "./frames.ts";
 import { MessageReader } from "./http1.ts";
+import { dialectOf } from "./stream-dialects.ts";
+import type { StreamDialect } from "./stream-dialects.ts";
 
 /** What the simulated backend answers to each POST. */
 export type Behaviour =
   /** A chat reply of 420 bytes, after the request was read to its end. */
   | { readonly kind: "reply" }
-  /** A stream of so many frames, each a chunk of its own, as fast as the socket takes them. */
+  /** A stream of so many frames in the dialect asked for, each a chunk of its own, as fast as the socket takes them. */
   | { readonly kind: "burst"; readonly frames: number }
   /** A stream of so many stamped frames, one every `intervalMs`. */
   | { readonly kind: "paced"; readonly frames: number; readonly intervalMs: number }
@@ -36,11 +38,11 @@ export async function startUpstream(): Promise<Upstream> {
     socket.on("close", () => sockets.delete(socket));
     // A proxy that is stopped, or a client that leaves, resets its sockets: expected here.
     socket.on("error", () => socket.destroy());
-    let isPost = true;
+    let head = "";
     const reader = new MessageReader({
-      head: (head) => (isPost = head.startsWith("POST ")),
+      head: (next) => (head = next),
       body: (bytes) => (receivedBytes += bytes.length),
-      end: () => (isPost ? answer(socket, behaviour) : socket.write(MODEL_LIST)),
+      end: () => (head.startsWith("POST ") ? answer(socket, behaviour, head) : socket.write(MODEL_LIST)),
     });
     socket.on("data", (bytes) => reader.push(bytes));
   });
@@ -62,13 +64,13 @@ export async function startUpstream(): Promise<Upstream> {
   };
 }
 
-function answer(socket: Socket, behaviour: Behaviour): void {
+function answer(socket: Socket, behaviour: Behaviour, head: string): void {
   switch (behaviour.kind) {
     case "reply":
       socket.write(CHAT_REPLY);
       return;
     case "burst":
-      burst(socket, behaviour.frames);
+      burst(socket, behaviour.frames, dialectOf(head));
       return;
     case "paced":
       paced(socket, behaviour.frames, behaviour.intervalMs);
@@ -78,21 +80,28 @@ function answer(socket: Socket, behaviour: Behaviour): void {
   }
 }
 
-function burst(socket: Socket, frames: number): void {
+function burst(socket: Socket, frames: number, dialect: StreamDialect): void {
+  const words = wordsOf(dialect);
   let left = frames;
-  socket.write(STREAM_HEAD);
+  socket.write(dialect.head);
   const pour = () => {
     while (left > 0) {
       const count = Math.min(left, BURST_FRAMES);
       left -= count;
-      if (!socket.write(BURST.subarray(0, count * PLAIN_CHUNK.length))) {
+      if (!socket.write(words.subarray(0, count * dialect.word.length))) {
         socket.once("drain", pour);
         return;
       }
     }
-    socket.write(STREAM_END);
+    socket.write(dialect.end);
   };
   pour();
+}
+
+function wordsOf(dialect: StreamDialect): Buffer {
+  let words = WORDS.get(dialect);
+  if (!words) WORDS.set(dialect, (words = Buffer.from(dialect.word.repeat(BURST_FRAMES))));
+  return words;
 }
 
 function paced(socket: Socket, frames: number, intervalMs: number): void {
@@ -134,10 +143,9 @@ const STREAM_HEAD = Buffer.from(
   "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
 );
 const STREAM_END = Buffer.from(`${httpChunk(LAST_FRAMES)}0\r\n\r\n`);
-const PLAIN_CHUNK = httpChunk(PLAIN_FRAME);
 /** Frames per write: some 7 KB, below the high-water mark of a socket. */
 const BURST_FRAMES = 32;
-const BURST = Buffer.from(PLAIN_CHUNK.repeat(BURST_FRAMES));
+const WORDS = new Map<StreamDialect, Buffer>();
 const BLOCK = Buffer.alloc(64 * 1024, 0x55);
 
 function jsonReply(json: string): Buffer {

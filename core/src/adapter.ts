@@ -144,6 +144,15 @@ export interface ListedModel {
   maxOutputTokens?: number;
 }
 
+/** Where a backend lists its models, and how the list is read. All functions are pure. */
+export interface ModelList {
+  readonly path: string;
+  /** The models of one page. Throws on what is no list. */
+  read(body: unknown): readonly ListedModel[];
+  /** Query parameters that ask for the page after this one; undefined after the last. Absent: there is one page. */
+  nextPage?(body: unknown): Readonly<Record<string, string>> | undefined;
+}
+
 /** A sign by which a server is known. All functions are pure. */
 export interface Recognition {
   /** Where several adapters recognise a server the lowest counts: the surer the sign, the lower. */
@@ -200,7 +209,7 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   /** Names of the vendor's models, with `*`, for as long as a backend that lists none was not asked yet. */
   readonly modelPatterns?: readonly string[];
   /** The model list; absent where the backend has none. */
-  readonly models?: { readonly path: string; read(body: unknown): readonly ListedModel[] };
+  readonly models?: ModelList;
   /** Signs by which `adapter: "auto"` finds that a server speaks this dialect; any of them does. */
   readonly recognition?: readonly Recognition[];
   /** A free probe: 200 is up. */

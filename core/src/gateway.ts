@@ -16,6 +16,7 @@ import type { RequestContext } from "./request/request-context.ts";
 import { Sweeper } from "./request/sweeper.ts";
 import { checkOperationNames } from "./models/check-operation-names.ts";
 import { createCatalog, createDiscovery } from "./models/catalog.ts";
+import type { Load } from "./models/routed-target.ts";
 import { createRouter, type Router } from "./router.ts";
 import { createClientAddress } from "./server/client-address.ts";
 import type { ExchangeKeeping } from "./server/open-exchange.ts";
@@ -29,7 +30,7 @@ export interface GatewayOptions {
   /** Where plugins keep state; it outlives the snapshot, so that a reload forgets nothing. */
   state: State;
   log: Logger;
-  /** What plugins carry over reloads; the process keeps it. */
+  /** What is carried over reloads, by plugins and by targets; the process keeps it. */
   carried?: Map<string, unknown>;
   /** This process in `Via` headers; the same for every snapshot of a process. */
   via?: string;
@@ -75,7 +76,10 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const operations = new Map<OperationName, Operation>(
     coreOperations.map((operation) => [operation.name, operation]),
   );
-  const router = createRouter(config, backends, operations);
+  const carried = options.carried ?? new Map<string, unknown>();
+  // No plugin's key: those have a colon in them.
+  const loads = carry(carried, "loads", () => new Map<string, Load>());
+  const router = createRouter(config, backends, operations, loads);
   const discovery = createDiscovery(config, backends, router, options);
   const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
   // A plugin says itself who asks: what its requests have of forwarding headers counts for nothing.
@@ -100,7 +104,6 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
 
   try {
     await discovery.start();
-    const carried = options.carried ?? new Map<string, unknown>();
     for (const { plugin, scope } of withScopes(config.plugins)) {
       const host: GatewayHost = {
         state: options.state.scoped(scope),

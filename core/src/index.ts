@@ -10,6 +10,7 @@ export type {
   ListedModel,
   MappedRequest,
   MappingInfo,
+  ModelList,
   OperationBridge,
   OperationMapping,
   OutgoingCall,
@@ -19,6 +20,13 @@ export type {
   StreamMapping,
 } from "./adapter.ts";
 export { responseIdOfItem } from "./bridges/responses/ids.ts";
+export {
+  createReasoningEfforts,
+  effortOfBudget,
+  nearestEffort,
+  REASONING_EFFORTS,
+} from "./bridges/reasoning-effort.ts";
+export type { ReasoningEffort, ReasoningEfforts, ReasoningEffortsOf } from "./bridges/reasoning-effort.ts";
 export { extendAdapter } from "./adapter-extension.ts";
 export type { AdapterExtension } from "./adapter-extension.ts";
 export { viewOf } from "./body/json-view.ts";
@@ -69,6 +77,8 @@ export type { Fate, FieldRule, FieldTable, SortedFields } from "./field-table.ts
 export type { InnerCall } from "./inner-call.ts";
 export { compact, isJsonObject } from "./json-object.ts";
 export type { Logger } from "./log.ts";
+export { askServer } from "./models/ask-server.ts";
+export type { Question, ServerAnswer } from "./models/ask-server.ts";
 export { detectAdapter } from "./models/detect-adapter.ts";
 export type { Detection } from "./models/detect-adapter.ts";
 export { costInMicros } from "./models/cost.ts";
@@ -85,6 +95,7 @@ export type {
   StreamRules,
   WebSocketRules,
 } from "./operation.ts";
+export { coreOperations } from "./operations/index.ts";
 export { openaiDialect, readUsage } from "./operations/openai-dialect.ts";
 export { defineGatewayPlugin } from "./plugin.ts";
 export type {

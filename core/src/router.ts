@@ -2,6 +2,7 @@ import type { Backend } from "./backend.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { ModelTable } from "./models/model-table.ts";
 import type { OfferSource } from "./models/offers.ts";
+import type { Load } from "./models/routed-target.ts";
 import type { Operation, OperationName } from "./operation.ts";
 import { coreOperations } from "./operations/index.ts";
 import type { Target } from "./target.ts";
@@ -64,6 +65,7 @@ export function createRouter(
   operations: ReadonlyMap<OperationName, Operation> = new Map(
     coreOperations.map((operation) => [operation.name, operation]),
   ),
+  loads = new Map<string, Load>(),
 ): ModelTable {
-  return new ModelTable(config, backends, operations);
+  return new ModelTable(config, backends, operations, loads);
 }

@@ -43,7 +43,9 @@ export interface Answer {
   /** Tokens of the text; empty when tools are called. */
   pieces: string[];
   calls: ToolCall[];
-  finish: "stop" | "length" | "tool_calls";
+  finish: "stop" | "length" | "tool_calls" | "content_filter";
+  /** The stop string that ended the text. */
+  stop?: string;
   inputTokens: number;
   /** Reasoning and tool calls included. */
   outputTokens: number;
@@ -71,8 +73,16 @@ export function answer(prompt: Prompt, settings: Settings, choice = 0): Answer {
       outputTokens: thinking.length + callTokens,
     };
   }
-  const { pieces, finish } = limit(textFor(prompt, settings, seed), prompt);
-  return { thinking, pieces, calls, finish, inputTokens, outputTokens: thinking.length + pieces.length };
+  const { pieces, finish, stop } = limit(textFor(prompt, settings, seed), prompt);
+  return {
+    thinking,
+    pieces,
+    calls,
+    finish: settings.filtered ? "content_filter" : finish,
+    stop,
+    inputTokens,
+    outputTokens: thinking.length + pieces.length,
+  };
 }
 
 function textFor(prompt: Prompt, settings: Settings, seed: string): string[] {
@@ -94,11 +104,15 @@ function textFor(prompt: Prompt, settings: Settings, seed: string): string[] {
 function limit(
   tokens: string[],
   { stop, maxTokens }: Prompt,
-): { pieces: string[]; finish: "stop" | "length" } {
+): { pieces: string[]; finish: "stop" | "length"; stop?: string } {
   const text = tokens.join("");
-  const ends = stop.map((end) => text.indexOf(end)).filter((end) => end >= 0);
-  const pieces = ends.length > 0 ? splitWords(text.slice(0, Math.min(...ends))) : tokens;
-  if (maxTokens === undefined || pieces.length <= maxTokens) return { pieces, finish: "stop" };
+  const [met] = stop
+    .map((end) => ({ end, at: text.indexOf(end) }))
+    .filter(({ at }) => at >= 0)
+    .toSorted((a, b) => a.at - b.at);
+  const pieces = met ? splitWords(text.slice(0, met.at)) : tokens;
+  if (maxTokens === undefined || pieces.length <= maxTokens)
+    return { pieces, finish: "stop", stop: met?.end };
   return { pieces: pieces.slice(0, maxTokens), finish: "length" };
 }
 

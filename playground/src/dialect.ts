@@ -1,5 +1,7 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { JsonObject } from "./json-fields.ts";
 import type { RecordedRequest } from "./recorded-request.ts";
+import type { Refusal } from "./refusal.ts";
 import type { Reply } from "./reply.ts";
 import type { Settings } from "./settings.ts";
 
@@ -25,10 +27,19 @@ export interface Dialect {
   readonly routes: Readonly<Record<string, Handler>>;
   /** Headers of every reply. */
   headers(): Record<string, string>;
+  /** The key that a request brings. */
+  keyOf(headers: IncomingHttpHeaders): unknown;
+  /** What a request without the right key is told. */
+  wrongKey(): Refusal;
   /** The body of an error. */
   error(
     status: number,
     message: string,
     details?: { code?: string | null; param?: string | null },
   ): JsonObject;
+}
+
+/** The key of `Authorization: Bearer`. */
+export function bearerOf({ authorization }: IncomingHttpHeaders): string | undefined {
+  return authorization?.startsWith("Bearer ") ? authorization.slice("Bearer ".length) : undefined;
 }

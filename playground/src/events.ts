@@ -34,3 +34,29 @@ export const ollamaLines: EventFormat = {
   frame: (data) => `${data}\n`,
   error: (message) => `${JSON.stringify({ error: message })}\n`,
 };
+
+/** Anthropic: named events. */
+export const anthropicEvents: EventFormat = {
+  contentType: "text/event-stream; charset=utf-8",
+  frame: sse,
+  error: (message, code) =>
+    sse(JSON.stringify({ type: "error", error: { type: anthropicType(code), message } }), "error"),
+};
+
+/** Google writes CRLF, and no names. */
+export const geminiEvents: EventFormat = {
+  contentType: "text/event-stream",
+  frame: (data) => `data: ${data}\r\n\r\n`,
+  error: (message, code) =>
+    `data: ${JSON.stringify({ error: { message, ...(GOOGLE_CODES[code] ?? INTERNAL) } })}\r\n\r\n`,
+};
+
+function anthropicType(code: string): string {
+  return code === "server_error" ? "api_error" : code;
+}
+
+const INTERNAL = { code: 500, status: "INTERNAL" };
+const GOOGLE_CODES: Readonly<Record<string, { code: number; status: string }>> = {
+  UNAVAILABLE: { code: 503, status: "UNAVAILABLE" },
+  RESOURCE_EXHAUSTED: { code: 429, status: "RESOURCE_EXHAUSTED" },
+};

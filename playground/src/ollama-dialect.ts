@@ -1,7 +1,8 @@
-import type { Dialect, Handler } from "./dialect.ts";
+import { bearerOf, type Dialect, type Handler } from "./dialect.ts";
 import { chat, generate } from "./ollama/chat.ts";
 import { embed, embedOne } from "./ollama/embed.ts";
 import { listLoaded, listModels, showModel, type LoadedModels } from "./ollama/models.ts";
+import { Refusal } from "./refusal.ts";
 
 /** Ollama's native API. */
 export function createOllamaDialect(): Dialect {
@@ -22,6 +23,8 @@ export function createOllamaDialect(): Dialect {
       "HEAD /": running,
     },
     headers: () => ({}),
+    keyOf: bearerOf,
+    wrongKey: () => new Refusal(401, "unauthorized"),
     error: (_status, message) => ({ error: message }),
   };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Dialect } from "./dialect.ts";
+import { bearerOf, type Dialect } from "./dialect.ts";
 import { hear, speech } from "./openai/audio.ts";
 import { chat } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
@@ -9,6 +9,7 @@ import { listModels, showModel } from "./openai/models.ts";
 import { moderations } from "./openai/moderations.ts";
 import { rerank } from "./openai/rerank.ts";
 import { createResponses } from "./openai/responses.ts";
+import { Refusal } from "./refusal.ts";
 
 /** The OpenAI API with the rerank route of the servers that follow it. */
 export function createOpenAIDialect(): Dialect {
@@ -37,6 +38,8 @@ export function createOpenAIDialect(): Dialect {
       "openai-version": "2020-10-01",
       "openai-processing-ms": "1",
     }),
+    keyOf: bearerOf,
+    wrongKey: () => new Refusal(401, "Incorrect API key provided."),
     error: (status, message, details) => ({
       error: {
         message,

@@ -16,10 +16,17 @@ export interface Settings {
   jitter: number;
   /** Of the jitter. */
   seed: number;
-  /** The Bearer key without which a request gets 401. */
+  /** The key without which a request is refused, in the header that the dialect has for it. */
   requireKey: string | undefined;
   /** Part of the prompt's tokens that counts as cached. */
   cachedTokens: number;
+  /** Answers that are texts end by the vendor's filter. Ollama has none, and ends them as ever. */
+  filtered: boolean;
+  /**
+   * Requests are checked as OpenAI and Ollama check theirs: roles, calls and results, unknown fields. Anthropic and
+   * Gemini check always.
+   */
+  strict: boolean;
   /** Field of messages and deltas that carries reasoning, as `reasoning_content` of vLLM. OpenAI itself shows none. */
   reasoningField: string | undefined;
   /** Length of embeddings that ask for none. */
@@ -36,7 +43,12 @@ export interface Settings {
   keepBodyBytes: number;
 }
 
-export const DEFAULT_MODELS = { openai: ["gpt-4o-mini"], ollama: ["qwen2.5:7b"] } as const;
+export const DEFAULT_MODELS = {
+  openai: ["gpt-4o-mini"],
+  ollama: ["qwen2.5:7b"],
+  anthropic: ["claude-sonnet-4-6"],
+  gemini: ["gemini-3-flash-preview", "gemini-embedding-001"],
+} as const;
 
 export const DEFAULT_SETTINGS: Omit<Settings, "name" | "models"> = {
   tokens: 24,
@@ -47,6 +59,8 @@ export const DEFAULT_SETTINGS: Omit<Settings, "name" | "models"> = {
   seed: 1,
   requireKey: undefined,
   cachedTokens: 0,
+  filtered: false,
+  strict: false,
   reasoningField: undefined,
   dimensions: 1536,
   speechBytes: 16 * 1024,

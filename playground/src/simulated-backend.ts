@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
+import { createAnthropicDialect } from "./anthropic-dialect.ts";
 import type { Dialect, Handler } from "./dialect.ts";
 import { createFaultDealer, type Fault, type FaultScript } from "./faults.ts";
+import { createGeminiDialect } from "./gemini-dialect.ts";
 import { asObject } from "./json-fields.ts";
 import { createOllamaDialect } from "./ollama-dialect.ts";
 import { createOpenAIDialect } from "./openai-dialect.ts";
@@ -16,7 +18,12 @@ export type { Fault, FaultScript } from "./faults.ts";
 export type { RecordedRequest } from "./recorded-request.ts";
 export type { Settings } from "./settings.ts";
 
-const DIALECTS = { openai: createOpenAIDialect, ollama: createOllamaDialect };
+const DIALECTS = {
+  openai: createOpenAIDialect,
+  ollama: createOllamaDialect,
+  anthropic: createAnthropicDialect,
+  gemini: createGeminiDialect,
+};
 
 /** Idle connections outlive those of any client, so that no test meets one that closes by itself. */
 const KEEP_ALIVE_MS = 120_000;
@@ -93,7 +100,7 @@ export async function startSimulatedBackend(options: SimulatedBackendOptions): P
       if (await meetEarlyFault(record.fault, reply, dialect)) return;
       await readBody(request, record, settings.keepBodyBytes);
       if (await meetFault(record.fault, reply, dialect)) return;
-      authorize(record, settings);
+      authorize(dialect, record, settings);
       const { handler, rest } = findRoute(dialect, record);
       await handler({ request: record, body: asObject(record.json), rest, reply, settings, url });
     } catch (error) {
@@ -170,9 +177,9 @@ async function meetFault(fault: Fault | undefined, reply: Reply, dialect: Dialec
   }
 }
 
-function authorize({ headers }: RecordedRequest, { requireKey }: Settings): void {
-  if (requireKey === undefined || headers.authorization === `Bearer ${requireKey}`) return;
-  throw new Refusal(401, "Incorrect API key provided.");
+function authorize(dialect: Dialect, { headers }: RecordedRequest, { requireKey }: Settings): void {
+  if (requireKey === undefined || dialect.keyOf(headers) === requireKey) return;
+  throw dialect.wrongKey();
 }
 
 function findRoute(dialect: Dialect, { method, path }: RecordedRequest): { handler: Handler; rest: string } {

@@ -207,6 +207,7 @@ describe("signatures of bedrock", () => {
     const signal = new AbortController().signal;
     const options = v.parse(BedrockOptions, { region: "us-east-1" });
     expect(await bedrock.authorize!(call, { apiKey: "k", options, refused: false, signal })).toEqual({});
+    expect(await bedrock.authorize!(call, { apiKey: "k", options, refused: true, signal })).toBeUndefined();
     await expect(
       bedrock.authorize!(call, { apiKey: undefined, options, refused: false, signal }),
     ).rejects.toThrow(/neither `apiKey` nor `accessKeyId`/);

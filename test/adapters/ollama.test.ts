@@ -156,6 +156,6 @@ describe("errors of ollama", () => {
     { response: "", done_reason: "unload" },
     { embeddings: [1] },
   ])("takes a 200 with %j for no answer", (body) => {
-    expect(ollama.errorInReply?.(body)).toMatchObject({ status: 502 });
+    expect(ollama.errorInReply?.(body, "chat")).toMatchObject({ status: 502 });
   });
 });

@@ -5,7 +5,9 @@ import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolveConfig, serve } from "gatewright";
 import type { JsonObject, RunningServer } from "gatewright";
+import * as v from "valibot";
 import { afterEach, describe, expect, it } from "vitest";
+import vertexAdapter, { VertexOptions } from "../../adapters/src/vertex.ts";
 
 const { privateKey, publicKey } = generateKeyPairSync("rsa", {
   modulusLength: 2048,
@@ -167,6 +169,16 @@ describe("a service account of vertex", () => {
     expect(JSON.parse(text)).toMatchObject({ error: { code: "upstream_auth_error" } });
     expect(text).not.toMatch(/unwanted|ya29/);
     expect(vertex.seen).toHaveLength(2);
+  });
+
+  it("is not asked for another credential where the key is the credential", async () => {
+    const signal = new AbortController().signal;
+    const call = { method: "POST", url: new URL("https://aiplatform.googleapis.com/v1/x"), headers: {} };
+    for (const apiKey of ["AIza-key", "ya29.fixed"]) {
+      const account = { apiKey, options: v.parse(VertexOptions, {}), signal };
+      expect(await vertexAdapter.authorize!(call, { ...account, refused: false })).toEqual({});
+      expect(await vertexAdapter.authorize!(call, { ...account, refused: true })).toBeUndefined();
+    }
   });
 
   it.each([

@@ -59,7 +59,10 @@ export async function startMatrixRig(): Promise<MatrixRig> {
   });
   // Efforts of models that are not known by their names.
   const reasoningEfforts = Object.fromEntries(
-    Object.values(MODELS).map((model) => [model, ["none", "low", "medium", "high"]]),
+    Object.values(MODELS).map((model): [string, ("none" | "low" | "medium" | "high")[]] => [
+      model,
+      ["none", "low", "medium", "high"],
+    ]),
   );
   const gateway = await startTestGateway(
     {
@@ -72,8 +75,8 @@ export async function startMatrixRig(): Promise<MatrixRig> {
       },
       plugins: [
         apiKeys({ keys: [{ id: "tester", key: KEY }] }),
-        anthropicApi({ reasoningEfforts: reasoningEfforts as Record<string, ["low"]> }),
-        geminiApi(),
+        anthropicApi({ reasoningEfforts }),
+        geminiApi({ reasoningEfforts }),
       ],
     },
     DIR,

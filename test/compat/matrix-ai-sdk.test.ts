@@ -11,12 +11,14 @@ import {
   tool,
   type LanguageModel,
 } from "ai";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { BACKENDS, KEY, MODELS, resetBackends, startMatrixRig, type MatrixRig } from "./_matrix-rig.ts";
 
 let rig: MatrixRig;
 beforeAll(async () => {
+  // It warns of models that are not its vendor's own.
+  vi.stubGlobal("AI_SDK_LOG_WARNINGS", false);
   rig = await startMatrixRig();
 });
 beforeEach(() => resetBackends(rig));
@@ -90,7 +92,8 @@ describe.each(CELLS)("ai with %s on the %s backend", (provider, backendName) => 
       maxRetries,
     };
     const text = streamed ? await streamText(ask).text : (await generateText(ask)).text;
-    expect(text).toMatch(/^The tool answered "?18 degrees in Rome"? and "?noon"?, and so: /);
+    // Google's provider puts its own envelope around a result.
+    expect(text).toMatch(/^The tool answered .*18 degrees in Rome.* and .*noon.*, and so: /);
   });
 
   it("shows an image", async () => {
@@ -108,7 +111,10 @@ describe.each(CELLS)("ai with %s on the %s backend", (provider, backendName) => 
 
   it("generates an object by its schema", async () => {
     const schema = z.object({ city: z.literal("Rome"), degrees: z.number() });
+    // Else it forces a tool on models that it does not know, which not every backend can be made to call.
+    const providerOptions = { anthropic: { structuredOutputMode: "outputFormat" as const } };
     const { object } = await generateObject({
+      providerOptions,
       model: model(),
       prompt: "Where is it warm?",
       schema,

@@ -14,7 +14,8 @@ function createBackends(
   const backends = new Map<string, Backend>();
   for (const { name, operations = ["chat"] } of specs) {
     const adapter = { name, operations: Object.fromEntries(operations.map((key) => [key, { path: "/" }])) };
-    backends.set(name, { name, adapter: adapter as unknown as Adapter } as Backend);
+    const baseURL = new URL("http://backend.test");
+    backends.set(name, { name, baseURL, adapter: adapter as unknown as Adapter } as Backend);
   }
   const config = specs.map(({ name, models, weight = 1 }) => ({ name, models, weight }));
   return { backends, config: config as unknown as RouterConfig["backends"] };

@@ -65,7 +65,10 @@ export async function startRealtimeBackend(): Promise<RealtimeBackend> {
     socket.on("error", () => {});
     socket.on("close", (code, reason) => (session.closed = { code, reason: reason.toString() }));
     socket.on("message", (data, isBinary) => answer(session, data as Buffer, isBinary));
-    send(socket, { type: "session.created", session: { model: new URL(request.url!, "http://x").searchParams.get("model") } });
+    send(socket, {
+      type: "session.created",
+      session: { model: new URL(request.url!, "http://x").searchParams.get("model") },
+    });
   }
 
   function answer({ socket, messages }: BackendSession, data: RawData & Buffer, isBinary: boolean): void {

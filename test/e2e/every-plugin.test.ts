@@ -18,6 +18,7 @@ const OPTIONS: Record<string, unknown> = {
   "gemini-api": {},
   // Keeps nothing, so that the plugins after it run each time.
   cache: { maxBytes: 1 },
+  "idempotency-key": {},
   "responses-store": {},
   retry: {},
   fallback: { models: { "*": [MODEL] }, cache: {} },
@@ -34,6 +35,9 @@ const OPTIONS: Record<string, unknown> = {
   "canonical-names": {},
   "vendor-accounts": {},
   "health-check": {},
+  batch: {},
+  files: {},
+  realtime: {},
 };
 
 /** Facts that a request which the gateway answers itself does not have. */

@@ -311,6 +311,35 @@ describe("upgrades", () => {
   );
 });
 
+describe("an upgrade with a body", () => {
+  const head = [
+    HOST,
+    JSON_TYPE,
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAMAAABk",
+  ];
+
+  it.each([
+    ["whose length is told", rawText(CHAT, [...head, LENGTH]), CHAT_BODY],
+    ["in chunks", rawText(CHAT, [...head, "Transfer-Encoding: chunked"]), CHUNKED_BODY],
+  ])("F15: %s is served, as clients send it that would like HTTP/2", async (_, text, body) => {
+    const client = await connectRaw(pair.gateway.url);
+    await client.send(text);
+    await client.send(body.slice(0, 7));
+    await client.send(body.slice(7));
+    expect((await readReply(client)).status).toBe(200);
+    expect(pair.backend.requests).toHaveLength(1);
+    expect(pair.backend.requests[0]!.json).toMatchObject({ model: MODEL });
+    client.destroy();
+  });
+
+  it("F15: is refused where Expect asks for what cannot be", async () => {
+    const reply = await toClose(rawText(CHAT, [...head, LENGTH, "Expect: something"], CHAT_BODY));
+    expect(reply.status).toBe(417);
+  });
+});
+
 describe("loops (F19)", () => {
   it("adds Via upstream, behind those that were there", async () => {
     await once(chatText());

@@ -61,7 +61,8 @@ const rooms: Operation = defineOperation({
         const seen = state as { over: boolean; words: number };
         const choice = (json["choices"] as { delta: JsonObject; finish_reason?: string | null }[])[0];
         if (choice?.finish_reason) seen.over = true;
-        if (choice?.delta["gesture"] !== undefined) report(`gesture.${String(choice.delta["gesture"])}`);
+        const gesture = choice?.delta["gesture"];
+        if (typeof gesture === "string") report(`gesture.${gesture}`);
         const word = choice?.delta["content"];
         if (typeof word !== "string" || word === "") return [];
         seen.words++;

@@ -118,7 +118,7 @@ describe("to the backend", () => {
 });
 
 describe("to the client", () => {
-  it("F14: goes what the allow-list names; Connection: x-secret of a backend takes nothing along", async () => {
+  it("F14 C4: goes what the allow-list names; Connection: x-secret of a backend takes nothing along", async () => {
     const reply = await replyWith(
       [
         "content-type: application/json",

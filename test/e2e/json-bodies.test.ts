@@ -171,6 +171,7 @@ describe("fields", () => {
     ["model", 1],
     ["messages", "x"],
     ["messages", {}],
+    ["messages", []],
     ["n", -1],
     ["n", 1e9],
     ["n", 0.5],

@@ -40,6 +40,25 @@ const ask = ({ url }: { url: string }, model: string): Promise<Response> =>
 const discovered = (backend: { url: string }, rest: Record<string, unknown> = {}) =>
   openaiAt(backend, { models: undefined, vendorPrefixes: [], ...rest });
 
+/** A server that lists models page by page; `by` is the query parameter that asks for one. */
+async function listing(
+  pageAt: (at: string | null) => object,
+  by: string,
+): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url!);
+    const at = new URL(request.url!, "http://listing.invalid").searchParams.get(by);
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(pageAt(at)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
 describe("mo-15: a backend without a list of models", () => {
   it("is asked at the start, with its credential, and serves what it told", async () => {
     const backend = await simulated({ models: ["a", "nomic-embed-text"] });
@@ -141,6 +160,51 @@ describe("mo-15: a backend without a list of models", () => {
     });
     const refused = await ask(gateway, "a");
     expect([refused.status, (await errorOf(refused)).code]).toEqual([503, "no_nodes"]);
+  });
+
+  const PAGES: [adapter: string, path: string, by: string, page: (id: string, next?: string) => object][] = [
+    [
+      "anthropic",
+      "/v1/models?limit=1000",
+      "after_id",
+      (id, next) => ({ data: [{ id }], has_more: next !== undefined, first_id: id, last_id: next ?? id }),
+    ],
+    [
+      "gemini",
+      "/models?pageSize=1000",
+      "pageToken",
+      (id, next) => ({ models: [{ name: `models/${id}` }], nextPageToken: next }),
+    ],
+    [
+      "cohere",
+      "/v1/models?page_size=1000",
+      "page_token",
+      (id, next) => ({ models: [{ name: id, endpoints: ["chat"] }], next_page_token: next }),
+    ],
+  ];
+  it.each(PAGES)("is asked for every page of its list: %s", async (adapter, path, by, page) => {
+    const { url, asked } = await listing((at) => {
+      if (at === null) return page("a", "2 &");
+      return at === "2 &" ? page("b", "3") : page("c");
+    }, by);
+    const backends = { main: { adapter, baseURL: url, apiKey: "k", vendorPrefixes: [] } };
+    expect(await idsOf(await startDiscovering({ backends }))).toEqual(["a", "b", "c"]);
+    expect(asked).toEqual([path, `${path}&${by}=2+%26`, `${path}&${by}=3`]);
+  });
+
+  it("is given up whose list has no end, and one of whose pages fails: what was known stays", async () => {
+    let pages = (at: string | null): object => PAGES[1]![3]("a", at === null ? undefined : "on");
+    const { url, asked } = await listing((at) => pages(at), "pageToken");
+    const main = { adapter: "gemini", baseURL: url, apiKey: "k", vendorPrefixes: [] };
+    const gateway = await startDiscovering({ backends: { main } });
+    expect(asked.splice(0)).toHaveLength(1);
+    pages = () => PAGES[1]![3]("b", "on");
+    await expect(gateway.catalog.refresh("main")).rejects.toThrow("too many pages");
+    expect(asked.splice(0)).toHaveLength(20);
+    pages = (at) => (at === null ? PAGES[1]![3]("b", "on") : { models: "none" });
+    await expect(gateway.catalog.refresh("main")).rejects.toThrow("malformed");
+    expect(asked).toHaveLength(2);
+    expect(await idsOf(gateway)).toEqual(["a"]);
   });
 
   it("that told no list makes no entry of it", async () => {

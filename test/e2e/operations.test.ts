@@ -523,6 +523,33 @@ describe("refusals", () => {
       error: { type: invalid, code: "missing_parameter", param: "messages" },
     },
     {
+      title: "a list of messages that has none",
+      body: JSON.stringify(chatBody({ messages: [] })),
+      status: 400,
+      error: { type: invalid, code: "invalid_request", param: "messages" },
+    },
+    {
+      title: "nothing to embed",
+      path: "/v1/embeddings",
+      body: `{"model":"${MODEL}","input":[ ]}`,
+      status: 400,
+      error: { type: invalid, code: "invalid_request", param: "input" },
+    },
+    {
+      title: "an empty text to embed",
+      path: "/v1/embeddings",
+      body: `{"model":"${MODEL}","input":""}`,
+      status: 400,
+      error: { type: invalid, code: "invalid_request", param: "input" },
+    },
+    {
+      title: "no documents to rank",
+      path: "/v1/rerank",
+      body: `{"model":"${MODEL}","query":"a","documents":[]}`,
+      status: 400,
+      error: { type: invalid, code: "invalid_request", param: "documents" },
+    },
+    {
       title: "ill-typed field",
       body: JSON.stringify(chatBody({ temperature: "hot" })),
       status: 400,

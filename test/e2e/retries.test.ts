@@ -16,6 +16,7 @@ import {
   errorOf,
   jsonReply,
   MODEL,
+  ollamaAt,
   openaiAt,
   post,
   scripted,
@@ -218,5 +219,27 @@ describe("the client's Idempotency-Key", () => {
     const response = await chat(one, {}, { headers: { "idempotency-key": "order-7" } });
     expect(response.status).toBe(200);
     expect(keys).toEqual(["order-7", "order-7", "order-7"]);
+  });
+});
+
+describe("a field that the next backend cannot carry", () => {
+  it("re-10: is treated as on a first try there: 400 that names it", async () => {
+    const web = { web_search_options: {} };
+    const [failing, local] = [
+      await simulated({ faults: [{ kind: "status", status: 503 }] }),
+      await simulated({ dialect: "ollama" }),
+    ];
+    const backends = { cloud: openaiAt(failing), local: ollamaAt(local) };
+    const alone = await startStage({ backends: { local: ollamaAt(local) } });
+    const both = await startStage({ backends, plugins: [retry(), balancer({ strategy: "priority" })] });
+    for (const stage of [alone, both]) {
+      const response = await chat(stage, web);
+      expect(response.status).toBe(400);
+      expect(await errorOf(response)).toMatchObject({
+        code: "unsupported_parameter",
+        param: "web_search_options",
+      });
+    }
+    expect([failing.requests.length, local.requests.length]).toEqual([1, 0]);
   });
 });

@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startSimulatedBackend, type SimulatedBackend } from "../../playground/src/simulated-backend.ts";
+import { startTestGateway } from "../_support/gateway.ts";
 import { ROOT, startProgram, type Program } from "../_support/program.ts";
+import { connectRaw, readReply, requestText } from "../_support/raw-client.ts";
 import { waitFor } from "../_support/wait-for.ts";
 
 const MODEL = "gpt-4o-mini";
@@ -123,4 +125,57 @@ describe("workers", () => {
     program.kill("SIGTERM");
     expect(await program.exited).toBe(0);
   }, 60_000);
+});
+
+describe("a gateway that has stopped accepting", () => {
+  const request = (rest: Record<string, unknown> = {}): string =>
+    requestText("POST", "/v1/chat/completions", {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: MODEL, messages: [{ role: "user", content: "hello" }], ...rest }),
+    });
+
+  it("re-19 O6: refuses connections, ends what runs whole, and closes after what an old connection still asks", async () => {
+    const backend = await startBackend({ tokens: 10, tokenMs: 20 });
+    const gateway = await startTestGateway({
+      backends: { only: { adapter: "openai", baseURL: `${backend.url}/v1`, models: [MODEL] } },
+    });
+    const [streaming, asking, idle] = [
+      await connectRaw(gateway.url),
+      await connectRaw(gateway.url),
+      await connectRaw(gateway.url),
+    ];
+    await idle.send(request({ max_tokens: 1 }));
+    expect((await readReply(idle)).headers["connection"]).not.toBe("close");
+    await streaming.send(request({ stream: true }));
+    await asking.send(request());
+    await waitFor("both calls", () => backend.requests.length === 3);
+    const stopped = gateway.server.stop(60_000);
+    await waitFor("the end of the idle connection", () => idle.ended);
+    // Behind the request that runs on that connection.
+    await asking.send(request({ max_tokens: 1 }));
+    await expect(fetch(`${gateway.url}/livez`)).rejects.toThrow();
+
+    const whole = await readReply(streaming);
+    expect(whole.status).toBe(200);
+    expect(String(whole.body)).toMatch(/data: \[DONE\]\n\n$/);
+    expect((await readReply(asking)).status).toBe(200);
+    const last = await readReply(asking);
+    expect([last.status, last.headers["connection"]]).toEqual([200, "close"]);
+    expect(await stopped).toBe(true);
+    for (const client of [streaming, asking, idle]) client.destroy();
+  });
+
+  it("re-19: answers what it could not end with 503 `draining`, to be sent again in half a minute", async () => {
+    const backend = await startBackend({ faults: [{ kind: "no_answer" }] });
+    const gateway = await startTestGateway({
+      backends: { only: { adapter: "openai", baseURL: `${backend.url}/v1`, models: [MODEL] } },
+    });
+    const asked = chat(gateway.url, false);
+    await waitFor("the call", () => backend.requests.length === 1);
+    expect(await gateway.server.stop(50)).toBe(false);
+    const reply = await asked;
+    expect([reply.status, reply.headers.get("retry-after")]).toEqual([503, "30"]);
+    expect(await reply.json()).toMatchObject({ error: { type: "service_unavailable", code: "draining" } });
+    await waitFor("the end of the upstream call", () => backend.requests[0]!.aborted);
+  });
 });

@@ -93,6 +93,20 @@ describe("a backend that cannot be reached", () => {
     await waitFor("the end of the connection", () => upstream.connections[0]!.ended);
   });
 
+  it("U1: never finishes the handshake: is passed over for one that answers", async () => {
+    const silent = await scripted(() => {});
+    const stage = await startStage({
+      backends: {
+        silent: openaiAt({ url: silent.url.replace("http:", "https:") }),
+        alive: openaiAt(await simulated()),
+      },
+      timeouts: { connectMs: 150 },
+      plugins: [retry()],
+    });
+    const response = await chat(stage);
+    expect([response.status, response.headers.get("x-gatewright-backend")]).toEqual([200, "alive"]);
+  });
+
   it("U2: shows a certificate that nobody vouches for: 502 `upstream_tls_error`, and sees no request", async () => {
     let received = 0;
     const server = createTlsServer(SELF_SIGNED, (socket) =>

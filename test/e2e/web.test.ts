@@ -1,5 +1,6 @@
 /** The way in and out over web `Request`, `Response` and `fetch`, as Bun and Deno take it. */
-import { createFetchTransport } from "gatewright";
+import { createFetchTransport, defineGatewayPlugin } from "gatewright";
+import * as v from "valibot";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startTestGateway, type TestGateway } from "../_support/gateway.ts";
 import { waitFor } from "../_support/wait-for.ts";
@@ -21,6 +22,11 @@ function chatRequest(rest: Record<string, unknown>, init: RequestInit = {}): Req
   });
 }
 
+function forwardedFor(address: string): RequestInit {
+  return { headers: { "content-type": "application/json", "x-forwarded-for": address } };
+}
+const FORWARDED = forwardedFor("203.0.113.5");
+
 describe("the web handler", () => {
   it("answers whole, streamed, and with errors in the OpenAI shape", async () => {
     const { server } = await gatewayBefore(await simulated({ tokens: 3 }));
@@ -36,6 +42,58 @@ describe("the web handler", () => {
     expect(await unknown.json()).toMatchObject({ error: { code: "model_not_found", param: "model" } });
     expect((await server.gateway.fetch(new Request("http://gateway.test/health"))).status).toBe(200);
     expect(server.gateway.active).toBe(0);
+  });
+
+  it("L1, L3, F19: refuses what Node's way in refuses, and asks no backend", async () => {
+    const backend = await simulated();
+    const { server } = await gatewayBefore(backend);
+    await server.gateway.fetch(chatRequest({}));
+    const via = backend.requests[0]!.headers["via"] as string;
+    backend.clear();
+    const refusals: [Request, number, string][] = [
+      [new Request(`http://gateway.test/v1/models?${"x".repeat(9_000)}`), 414, "uri_too_long"],
+      [chatRequest({}, { headers: { "content-encoding": "gzip" } }), 415, "unsupported_media_type"],
+      [chatRequest({}, { headers: { via } }), 508, "loop_detected"],
+      [new Request("http://gateway.test/nothing", { headers: { via } }), 508, "loop_detected"],
+    ];
+    for (const [request, status, code] of refusals) {
+      const reply = await server.gateway.fetch(request);
+      expect([reply.status, await reply.json()]).toMatchObject([status, { error: { code } }]);
+      expect(reply.headers.get("x-request-id")).toBeTruthy();
+    }
+    expect(backend.requests).toHaveLength(0);
+  });
+
+  it("tells plugins who asks as Node's way in does: proxies that are trusted speak for others", async () => {
+    const backend = await simulated();
+    const addresses: string[] = [];
+    const witness = defineGatewayPlugin({
+      name: "witness",
+      options: v.strictObject({}),
+      setup: (_, host) => ({
+        async middleware(ctx, next) {
+          const { clientAddress: address, query } = ctx.request;
+          addresses.push(address);
+          if (query !== "") await host.fetch(chatRequest({}, forwardedFor("192.0.2.1")), { address });
+          return next();
+        },
+      }),
+    });
+    const gateway = await startTestGateway({
+      server: { trustedProxies: ["10.0.0.0/8"] },
+      backends: { only: openaiAt(backend) },
+      plugins: [witness()],
+    });
+    onTestFinished(() => gateway.close());
+    const { fetch } = gateway.server.gateway;
+    await fetch(chatRequest({}, FORWARDED), { address: "::ffff:10.0.0.7" });
+    await fetch(chatRequest({}, FORWARDED), { address: "198.51.100.9" });
+    await fetch(chatRequest({}, FORWARDED));
+    expect(addresses.splice(0)).toEqual(["203.0.113.5", "198.51.100.9", ""]);
+    await fetch(new Request(`${chatRequest({}).url}?again`, chatRequest({}, FORWARDED)), {
+      address: "10.0.0.7",
+    });
+    expect(addresses).toEqual(["203.0.113.5", "203.0.113.5"]);
   });
 
   it("E9: ends a broken stream in an error event", async () => {

@@ -79,12 +79,15 @@ describe("in-11: what every request needs", () => {
     expect(backend.requests).toHaveLength(0);
   });
 
-  it.each([{ max_tokens: -1 }, { max_tokens: "9" }, { messages: "Hello" }])("refuses %j", async (fields) => {
-    const stage = await stageOn(openaiAt(await simulated()));
-    const reply = await send(stage, { ...HELLO, ...fields });
-    expect(reply.status).toBe(400);
-    expect(await reply.json()).toMatchObject({ error: { details: { param: Object.keys(fields)[0] } } });
-  });
+  it.each([{ max_tokens: -1 }, { max_tokens: "9" }, { messages: "Hello" }, { messages: [] }])(
+    "refuses %j",
+    async (fields) => {
+      const stage = await stageOn(openaiAt(await simulated()));
+      const reply = await send(stage, { ...HELLO, ...fields });
+      expect(reply.status).toBe(400);
+      expect(await reply.json()).toMatchObject({ error: { details: { param: Object.keys(fields)[0] } } });
+    },
+  );
 
   it("refuses what it cannot carry, naming the field and the backend", async () => {
     const stage = await stageOn(openaiAt(await simulated()));

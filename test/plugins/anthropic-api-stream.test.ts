@@ -112,7 +112,7 @@ describe("st-4: chunks of chat become the events of a message", () => {
     expect(
       write([opening, chunk({ content: "Hel" }), chunk({ content: "lo" }), finish("stop"), usageOf(usage)]),
     ).toEqual([
-      { type: "content_block_start", index: 0, content_block: { type: "text", text: "", citations: null } },
+      { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
       { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Hel" } },
       { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "lo" } },
       { type: "content_block_stop", index: 0 },
@@ -165,7 +165,7 @@ describe("st-4: chunks of chat become the events of a message", () => {
       ]);
       expect(readBlocks(events)).toEqual([
         { type: "thinking", thinking: "Hm.", signature: "" },
-        { type: "text", text: "Yes", citations: null },
+        { type: "text", text: "Yes" },
       ]);
     }
   });
@@ -188,7 +188,7 @@ describe("st-4: chunks of chat become the events of a message", () => {
       { type: "redacted_thinking", data: "xyz" },
       { type: "thinking", thinking: "Unseen", signature: "s2" },
       { type: "thinking", thinking: "Three", signature: "" },
-      { type: "text", text: "Yes", citations: null },
+      { type: "text", text: "Yes" },
     ]);
     const deltas = events.flatMap(({ delta, index }) => (index === 0 && delta ? [delta] : []));
     expect(deltas).toEqual([

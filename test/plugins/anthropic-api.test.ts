@@ -563,7 +563,7 @@ describe("in-11: a reply of chat becomes a message", () => {
       role: "assistant",
       model: "client-model",
       container: null,
-      content: [{ type: "text", text: "Hi", citations: null }],
+      content: [{ type: "text", text: "Hi" }],
       stop_reason: "end_turn",
       stop_sequence: null,
       stop_details: null,
@@ -587,7 +587,7 @@ describe("in-11: a reply of chat becomes a message", () => {
     const blocks = [{ type: "thinking", thinking: "Hm", signature: "s" }];
     expect(
       read(replyWith({ content: "A", reasoning_content: "Hm", thinking_blocks: blocks }))["content"],
-    ).toEqual([...blocks, { type: "text", text: "A", citations: null }]);
+    ).toEqual([...blocks, { type: "text", text: "A" }]);
     for (const name of ["reasoning_content", "reasoning"]) {
       expect(read(replyWith({ content: "", [name]: "Hm" }))["content"]).toEqual([
         { type: "thinking", thinking: "Hm", signature: "" },

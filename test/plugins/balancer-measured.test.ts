@@ -6,6 +6,7 @@ import { addToAverage, averageAt, createFadingAverage } from "../../plugins/bala
 import { LoadLimits } from "../../plugins/balancer/src/hash-ring.ts";
 import { MaglevTable, SLOTS } from "../../plugins/balancer/src/maglev-table.ts";
 import { murmur3 } from "../../plugins/balancer/src/murmur3.ts";
+import { boundTokens } from "../../plugins/balancer/src/prices.ts";
 import { pickPowerOfTwo } from "../../plugins/balancer/src/power-of-two.ts";
 import { pickSmart } from "../../plugins/balancer/src/smart.ts";
 import { createAttemptDispatch, createPlacedBackend, keepCarried, placeTargets, turn } from "./_attempts.ts";
@@ -338,6 +339,17 @@ describe("throughput", () => {
 });
 
 describe("least-cost", () => {
+  it.each([
+    [{ max_tokens: 7 }, 7],
+    [{ max_output_tokens: 7 }, 7],
+    [{ generationConfig: { maxOutputTokens: 7 } }, 7],
+    [{ generation_config: { max_output_tokens: 7 } }, 7],
+    [{ generationConfig: {} }, 50],
+    [{}, 50],
+  ])("ba-9: reckons with the limit of the answer in %j", (json, completion) => {
+    expect(boundTokens(new FakeContext({ json }, createHost()), 50).completion).toBe(completion);
+  });
+
   const prices = {
     "cheap/m": { prompt: 1, completion: 2 },
     "dear/m": { prompt: 10, completion: 20 },

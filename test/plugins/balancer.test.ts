@@ -294,6 +294,20 @@ describe("consistent-hash", () => {
     expect(moved).toBeLessThan(3_000);
   });
 
+  it("ba-6, B13: removing any one of ten moves at most 12 % of 10,000 keys, and only keys that were its own", () => {
+    const ten = Array.from({ length: 10 }, (_, index) => createTarget(`backend-${index}`));
+    const whole = new HashRing(ten, murmurPoints(150));
+    const before = addresses.map((address) => whole.find(murmur3(address), ten)!);
+    for (const removed of ten) {
+      const nine = ten.filter((target) => target !== removed);
+      const smaller = new HashRing(nine, murmurPoints(150));
+      const after = addresses.map((address) => smaller.find(murmur3(address), nine)!);
+      const from = before.filter((target, i) => after[i] !== target);
+      expect(new Set(from)).toEqual(new Set([removed]));
+      expect(from.length).toBeLessThanOrEqual(0.12 * addresses.length);
+    }
+  });
+
   it("ba-6, B13: is the same map in every process, whatever the order of the config", () => {
     const points = murmurPoints(150);
     const ring = new HashRing([x, y, z], points);

@@ -28,8 +28,8 @@ interface Rig {
   readonly backend: SimulatedBackend;
   /** Texts that were embedded, in order. */
   readonly embedded: string[];
-  /** What the embedding backend answers in place of a vector. */
-  answer: string | "hang" | undefined;
+  /** What the embedding backend answers in place of a vector; "hang": nothing. */
+  answer: string | undefined;
 }
 
 /** A gateway whose embeddings come from a backend with vectors of the test's. */

@@ -502,3 +502,28 @@ describe("a store that fails (C7)", () => {
     expect(said("the cache's store is passed by")).toBeGreaterThan(0);
   });
 });
+
+describe("a store that is gone (C7)", () => {
+  it("Z1: at the start, or later, is passed by at once, and used when it is there", async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    await redis.kill();
+    const { stage, backend } = await staged(
+      { store: "state" },
+      { state: { driver: "redis", url: redis.url, timeoutMs: 5_000 } },
+    );
+    for (let outage = 0; outage < 2; outage++) {
+      const before = backend.requests.length;
+      for (let count = 0; count < 5; count++) {
+        const response = await chat(stage, EXACT);
+        expect([response.status, resultOf(response)]).toEqual([200, "bypass"]);
+        await response.text();
+      }
+      expect(backend.requests).toHaveLength(before + 5);
+      await redis.restart();
+      await waitFor("the store", async () => resultOf(await chat(stage, EXACT)) === "hit");
+      await redis.kill();
+      await waitFor("the loss to be seen", async () => resultOf(await chat(stage, EXACT)) === "bypass");
+    }
+  });
+});

@@ -25,8 +25,8 @@ function chat({ url }: { url: string }, rest: object = {}, init: RequestInit = {
   return post(`${url}/v1/chat/completions`, chatBody({ ...rest }), init);
 }
 
-/** A stream that goes on until it is left. */
-const ENDLESS = { tokens: 100_000, tokenMs: 250 } as const;
+/** A stream that goes on until it is left: for longer than any test, and no more, since its text is made at once. */
+const ENDLESS = { tokens: 2_000, tokenMs: 250 } as const;
 
 /** Requests at the backend that it has not finished. */
 const atWork = (backend: SimulatedBackend): number =>
@@ -300,4 +300,35 @@ describe("shared slots", () => {
       });
     },
   );
+});
+
+describe("a store that lost what it knew", () => {
+  it("Z5: learns the slots that are held from their next renewal, and those that end are free", async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const backend = await simulated(ENDLESS);
+    const gateway = await startTestGateway({
+      state: { driver: "redis", url: redis.url, timeoutMs: 5_000 },
+      backends: { main: openaiAt(backend) },
+      plugins: [concurrency({ maxConcurrent: 2, shared: true, name: "lost", leaseMs: 600 })],
+    });
+    onTestFinished(() => gateway.close());
+    const controllers = [new AbortController(), new AbortController()];
+    for (const { signal } of controllers)
+      expect((await chat(gateway, { stream: true }, { signal })).status).toBe(200);
+    expect((await chat(gateway, { max_tokens: 1 })).status).toBe(503);
+    await redis.command("FLUSHALL");
+    await waitFor(
+      "the renewal",
+      async () => ((await redis.command("KEYS", "*lost*")) as string[]).length > 0,
+    );
+    expect((await chat(gateway, { max_tokens: 1 })).status).toBe(503);
+    controllers[0]!.abort();
+    await waitFor("a free slot", async () => (await chat(gateway, { max_tokens: 1 })).status === 200);
+    controllers[1]!.abort();
+    await waitFor(
+      "all slots to be free",
+      async () => ((await redis.command("KEYS", "*lost*")) as string[]).length === 0,
+    );
+  });
 });

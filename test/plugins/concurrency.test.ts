@@ -1,10 +1,11 @@
 import { concurrency } from "@gatewright/concurrency";
-import { GatewayError } from "gatewright";
-import type { Plugin, Reply } from "gatewright";
+import { GatewayError, StateUnavailable } from "gatewright";
+import type { Plugin, Reply, State } from "gatewright";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { FairQueue } from "../../plugins/concurrency/src/fair-queue.ts";
 import { giveLease, renewLeases, takeLease } from "../../plugins/concurrency/src/leases.ts";
+import { SharedSlots } from "../../plugins/concurrency/src/shared-slots.ts";
 import { expectHistoriesEqual } from "../_support/atomic-op-suite.ts";
 import {
   createHost,
@@ -370,6 +371,75 @@ describe("leases", () => {
     const { states } = renewLeases.reduce([state], [1_000, "p1-", 2, "p1-1", "p1-4", "p1-2", "p1-5"], 50_000);
     expect(states).toEqual([{ "p1-1": 1_050_000, "p1-2": 100_000, "p1-4": 1_050_000, "p2-1": 100_000 }]);
     expect(renewLeases.reduce([{ "p1-1": 100_000 }], [1_000, "p1-", 0], 50_000).states).toEqual([null]);
+  });
+});
+
+describe("a store that comes and goes", () => {
+  /** Slots on the host's own records, out of reach while `isDown`. */
+  function openShared() {
+    const host = createHost();
+    const { state } = host;
+    const shaky = { isDown: false };
+    const runShaky: State["run"] = (op, keys, args) => {
+      const result = state.run(op, keys, args);
+      // It does what it was asked, but nobody hears of it.
+      return shaky.isDown ? Promise.reject(new StateUnavailable("too late")) : result;
+    };
+    const options = {
+      name: "shaky",
+      max: 2,
+      leaseMs: 30_000,
+      onStoreFailure: "closed",
+      expectedProcesses: 1,
+    } as const;
+    const slots = new SharedSlots(options, { ...host, state: { ...state, run: runShaky } });
+    return { host, shaky, slots };
+  }
+
+  it("Z1: frees what it took without being able to say so, with the first answer after it", async () => {
+    const { shaky, slots } = openShared();
+    shaky.isDown = true;
+    for (let i = 0; i < 2; i++)
+      expect((await failureOf(slots.take() as Promise<never>)).code).toBe("state_unavailable");
+    shaky.isDown = false;
+    // Both slots are taken in the store, by nobody.
+    expect(await slots.take()).toBeUndefined();
+    await settled();
+    expect(await slots.take()).toBeDefined();
+    expect(await slots.take()).toBeDefined();
+    expect(await slots.take()).toBeUndefined();
+    slots.close();
+  });
+
+  it("Z1: knows of a slot that is being asked for while leases are set right", async () => {
+    const { shaky, slots } = openShared();
+    shaky.isDown = true;
+    await failureOf(slots.take() as Promise<never>);
+    shaky.isDown = false;
+    const both = await Promise.all([slots.take(), slots.take()]);
+    await settled();
+    // The store had one place left: the second found what nobody holds.
+    expect(both.filter((slot) => slot !== undefined)).toHaveLength(1);
+    expect(await slots.take()).toBeDefined();
+    expect(await slots.take()).toBeUndefined();
+    slots.close();
+  });
+
+  it("is told to the log every ten seconds at most", async () => {
+    const { host, shaky, slots } = openShared();
+    const flap = async (): Promise<void> => {
+      shaky.isDown = true;
+      await failureOf(slots.take() as Promise<never>);
+      shaky.isDown = false;
+      await slots.take();
+      await settled();
+    };
+    for (let i = 0; i < 100; i++) await flap();
+    expect(host.warnings).toHaveLength(1);
+    host.nowMs += 10_000;
+    await flap();
+    expect(host.warnings).toHaveLength(2);
+    slots.close();
   });
 });
 

@@ -100,7 +100,13 @@ describe("the kind of a failure", () => {
   });
 
   it.each([
-    ["the type `billing_error`", upstreamError(400, { type: "billing_error" })],
+    [
+      "the type `billing_error`",
+      new GatewayError("invalid_request", {
+        type: "billing_error",
+        upstream: { kind: "status", sent: true, status: 400 },
+      }),
+    ],
     ["429 with a code that says so", upstreamError(429, { code: "insufficient_quota" })],
     ["status 402", upstreamError(402)],
   ])("is the quota for %s", (_, error) => {

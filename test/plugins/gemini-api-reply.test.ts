@@ -1,11 +1,11 @@
-import { GatewayError, viewOf } from "gatewright";
+import { createReasoningEfforts, GatewayError, viewOf } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromChatReply } from "../../plugins/gemini-api/src/chat-reply.ts";
 import { chatStream } from "../../plugins/gemini-api/src/chat-stream.ts";
 import { geminiDialect } from "../../plugins/gemini-api/src/dialect.ts";
-import { generateContent } from "../../plugins/gemini-api/src/generate-content.ts";
+import { createGenerateContent } from "../../plugins/gemini-api/src/generate-content.ts";
 import { readUsageMetadata, toUsageMetadata } from "../../plugins/gemini-api/src/usage.ts";
 import { deepFreeze } from "../adapters/_suite.ts";
 
@@ -435,7 +435,7 @@ describe("streams", () => {
 });
 
 describe("rules of streams in Google's own dialect", () => {
-  const rules = generateContent.stream!;
+  const rules = createGenerateContent(createReasoningEfforts()).stream!;
 
   it("knows content, ends and blocked prompts", () => {
     const candidates = [{ content: { parts: [{ text: "a" }] } }, { finishReason: "STOP" }];

@@ -1,6 +1,7 @@
 import type { FieldRule, FieldTable, JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { fields } from "@gatewright/gemini-api";
+import { createReasoningEfforts } from "gatewright";
 import { toChatRequest } from "../../plugins/gemini-api/src/chat-request.ts";
 import { generationFields, thinkingFields } from "../../plugins/gemini-api/src/generation-config.ts";
 import { toJsonSchema } from "../../plugins/gemini-api/src/json-schema.ts";
@@ -13,12 +14,13 @@ import { deepFreeze, refusedField } from "../adapters/_suite.ts";
 
 const HELLO = [{ role: "user", parts: [{ text: "Hello!" }] }];
 
-/** By default the backend takes all that a bridge may add. */
+/** By default the backend takes all that a bridge may add, and its model every effort of Gemini's. */
 function toChat(
   request: JsonObject,
   extensions?: readonly string[],
+  model = "gemini-2.5-flash",
 ): { body: JsonObject; dropped: readonly string[] } {
-  return toChatRequest(deepFreeze(request), { extensions });
+  return toChatRequest(deepFreeze(request), { model, extensions }, createReasoningEfforts());
 }
 
 function messagesOf(contents: unknown[], rest: JsonObject = {}): unknown {
@@ -397,6 +399,24 @@ describe("generationConfig", () => {
     [{ includeThoughts: true }, undefined],
   ])("thinks as hard as %j says: %s", (thinkingConfig, effort) => {
     expect(settings({ thinkingConfig })["reasoning_effort"]).toBe(effort);
+  });
+
+  it.each([
+    ["gpt-4o", { thinkingBudget: 9_000 }, undefined, ["thinkingBudget"]],
+    ["gpt-4o", { thinkingBudget: 0 }, undefined, []],
+    ["gpt-5", { thinkingBudget: 0 }, "minimal", ["thinkingBudget"]],
+    ["o4-mini", { thinkingLevel: "MINIMAL" }, "low", ["thinkingLevel"]],
+    ["openai/gpt-oss-120b", { thinkingLevel: "HIGH" }, "high", []],
+    ["gpt-5", { thinkingLevel: "EXTREME" }, undefined, ["thinkingLevel"]],
+    ["qwen3:8b", { thinkingLevel: "LOW" }, undefined, ["thinkingLevel"]],
+  ])("%s, %j: %s, the nearest that the model takes", (model, thinkingConfig, effort, reported) => {
+    const { body, dropped } = toChat(
+      { contents: HELLO, generationConfig: { thinkingConfig } },
+      undefined,
+      model,
+    );
+    expect(body["reasoning_effort"]).toBe(effort);
+    expect(dropped).toEqual(reported.map((name) => `generationConfig.thinkingConfig.${name}`));
   });
 
   it.each([

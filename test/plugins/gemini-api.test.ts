@@ -275,6 +275,7 @@ describe("other backends", () => {
   it.each([
     [{}, "contents"],
     [{ contents: "Hello!" }, "contents"],
+    [{ contents: [] }, "contents"],
     [{ ...HELLO, generationConfig: { maxOutputTokens: -1 } }, "generationConfig.maxOutputTokens"],
     [{ ...HELLO, generation_config: { candidate_count: 1_000 } }, "generationConfig.candidateCount"],
   ])("refuses %j, naming %s", async (body, field) => {

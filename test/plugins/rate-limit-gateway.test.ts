@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { apiKeys } from "@gatewright/api-keys";
 import { balancer } from "@gatewright/balancer";
+import { cache } from "@gatewright/cache";
 import { rateLimit } from "@gatewright/rate-limit";
 import { resolveConfig } from "gatewright";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -206,6 +207,32 @@ describe("where it stands in the list", () => {
     ];
     expect(await statuses(before)).toEqual([401, 401, 429]);
     expect(await statuses(after)).toEqual([401, 401, 401]);
+  });
+
+  it("R12: before the cache it counts hits, after it not; refused requests and the backend's count both ways", async () => {
+    const limit = rateLimit({ rate: 100, per: "day" });
+    const remaining = async (stage: Stage, body: Record<string, unknown>): Promise<number> => {
+      await (await chat(stage, body)).text();
+      const left = await chat(stage, { seed: 7 });
+      await left.text();
+      return Number(left.headers.get("x-ratelimit-remaining"));
+    };
+    const before = await stageBefore(backend, { plugins: [limit, cache()] });
+    const after = await stageBefore(backend, { plugins: [cache(), limit] });
+    for (const [stage, hits] of [
+      [before, 1],
+      [after, 0],
+    ] as const) {
+      const exact = { temperature: 0 };
+      expect(await remaining(stage, exact)).toBe(98);
+      expect(await remaining(stage, exact)).toBe(98 - 1 - hits);
+    }
+    const failing = await simulated({ faults: [{ kind: "status", status: 422 }] });
+    const stage = await stageBefore(failing, { plugins: [limit] });
+    expect(await remaining(stage, {})).toBe(98);
+    // No JSON, and a model that nobody has: refused here, and counted.
+    expect(await remaining(stage, { messages: "none" })).toBe(96);
+    expect(await remaining(stage, { model: "nobody's" })).toBe(94);
   });
 
   it("refuses before a byte of the body is read, where headers suffice", async () => {

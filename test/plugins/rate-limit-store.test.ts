@@ -175,3 +175,24 @@ it("a settlement that the store cannot take breaks nothing, and leaves the reser
     return next.headers.get("x-ratelimit-limit-tokens") === "100000";
   });
 });
+
+it("Z5: a failover that loses the last writes admits once more what these had taken, and not a unit beyond", async () => {
+  const own = await startRedis();
+  onTestFinished(() => own.stop());
+  const gateway = await startTestGateway({
+    state: { driver: "redis", url: own.url, timeoutMs: 10_000 },
+    backends: { main: openaiAt(backend) },
+    plugins: [rateLimit({ ...HUNDRED, onStoreFailure: "closed" })],
+  });
+  onTestFinished(() => gateway.close());
+  expect(await flood([gateway.url], 60)).toEqual(new Map([[200, 60]]));
+  await own.command("SAVE");
+  expect(await flood([gateway.url], 30)).toEqual(new Map([[200, 30]]));
+  // It comes back with what was saved: 60 of the 90.
+  const ready = async (): Promise<boolean> => (await fetch(`${gateway.url}/readyz`)).ok;
+  await own.kill();
+  await waitFor("the loss to be seen", async () => !(await ready()));
+  await own.restart();
+  await waitFor("the store counts", ready);
+  expect(await flood([gateway.url], 200)).toEqual(counts(40, 160));
+});

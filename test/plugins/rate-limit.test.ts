@@ -1,9 +1,11 @@
-import { GatewayError } from "gatewright";
-import type { Attempt, Context, Plugin, Reply, StreamObserver, Usage } from "gatewright";
+import fc from "fast-check";
+import { createState, GatewayError } from "gatewright";
+import type { Attempt, Context, Plugin, Reply, Usage } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { rateLimit } from "@gatewright/rate-limit";
 import { durationText } from "../../plugins/rate-limit/src/headers.ts";
 import { networkOf } from "../../plugins/rate-limit/src/scope.ts";
+import type { TokenOptions } from "../../plugins/rate-limit/src/options.ts";
 import { boundTokens } from "../../plugins/rate-limit/src/token-bound.ts";
 import {
   createDispatch,
@@ -16,7 +18,7 @@ import {
   run,
   setupMiddlewares,
 } from "./_context.ts";
-import type { FakeRequest } from "./_context.ts";
+import type { FakeHost, FakeRequest } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
 
 type Options = Parameters<typeof rateLimit>[0];
@@ -424,35 +426,50 @@ describe("tokens", () => {
     };
     await gateway.send(request, retried).reply;
     const next = gateway.send(request);
-    // The report of 10^15 tokens counts as none: the prompt, and 4 bytes of answer.
-    expect(remaining(next.ctx)).toBe(90_000 - 200 - 104 - 1_100);
+    // In the place of 10^15 tokens all counts that was reserved.
+    expect(remaining(next.ctx)).toBe(90_000 - 200 - 1_100 - 1_100);
   });
 
-  it("counts the text of a stream without usage, and settles once, at its end", async () => {
+  it("charges the prompt's bound and an estimate of the answer where usage was estimated", async () => {
     const gateway = await open(tokens());
-    let observer: StreamObserver | undefined;
-    const body = {
-      kind: "events",
-      observe: (given: StreamObserver) => (observer = given),
-      start() {},
-    } as never;
-    const first = gateway.send({ ...request, stream: true }, answering({}, { body }));
+    await gateway.send(request, answering({ usage: { ...usage(20), outputTokens: 9, estimated: true } }))
+      .reply;
+    expect(remaining(gateway.send(request).ctx)).toBe(90_000 - 109 - 1_100);
+  });
+
+  it("settles a stream once, at its end", async () => {
+    const gateway = await open(tokens());
+    const body = { kind: "events", start() {} } as never;
+    const estimate = { ...usage(20), outputTokens: 9, estimated: true };
+    const first = gateway.send({ ...request, stream: true }, answering({ usage: estimate }, { body }));
     await first.reply;
-    const event = (json: unknown): void => observer!.event!({ data: "", json });
-    event({ choices: [{ delta: { role: "assistant", content: "" } }] });
-    event({
-      choices: [
-        { delta: { content: "Grüße" } },
-        { delta: { tool_calls: [{ id: "call_1", type: "function", function: { arguments: "{}" } }] } },
-      ],
-    });
     const during = gateway.send(request, answering({ usage: usage(0) }));
     expect(remaining(during.ctx)).toBe(90_000 - 2 * 1_100);
     await during.reply;
     first.ctx.finish();
     first.ctx.finish();
-    // 7 bytes of text in UTF-8, 2 of a call's arguments.
     expect(remaining(gateway.send(request).ctx)).toBe(90_000 - 109 - 1_100);
+  });
+
+  it.each([
+    ["claudeMessages", { max_tokens: 7 }, 7],
+    ["generateContent", { generationConfig: { maxOutputTokens: 7 } }, 7],
+    ["geminiGenerateContent", { generation_config: { max_output_tokens: 7 } }, 7],
+    ["generateContent", { generationConfig: { temperature: 0 } }, 1_000],
+    ["generateContent", {}, 1_000],
+  ] as const)("Q9: finds the answer's limit of %s in %j", (name, json, output) => {
+    const operation = createOperation(name);
+    const ctx = new FakeContext({ operation, json }, createHost());
+    const options = { bytesPerToken: 1, defaultMaxOutput: 1_000, capOutput: true };
+    expect(boundTokens(ctx, options as TokenOptions).output).toBe(output);
+    if (output === 1_000)
+      expect(ctx.body.json).toEqual({
+        generationConfig: {
+          ...("generationConfig" in json && json.generationConfig),
+          maxOutputTokens: 1_000,
+        },
+      });
+    else expect(ctx.body.json).toEqual(json);
   });
 });
 
@@ -573,5 +590,169 @@ describe("options", () => {
       ["tokens-per-hour-by-key", 1_000_000],
     ]);
     expect((await gateway.statuses(60, { json: { max_tokens: 1 } })).slice(-2)).toEqual([200, 429]);
+  });
+});
+
+describe("over time", () => {
+  it("R7: remaining is never below 0, and grows by no more than the refill since", async () => {
+    const events = fc.array(fc.tuple(fc.nat(900), fc.nat(4)), { minLength: 1, maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(events, async (events) => {
+        const cost = (ctx: Context): number => Number(ctx.request.headers["x-cost"]);
+        const gateway = await open(rateLimit({ capacity: 6, rate: 5, cost }));
+        let [left, atMs] = [6, 0];
+        for (const [pauseMs, units] of events) {
+          gateway.host.nowMs += pauseMs;
+          const { ctx, reply } = gateway.send({ headers: { "x-cost": String(units) } });
+          const error = await reply.then(
+            () => undefined,
+            (error: GatewayError) => error,
+          );
+          const remaining = Number(ctx.replyHeaders["x-ratelimit-remaining"]);
+          expect(remaining).toBeGreaterThanOrEqual(0);
+          // Whole units are told, so that up to one more may have been refilled before.
+          const refill = 1 + ((gateway.host.nowMs - atMs) * 5) / 1_000;
+          expect(remaining).toBeLessThanOrEqual(Math.min(6, left + refill));
+          [left, atMs] = [remaining, gateway.host.nowMs];
+          if (!error) continue;
+          // In seconds it is no shorter than in milliseconds, and at least one.
+          const seconds = Number(error.headers["retry-after"]);
+          expect(seconds).toBeGreaterThanOrEqual(1);
+          expect(seconds * 1_000).toBeGreaterThanOrEqual(Number(error.headers["retry-after-ms"]));
+        }
+      }),
+      { seed: 77, numRuns: 40 },
+    );
+  });
+
+  /** What a request of this key may take, by the plugin as it is now. */
+  async function stateOf(host: FakeHost, plugin: Plugin, id: string) {
+    const [limit] = await setupMiddlewares([plugin], host);
+    const ctx = new FakeContext({ candidates: [target], json: { max_tokens: 1 } }, host);
+    ctx.principal = { id };
+    const status = await statusOf(run([limit!], ctx));
+    const [decision] = ctx.vars.rateLimit!.decisions;
+    return { status, remaining: decision!.remaining, ctx };
+  }
+
+  it("R9: a limit that changes while a key is in debt leaves that debt, neither more nor less", async () => {
+    const tokens = (rate: number): Plugin =>
+      rateLimit({ name: "owed", unit: "tokens", rate, per: "minute", scope: "key" });
+    const host = createHost();
+    const [limit] = await setupMiddlewares([tokens(1_000)], host);
+    const ctx = new FakeContext({ candidates: [target], json: { max_tokens: 1 } }, host);
+    ctx.principal = { id: "debtor" };
+    await run([limit!], ctx, (ctx) => {
+      const usage = { inputTokens: 6_000, outputTokens: 0, totalTokens: 6_000 };
+      const attempt: Attempt = { number: 1, target, startedAt: 0, status: 200, usage, onSettled() {} };
+      (ctx.attempts as Attempt[]).push(attempt);
+      return Promise.resolve({ status: 200, headers: {}, body: "", attempt });
+    });
+    ctx.finish();
+    // 5,000 too many were used: refused by the old limit, by a lower one and by one that is still too low.
+    for (const rate of [1_000, 100, 5_999])
+      expect(await stateOf(host, tokens(rate), "debtor")).toMatchObject({ status: 429, remaining: 0 });
+    // Of 10,000 a minute 6,000 are used.
+    const raised = await stateOf(host, tokens(10_000), "debtor");
+    expect(raised.status).toBe(200);
+    expect(raised.remaining).toBeLessThanOrEqual(4_000);
+    expect(raised.remaining).toBeGreaterThan(3_900);
+    // A key that is deleted and made again under its id finds what it used; one of another id starts anew.
+    expect(await stateOf(host, tokens(1_000), "debtor")).toMatchObject({ status: 429, remaining: 0 });
+    expect((await stateOf(host, tokens(1_000), "renamed")).remaining).toBeGreaterThan(900);
+    // Nothing is owed for ever: 6,000 at 1,000 a minute, and then the limit is whole.
+    host.nowMs += 6 * 60_000;
+    expect((await stateOf(host, tokens(1_000), "debtor")).remaining).toBeGreaterThan(900);
+  });
+
+  it("R10: of a million clients a bounded number is kept, and the busy one stays known", async () => {
+    const state = await createState({ driver: "memory", maxKeys: 10_000 });
+    const host = createHost();
+    Object.assign(host, { state });
+    let client = "";
+    const [limit] = await setupMiddlewares(
+      [rateLimit({ rate: 1_000, per: "day", scope: () => client })],
+      host,
+    );
+    const next = (): Promise<Reply> => Promise.resolve({ status: 200, headers: {}, body: "" });
+    const stranger = new FakeContext({ candidates: [target] }, host);
+    for (let index = 0; index < 1_000_000; index++) {
+      client = `client-${index}`;
+      void limit!(stranger, next);
+      client = "busy";
+      if (index % 5_000 === 0) void limit!(stranger, next);
+    }
+    const ask = (id: string): number => {
+      client = id;
+      const ctx = new FakeContext({ candidates: [target] }, host);
+      void limit!(ctx, next);
+      return ctx.vars.rateLimit!.decisions[0]!.remaining;
+    };
+    expect(ask("busy")).toBe(1_000 - 201);
+    // The last ones are known, the first ones forgotten.
+    expect([ask("client-999999"), ask("client-0")]).toEqual([998, 999]);
+    await state.close();
+  }, 60_000);
+});
+
+describe("quotas of tokens", () => {
+  const bound = { json: { max_tokens: 100 } };
+
+  it("Q6: eight first requests at once of a key that nobody knows get what the limit has", async () => {
+    const host = createHost();
+    const middlewares = await setupMiddlewares(
+      [rateLimit({ unit: "tokens", rate: 300, per: "hour", scope: "key" })],
+      host,
+    );
+    const statuses = await Promise.all(
+      Array.from({ length: 8 }, () => {
+        const ctx = new FakeContext({ candidates: [target], ...bound }, host);
+        ctx.principal = { id: "new here" };
+        return statusOf(run(middlewares, ctx));
+      }),
+    );
+    expect(statuses.filter((status) => status === 200)).toHaveLength(3);
+  });
+
+  it("Q7: a million calls of one unit take a million, without drift", async () => {
+    const host = createHost();
+    const [limit] = await setupMiddlewares(
+      [rateLimit({ rate: 1_000_000, per: "day", scope: "global" })],
+      host,
+    );
+    const ctx = new FakeContext({ candidates: [target] }, host);
+    const next = (): Promise<Reply> => Promise.resolve({ status: 200, headers: {}, body: "" });
+    for (let call = 0; call < 999_999; call++) void limit!(ctx, next);
+    expect(ctx.replyHeaders["x-ratelimit-remaining"]).toBe("1");
+    expect((await limit!(ctx, next)).status).toBe(200);
+    expect((await failureOf(limit!(ctx, next))).status).toBe(429);
+  }, 60_000);
+
+  it.each([0, -1, null, Number.NaN])("Q7: a limit of %s is refused at the start", (rate) => {
+    expect(findFaults(rateLimit({ unit: "tokens", rate: rate as number })).map(({ path }) => path)).toEqual([
+      "rate",
+    ]);
+  });
+
+  it("Q10: a very large balance is reserved from as any other", async () => {
+    const gateway = await open(rateLimit({ unit: "tokens", rate: 1_000_000_000, per: "day" }));
+    const huge = { json: { max_tokens: 1_000_000 } };
+    const running = Array.from({ length: 1_001 }, () => gateway.send(huge, () => new Promise(() => {})));
+    expect(running[999]!.ctx.replyHeaders["x-ratelimit-remaining-tokens"]).toBe("0");
+    expect((await failureOf(running[1_000]!.reply)).code).toBe("rate_limit_exceeded");
+  });
+});
+
+describe("who shares a limit", () => {
+  it("li-5: all clients, keys, models and operations share a global one", async () => {
+    const gateway = await open(rateLimit({ scope: "global", capacity: 2, rate: 1 }));
+    const requests: FakeRequest[] = [
+      { clientAddress: "203.0.113.1", model: "a" },
+      { clientAddress: "203.0.113.2", model: "b" },
+      { clientAddress: "203.0.113.3", operation: createOperation("embeddings") },
+    ];
+    const statuses = [];
+    for (const request of requests) statuses.push(await statusOf(gateway.send(request).reply));
+    expect(statuses).toEqual([200, 200, 429]);
   });
 });

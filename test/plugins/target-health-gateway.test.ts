@@ -89,7 +89,7 @@ it("B15: a breaker is open after a reload", async () => {
   expect(backend.requests).toHaveLength(5);
 });
 
-it("re-11: an account whose key is refused is left alone; with none left the client gets 502", async () => {
+it("U11 re-11: an account whose key is refused is left alone; with none left the client gets 502", async () => {
   const backend = await startBackend({ requireKey: "sk-valid" });
   const chain = [retry(), healthCheck({ check: "off" }), balancer()];
   const accounts = { stale: { backend, apiKey: "sk-stale" }, good: { backend, apiKey: "sk-valid" } };

@@ -34,7 +34,7 @@ function addMessage(
   dropped: Set<string>,
 ): void {
   if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
-  const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
+  const { forwarded, translated } = sortFields(withoutEcho(message), messageFields, dropped, `${at}.`);
   reportRest(dropped, forwarded, `${at}.`);
   const blocks = toBlocks(translated["content"], `${at}.content`, dropped);
   switch (translated["role"]) {
@@ -60,6 +60,13 @@ function addMessage(
         `\`${at}.role\` must be \`system\`, \`developer\`, \`user\`, \`assistant\` or \`tool\``,
       );
   }
+}
+
+/** Signed thinking says all that its bare text does, so that nothing is lost with that. */
+function withoutEcho(message: JsonObject): JsonObject {
+  const { reasoning_content: text, ...rest } = message;
+  const blocks = message["thinking_blocks"];
+  return text !== undefined && Array.isArray(blocks) && blocks.some(isThinking) ? rest : message;
 }
 
 function refuseMedia(blocks: readonly JsonObject[], at: string): void {

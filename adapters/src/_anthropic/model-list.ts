@@ -1,11 +1,16 @@
 import { isJsonObject } from "gatewright";
-import type { ListedModel } from "gatewright";
+import type { JsonObject, ListedModel, ModelList } from "gatewright";
 
-/** All that a page can hold: the list has been far below it since there is one. */
-export const MODELS_PATH = "/v1/models?limit=1000";
+/** `GET /v1/models`, the most that a page can hold: https://platform.claude.com/docs/en/api/models/list. */
+export const modelList: ModelList = { path: "/v1/models?limit=1000", read: readModels, nextPage };
 
-/** Reads a page of `GET /v1/models`. Models that are no longer served stay listed there, as `retired`. */
-export function readModels(body: unknown): ListedModel[] {
+function nextPage(body: unknown): Record<string, string> | undefined {
+  const { has_more, last_id } = body as JsonObject;
+  return has_more === true && typeof last_id === "string" ? { after_id: last_id } : undefined;
+}
+
+/** Models that are no longer served stay listed, as `retired`. */
+function readModels(body: unknown): ListedModel[] {
   if (!isJsonObject(body) || !Array.isArray(body["data"]))
     throw new TypeError("the model list has no `data`");
   return body["data"].filter(isJsonObject).flatMap((model) => {

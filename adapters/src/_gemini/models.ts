@@ -1,5 +1,5 @@
 import { isJsonObject } from "gatewright";
-import type { JsonObject, ListedModel, OperationName } from "gatewright";
+import type { JsonObject, ListedModel, ModelList, OperationName } from "gatewright";
 
 /** Methods of a model and the operations that they serve. */
 const OPERATIONS: Readonly<Record<string, readonly OperationName[]>> = {
@@ -8,8 +8,15 @@ const OPERATIONS: Readonly<Record<string, readonly OperationName[]>> = {
   embedContent: ["embeddings", "geminiEmbedContent", "geminiBatchEmbedContents"],
 };
 
-/** https://ai.google.dev/api/models#method:-models.list. */
-export function readModels(body: unknown): ListedModel[] {
+/** https://ai.google.dev/api/models#method:-models.list, the most that a page can hold. */
+export const modelList: ModelList = { path: "/models?pageSize=1000", read: readModels, nextPage };
+
+function nextPage(body: unknown): Record<string, string> | undefined {
+  const { nextPageToken: pageToken } = body as JsonObject;
+  return typeof pageToken === "string" && pageToken !== "" ? { pageToken } : undefined;
+}
+
+function readModels(body: unknown): ListedModel[] {
   if (!isJsonObject(body)) throw new TypeError("the model list is not an object");
   // A list without members has no member of its own.
   const { models = Object.keys(body).length === 0 ? [] : undefined } = body;

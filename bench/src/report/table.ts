@@ -43,6 +43,20 @@ export function renderReport(results: Results): string {
           fixed(paced.maxMs, 1),
         ]),
       ),
+    measures.translated &&
+      table(
+        "Streams for clients of OpenAI's API, by the dialect of the backend",
+        ["", "frames/s", "of same", "by CPU", "first token ms", "added", "errors"],
+        Object.entries(measures.translated).map(([name, figure]) => [
+          name,
+          whole(figure.framesPerSecond),
+          fixed(figure.ratioToSame, 2),
+          fixed(figure.cpuRatioToSame, 2),
+          fixed(figure.firstTokenMs, 3),
+          fixed(figure.firstTokenAddedMs, 3),
+          whole(figure.errors),
+        ]),
+      ),
     measures.memory &&
       table(
         "Resident memory, MiB",

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { GatewayError } from "../errors.ts";
+import { isEmpty } from "../field-table.ts";
 import type { JsonObject } from "../operation.ts";
 import { editJson, repeatedName, type JsonBounds, type JsonEdits } from "./json-text.ts";
 import { JsonTextView, typeOfValue, viewOfMember, type JsonType, type JsonView } from "./json-view.ts";
@@ -40,6 +41,11 @@ export class JsonBody implements RequestBody {
   typeOf(name: string): JsonType {
     const changes = this.#changes;
     return changes && Object.hasOwn(changes, name) ? typeOfValue(changes[name]) : this.#source.typeOf(name);
+  }
+
+  isEmpty(name: string): boolean {
+    const changes = this.#changes;
+    return changes && Object.hasOwn(changes, name) ? isEmpty(changes[name]) : this.#source.isEmpty(name);
   }
 
   view(name: string): JsonView | undefined {

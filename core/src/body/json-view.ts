@@ -1,9 +1,11 @@
 import type { JsonObject } from "../operation.ts";
 import { asBuffer } from "../as-buffer.ts";
+import { isEmpty } from "../field-table.ts";
 import { findMember, isWord, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
 
 const QUOTE = 0x22;
 const OPEN_BRACE = 0x7b;
+const OPEN_BRACKET = 0x5b;
 
 /** What a JSON value is; `missing` for a member that is not there. */
 export type JsonType = "missing" | "null" | "boolean" | "number" | "string" | "array" | "object";
@@ -14,6 +16,8 @@ export interface JsonView {
   get(name: string): unknown;
   /** What the member is, without parsing it. */
   typeOf(name: string): JsonType;
+  /** The member is `""`, `[]` or `{}`, which is seen without parsing it. */
+  isEmpty(name: string): boolean;
   /** A view of a member that is an object; undefined when it is anything else. */
   view(name: string): JsonView | undefined;
   /** All of it, parsed on first use. Shared: never change it. */
@@ -84,6 +88,20 @@ export class JsonTextView implements JsonView {
     const at = findMember(this.text, this.fields, name);
     return at < 0 ? "missing" : typeOfByte(this.text[this.fields.spans[at + 2]!]!);
   }
+
+  isEmpty(name: string): boolean {
+    const at = findMember(this.text, this.fields, name);
+    if (at < 0) return false;
+    const { spans } = this.fields;
+    const [start, end] = [spans[at + 2]!, spans[at + 3]!];
+    const first = this.text[start]!;
+    if (first === QUOTE) return end - start === 2;
+    if (first !== OPEN_BRACE && first !== OPEN_BRACKET) return false;
+    let inner = start + 1;
+    // White space (RFC 8259, section 2) is all below or at the blank.
+    while (this.text[inner]! <= 0x20) inner++;
+    return inner === end - 1;
+  }
 }
 
 /**
@@ -131,6 +149,7 @@ export function viewOf(json: JsonObject): JsonView {
     view: (name) => viewOfMember(json[name]),
     get: (name) => (Object.hasOwn(json, name) ? json[name] : undefined),
     typeOf: (name) => (Object.hasOwn(json, name) ? typeOfValue(json[name]) : "missing"),
+    isEmpty: (name) => Object.hasOwn(json, name) && isEmpty(json[name]),
   };
 }
 
@@ -152,7 +171,7 @@ function typeOfByte(byte: number): JsonType {
       return "string";
     case OPEN_BRACE:
       return "object";
-    case 0x5b:
+    case OPEN_BRACKET:
       return "array";
     case 0x74:
     case 0x66:

@@ -1,4 +1,5 @@
 import { GatewayError } from "../errors.ts";
+import { isEmpty } from "../field-table.ts";
 import type { JsonObject } from "../operation.ts";
 import { boundaryOf, MultipartScanner, type MultipartBounds } from "./multipart-scanner.ts";
 import { typeOfValue, type JsonType } from "./json-view.ts";
@@ -69,6 +70,10 @@ export class MultipartBody implements RequestBody {
     return typeOfValue(this.json[name]);
   }
 
+  isEmpty(name: string): boolean {
+    return isEmpty(this.json[name]);
+  }
+
   /** Only `model` can be changed: other fields would need the parts written anew. */
   with(fields: JsonObject): MultipartBody {
     const other = Object.keys(fields).find((name) => name !== "model");
@@ -91,7 +96,8 @@ export class MultipartBody implements RequestBody {
     }
     const named = source.model;
     const spans = [...source.renames];
-    if (named && model !== "" && named.value !== model) spans.push({ start: named.start, end: named.end, text: model });
+    if (named && model !== "" && named.value !== model)
+      spans.push({ start: named.start, end: named.end, text: model });
     const chunks = source.spool ? source.spool.read() : flow(source);
     let length = source.spool?.length ?? source.contentLength;
     for (const { start, end, text } of spans)

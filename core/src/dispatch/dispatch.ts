@@ -27,7 +27,7 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     try {
       return start(ctx);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   };
 

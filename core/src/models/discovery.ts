@@ -1,4 +1,4 @@
-import type { ListedModel } from "../adapter.ts";
+import type { ListedModel, ModelList } from "../adapter.ts";
 import type { Backend } from "../backend.ts";
 import type { DiscoveryConfig } from "../config/resolved.ts";
 import type { Logger } from "../log.ts";
@@ -20,8 +20,10 @@ interface StoredListing {
   readonly models: readonly ListedModel[];
 }
 
-/** Most of a list that is read: the longest one known, of a reseller, has about a tenth of it. */
+/** Most of a page that is read: the longest list known, of a reseller, has about a tenth of it. */
 const MAX_LIST_BYTES = 8 * 1024 * 1024;
+/** A list of more pages is taken for one without an end; vendors put hundreds of models on each. */
+const MAX_PAGES = 20;
 /** A backend that does not answer is asked again after this, then after twice as long, up to the interval. */
 const FIRST_RETRY_MS = 10_000;
 /** Each pause is longer by up to this share, so that many backends are not asked in step. */
@@ -114,16 +116,16 @@ export class Discovery {
   }
 
   async #ask(backend: Backend): Promise<ListingChange> {
-    const { timeoutMs, table, log } = this.#options;
-    const { path, read } = backend.adapter.models!;
-    const answer = await askBackend(backend, path, {
-      timeoutMs,
-      maxBytes: MAX_LIST_BYTES,
-      signal: this.#closing.signal,
-    });
-    if (answer.failure !== undefined) throw new Error(answer.failure);
-    if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-    const models = readList(read, answer.text);
+    const { table, log } = this.#options;
+    const list = backend.adapter.models!;
+    const models: ListedModel[] = [];
+    let next: Page["next"] = {};
+    for (let pages = 0; next; pages++) {
+      if (pages === MAX_PAGES) throw new Error("too many pages");
+      const page = readPage(list, await this.#askForPage(backend, withQuery(list.path, next)));
+      models.push(...page.models);
+      next = page.next;
+    }
     if (this.#closed) throw new Error("closed");
     const change = table.setListing(backend.name, models);
     if (change.added + change.removed + change.updated > 0) {
@@ -131,6 +133,17 @@ export class Discovery {
       await this.#store(backend, models);
     }
     return change;
+  }
+
+  async #askForPage(backend: Backend, path: string): Promise<string> {
+    const answer = await askBackend(backend, path, {
+      timeoutMs: this.#options.timeoutMs,
+      maxBytes: MAX_LIST_BYTES,
+      signal: this.#closing.signal,
+    });
+    if (answer.failure !== undefined) throw new Error(answer.failure);
+    if (answer.status !== 200) throw new Error(`status ${answer.status}`);
+    return answer.text;
   }
 
   async #restore(backend: Backend): Promise<boolean> {
@@ -157,13 +170,27 @@ export class Discovery {
   }
 }
 
-/** What the adapter makes of a list; its own words may quote the list, so that they stay here. */
-function readList(read: (body: unknown) => readonly ListedModel[], text: string): readonly ListedModel[] {
+interface Page {
+  models: readonly ListedModel[];
+  next: ReturnType<NonNullable<ModelList["nextPage"]>>;
+}
+
+/** What the adapter makes of a page; its own words may quote the list, so that they stay here. */
+function readPage(list: ModelList, text: string): Page {
   try {
-    return read(JSON.parse(text));
+    const body: unknown = JSON.parse(text);
+    return { models: list.read(body), next: list.nextPage?.(body) };
   } catch (error) {
     throw new Error("malformed", { cause: error });
   }
+}
+
+function withQuery(path: string, parameters: Readonly<Record<string, string>>): string {
+  const names = Object.keys(parameters);
+  if (names.length === 0) return path;
+  const url = new URL(path, "http://backend.invalid");
+  for (const name of names) url.searchParams.set(name, parameters[name]!);
+  return url.pathname + url.search;
 }
 
 function placeOf({ adapter, baseURL }: Backend): string {

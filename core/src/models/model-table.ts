@@ -11,7 +11,7 @@ import { isSameFacts, layFacts, NO_FACTS, type ModelFacts } from "./model-facts.
 import { createPattern, fillPattern, isPattern, type NamePattern } from "./name-pattern.ts";
 import { createOffer, readListing, type Offer } from "./offers.ts";
 import { refusalOf, unsupportedOperation } from "./refusals.ts";
-import type { RoutedTarget, TargetView } from "./routed-target.ts";
+import type { Load, RoutedTarget, TargetView } from "./routed-target.ts";
 import { isSameView, TargetPool } from "./target-pool.ts";
 
 /** What came of asking a backend for its models. */
@@ -67,7 +67,7 @@ export class ModelTable implements Router {
   readonly #knownVendors: ReadonlySet<string>;
   #backendPatterns: readonly BackendPattern[] = [];
 
-  readonly #pool = new TargetPool();
+  readonly #pool: TargetPool;
   readonly #routes = new Map<string, Route>();
   readonly #invented = new Map<string, Route>();
   /** Of operations that are about no model. */
@@ -79,8 +79,10 @@ export class ModelTable implements Router {
     config: RouterConfig,
     backends: ReadonlyMap<string, Backend>,
     operations: ReadonlyMap<OperationName, Operation>,
+    loads: Map<string, Load>,
   ) {
     this.operations = operations;
+    this.#pool = new TargetPool(loads);
     this.#knownVendors = new Set(config.knownVendors);
     const patterns: ConfiguredPattern[] = [];
     for (const model of config.models) {

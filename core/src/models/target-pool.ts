@@ -8,8 +8,13 @@ export class TargetPool {
   /** By id; of several views of one place the plain one. */
   readonly targets = new Map<string, Target>();
   readonly #views = new Map<string, RoutedTarget[]>();
-  readonly #loads = new Map<string, Load>();
+  readonly #loads: Map<string, Load>;
   readonly #kept = new Set<string>();
+
+  /** The loads are those of the pool before a reload: what runs there still counts. */
+  constructor(loads: Map<string, Load>) {
+    this.#loads = loads;
+  }
 
   /** The view of a place that a name of the config or of a backend's list leads to. */
   view(backend: Backend, id: string, view: TargetView): RoutedTarget {
@@ -24,8 +29,9 @@ export class TargetPool {
 
   /** A view for a name that a client may have invented: not remembered here, since there is no end to them. */
   transient(backend: Backend, id: string, view: TargetView): RoutedTarget {
-    let load = this.#loads.get(id);
-    if (load === undefined) this.#loads.set(id, (load = { inFlight: 0 }));
+    const place = placeOf(backend, id);
+    let load = this.#loads.get(place);
+    if (load === undefined) this.#loads.set(place, (load = { inFlight: 0 }));
     return new RoutedTarget(id, backend, view, load);
   }
 
@@ -45,10 +51,16 @@ export class TargetPool {
 
   forget(id: string): void {
     if (this.#kept.has(id)) return;
+    const target = this.targets.get(id);
+    if (target?.inFlight === 0) this.#loads.delete(placeOf(target.backend, id));
     this.targets.delete(id);
     this.#views.delete(id);
-    this.#loads.delete(id);
   }
+}
+
+/** A backend that moved is another place, though its targets keep their ids. */
+function placeOf({ baseURL }: Backend, id: string): string {
+  return `${baseURL.href} ${id}`;
 }
 
 export function isSameView(target: RoutedTarget, { model, weight, facts }: TargetView): boolean {

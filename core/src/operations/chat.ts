@@ -5,7 +5,7 @@ import {
   openaiDialect,
   readStreamError,
   readUsage,
-  requireType,
+  requireContent,
   usageOf,
   wantsStream,
 } from "./openai-dialect.ts";
@@ -26,7 +26,7 @@ export const chat: Operation = defineOperation({
   replaySafe: true,
   wantsStream,
   answers: answersOf,
-  validate: (body) => requireType(body, "messages", ["array"], "a list of messages") ?? checkAmounts(body),
+  validate: (body) => requireContent(body, "messages", ["array"], "a list of messages") ?? checkAmounts(body),
   usage: usageOf,
   stream: {
     isContent: (json) => choicesOf(json).some(hasContent),

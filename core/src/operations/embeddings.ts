@@ -1,5 +1,5 @@
 import { defineOperation, type Operation } from "../operation.ts";
-import { openaiDialect, requireType, usageOf } from "./openai-dialect.ts";
+import { openaiDialect, requireContent, usageOf } from "./openai-dialect.ts";
 
 /** `POST /v1/embeddings`. */
 export const embeddings: Operation = defineOperation({
@@ -10,6 +10,6 @@ export const embeddings: Operation = defineOperation({
   body: "json",
   reply: "json",
   replaySafe: true,
-  validate: (body) => requireType(body, "input", ["string", "array"], "a text or a list"),
+  validate: (body) => requireContent(body, "input", ["string", "array"], "a text or a list"),
   usage: usageOf,
 });

@@ -104,8 +104,20 @@ export function requireType(
   types: readonly JsonType[],
   expected: string,
 ): FieldFault | undefined {
-  if (isAbsent(body, name)) return missing(name);
-  return types.includes(body.typeOf(name)) ? undefined : wrongType(name, expected);
+  const type = body.typeOf(name);
+  if (type === "missing" || type === "null") return missing(name);
+  return types.includes(type) ? undefined : wrongType(name, expected);
+}
+
+/** The same for a member that must hold something. */
+export function requireContent(
+  body: JsonView,
+  name: string,
+  types: readonly JsonType[],
+  expected: string,
+): FieldFault | undefined {
+  const fault = requireType(body, name, types, expected);
+  return fault ?? (body.isEmpty(name) ? wrongType(name, `${expected}, and not empty`) : undefined);
 }
 
 export function missing(param: string): FieldFault {

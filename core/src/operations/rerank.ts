@@ -1,6 +1,13 @@
 import { GatewayError } from "../errors.ts";
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
-import { isAbsent, openaiDialect, requireType, usageOf, wrongType } from "./openai-dialect.ts";
+import {
+  isAbsent,
+  openaiDialect,
+  requireContent,
+  requireType,
+  usageOf,
+  wrongType,
+} from "./openai-dialect.ts";
 
 interface UpstreamResult {
   index: number;
@@ -20,7 +27,7 @@ export const rerank: Operation = defineOperation({
   validate(body) {
     const fault =
       requireType(body, "query", ["string"], "a text") ??
-      requireType(body, "documents", ["array"], "a list of texts, or of objects with `text`");
+      requireContent(body, "documents", ["array"], "a list of texts, or of objects with `text`");
     if (fault || isAbsent(body, "top_n")) return fault;
     const topN = body.get("top_n");
     return Number.isInteger(topN) && (topN as number) >= 1

@@ -29,6 +29,7 @@ const NO_BODY: RequestBody = {
   bytes: undefined,
   get: () => undefined,
   typeOf: () => "missing",
+  isEmpty: () => false,
   view: () => undefined,
   with: () => NO_BODY,
 };

@@ -54,7 +54,11 @@ export function createHttpServer(
  */
 export function listenForUpgrades(
   server: Server,
-  { listener, onUpgrade, limits }: { listener: RequestListener; onUpgrade: UpgradeListener; limits: ServerLimits },
+  {
+    listener,
+    onUpgrade,
+    limits,
+  }: { listener: RequestListener; onUpgrade: UpgradeListener; limits: ServerLimits },
 ): void {
   const plain = createServer({ maxHeaderSize: limits.headerBytes }, listener);
   plain.on("clientError", onClientError);

@@ -27,6 +27,8 @@ export function createUpgradeListener(options: NodeListenerOptions): UpgradeList
       checkHandshake(req.headers);
     } catch (error) {
       socket.on("error", () => socket.destroy());
+      socket.on("finish", () => socket.destroy());
+      socket.resume();
       refuseConnection(socket, toGatewayError(error));
       return true;
     }

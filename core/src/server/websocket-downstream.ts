@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ServerLimits } from "../config/resolved.ts";
-import { GatewayError, toGatewayError } from "../errors.ts";
+import type { GatewayError } from "../errors.ts";
 import { discardReply, isBodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import type { ConnectionSwitch } from "../websocket/connection-switch.ts";
@@ -100,10 +100,9 @@ export class WebSocketDownstream implements Downstream {
     this.#exchange.finish("complete", reply.status);
   }
 
-  fail(thrown: GatewayError): void {
+  fail(error: GatewayError): void {
     if (this.#answered) return;
     this.#answered = true;
-    const error = toGatewayError(thrown);
     const { headers, body } = errorReply(this.#exchange, error);
     this.#write(error.status, headers, body);
     this.#exchange.finish(outcomeOf(error), error.status, error);

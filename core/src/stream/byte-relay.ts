@@ -1,5 +1,6 @@
 import type { GatewayError } from "../errors.ts";
 import type { BodySink, BodyStream } from "../reply.ts";
+import { Pressure } from "./pressure.ts";
 
 /** What a relay of bytes tells the attempt that feeds it. */
 export interface ByteRelayOwner {
@@ -7,22 +8,18 @@ export interface ByteRelayOwner {
   onPressure(pause: boolean): void;
 }
 
-const HIGH_WATER_BYTES = 256 * 1024;
-
 /** The way of an opaque body (audio, files) from the backend to whoever takes the reply; bounded while it waits. */
 export class ByteRelay implements BodyStream {
   readonly #owner: ByteRelayOwner;
   #sink: BodySink | undefined;
+  readonly #pressure: Pressure;
   #held: Uint8Array[] = [];
-  #heldBytes = 0;
-  /** The feeder waits for `start`; the sink asked it to wait. */
-  #paused = false;
-  #sinkPaused = false;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
 
   constructor(owner: ByteRelayOwner) {
     this.#owner = owner;
+    this.#pressure = new Pressure((pause) => owner.onPressure(pause));
   }
 
   push(chunk: Uint8Array): void {
@@ -32,11 +29,7 @@ export class ByteRelay implements BodyStream {
       return;
     }
     this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
-    if (this.#heldBytes > HIGH_WATER_BYTES && !this.#paused) {
-      this.#paused = true;
-      this.#owner.onPressure(true);
-    }
+    this.#pressure.hold(chunk.length);
   }
 
   end(): void {
@@ -54,21 +47,16 @@ export class ByteRelay implements BodyStream {
     this.#sink = sink;
     for (const chunk of this.#held) sink.data(chunk);
     this.#held = [];
-    if (this.#paused) {
-      this.#paused = false;
-      if (!this.#sinkPaused) this.#owner.onPressure(false);
-    }
+    this.#pressure.release();
     this.#settle();
   }
 
   pause(): void {
-    this.#sinkPaused = true;
-    this.#owner.onPressure(true);
+    this.#pressure.pause();
   }
 
   resume(): void {
-    this.#sinkPaused = false;
-    this.#owner.onPressure(false);
+    this.#pressure.resume();
   }
 
   cancel(): void {

@@ -1,6 +1,7 @@
 import { toGatewayError, type GatewayError } from "../errors.ts";
 import type { BodySink } from "../reply.ts";
 import type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./event-stream.ts";
+import { Pressure } from "./pressure.ts";
 import { writeSse } from "./sse-decoder.ts";
 
 /** What the pipe tells whoever feeds it. */
@@ -45,9 +46,6 @@ interface Stage {
   transform?: EventTransform;
 }
 
-/** Held back until the consumer starts; beyond, the feeder is asked to pause. */
-const HIGH_WATER_BYTES = 256 * 1024;
-
 /**
  * The consumer's end of an event stream: holds events until somebody starts it, shows them to observers and
  * transforms, and writes them out: what was taken between two flushes leaves as one write.
@@ -57,11 +55,8 @@ export class EventPipe implements EventStream {
   readonly #owner: EventPipeOwner;
   #stages: Stage[] | undefined;
   #sink: BodySink | undefined;
+  readonly #pressure: Pressure;
   #held: PipedEvent[] = [];
-  #heldBytes = 0;
-  #pausedFeeder = false;
-  /** The sink asked the feeder to wait. */
-  #sinkPaused = false;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
   /** Events side by side in one buffer. */
@@ -70,6 +65,7 @@ export class EventPipe implements EventStream {
 
   constructor(owner: EventPipeOwner) {
     this.#owner = owner;
+    this.#pressure = new Pressure((pause) => owner.onPressure(pause));
   }
 
   get closed(): boolean {
@@ -86,11 +82,7 @@ export class EventPipe implements EventStream {
       return;
     }
     this.#held.push(event);
-    this.#heldBytes += event.raw ? event.raw.length : event.data.length;
-    if (this.#heldBytes > HIGH_WATER_BYTES && !this.#pausedFeeder) {
-      this.#pausedFeeder = true;
-      this.#owner.onPressure(true);
-    }
+    this.#pressure.hold(event.raw ? event.raw.length : event.data.length);
   }
 
   /** Takes the bytes of an event, whose data is JSON, for those who may want to look at it. */
@@ -149,27 +141,21 @@ export class EventPipe implements EventStream {
     this.#sink = sink;
     const held = this.#held;
     this.#held = [];
-    this.#heldBytes = 0;
     for (const event of held) {
       if (this.#closed) return;
       this.#deliver(event);
     }
     this.flush();
-    if (this.#pausedFeeder) {
-      this.#pausedFeeder = false;
-      if (!this.#sinkPaused) this.#owner.onPressure(false);
-    }
+    this.#pressure.release();
     this.#settle();
   }
 
   pause(): void {
-    this.#sinkPaused = true;
-    this.#owner.onPressure(true);
+    this.#pressure.pause();
   }
 
   resume(): void {
-    this.#sinkPaused = false;
-    this.#owner.onPressure(false);
+    this.#pressure.resume();
   }
 
   cancel(): void {

@@ -4,6 +4,7 @@ import type { Exchange, Handler } from "../dialect.ts";
 import { ollamaLines } from "../events.ts";
 import { asNumber, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from "../json-fields.ts";
 import { splitPieces } from "../tokens.ts";
+import { checkChat } from "./check-chat.ts";
 import { requireCapability, requireModel, type LoadedModels } from "./models.ts";
 
 /** How `/api/chat` and `/api/generate` differ: in how a prompt is read and in where the text of a reply stands. */
@@ -58,6 +59,7 @@ function talk(loaded: LoadedModels, kind: Kind): Handler {
   return async function talked(exchange) {
     const { body, settings } = exchange;
     const model = requireModel(exchange);
+    if (settings.strict) checkChat(body);
     const prompt = kind.toPrompt(body, model);
     if (!prompt) return load(exchange, loaded, kind, model);
     if (prompt.images > 0) requireCapability(settings, model, "vision");

@@ -6,6 +6,7 @@ import { asNumber, asObject, asObjects, asText, asTexts, type JsonObject } from 
 import { missing, Refusal } from "../refusal.ts";
 import type { Settings } from "../settings.ts";
 import { splitPieces } from "../tokens.ts";
+import { checkChat } from "./check-chat.ts";
 import { requireModel } from "./models.ts";
 import { usageChunks, usageOf } from "./usage.ts";
 
@@ -16,6 +17,7 @@ export async function chat(exchange: Exchange): Promise<void> {
   const { body, reply, settings } = exchange;
   const model = requireModel(exchange);
   if (!Array.isArray(body.messages)) throw missing("messages");
+  if (settings.strict) checkChat(body);
   const prompt = toPrompt(body, model);
   const choices = asNumber(body.n) ?? 1;
   if (!Number.isInteger(choices) || choices < 1 || choices > MAX_CHOICES) {

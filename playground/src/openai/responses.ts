@@ -167,10 +167,16 @@ function startOf(body: JsonObject, model: string): JsonObject {
   };
 }
 
+const INCOMPLETE_REASONS: Readonly<Partial<Record<Answer["finish"], string>>> = {
+  length: "max_output_tokens",
+  content_filter: "content_filter",
+};
+
 function endOf({ finish, inputTokens, outputTokens, thinking }: Answer, settings: Settings): JsonObject {
+  const reason = INCOMPLETE_REASONS[finish];
   return {
-    status: finish === "length" ? "incomplete" : "completed",
-    incomplete_details: finish === "length" ? { reason: "max_output_tokens" } : null,
+    status: reason === undefined ? "completed" : "incomplete",
+    incomplete_details: reason === undefined ? null : { reason },
     completed_at: Math.floor(Date.now() / 1000),
     usage: {
       input_tokens: inputTokens,

@@ -1,8 +1,8 @@
 import { compact, isJsonObject, report, reportRest, sortFields, UnsupportedField } from "gatewright";
-import type { JsonObject, MappingInfo } from "gatewright";
+import type { JsonObject, MappingInfo, ReasoningEffortsOf } from "gatewright";
 import { toChatHistory, type ChatHistory } from "./chat-messages.ts";
 import { asText, keepCacheControl, type Mapping } from "./content-parts.ts";
-import { toReasoningEffort, type EffortsOf } from "./effort.ts";
+import { toReasoningEffort } from "./effort.ts";
 import { messagesFields, toolFields } from "./fields.ts";
 import { toToolName } from "./tool-names.ts";
 
@@ -13,7 +13,7 @@ const MAX_USER_LENGTH = 64;
 export function toChatRequest(
   request: JsonObject,
   info: Pick<MappingInfo, "model" | "extensions">,
-  effortsFor: EffortsOf,
+  effortsFor: ReasoningEffortsOf,
 ): { body: JsonObject; dropped: readonly string[] } {
   const dropped = new Set<string>();
   const { extensions } = info;

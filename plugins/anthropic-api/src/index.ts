@@ -1,10 +1,9 @@
-import { defineGatewayPlugin } from "gatewright";
+import { createReasoningEfforts, defineGatewayPlugin } from "gatewright";
 import type { FieldTable, GatewayPluginFactory, Next, OperationName, Reply } from "gatewright";
-import { effortsOf } from "./effort.ts";
 import { messagesFields } from "./fields.ts";
 import { toModelList } from "./model-list.ts";
 import { createOperations } from "./operations.ts";
-import { AnthropicApiOptions, effortTable } from "./options.ts";
+import { AnthropicApiOptions } from "./options.ts";
 
 export type { AnthropicApiOptions } from "./options.ts";
 
@@ -19,7 +18,7 @@ export const anthropicApi: GatewayPluginFactory<typeof AnthropicApiOptions> = de
   name: "anthropic-api",
   options: AnthropicApiOptions,
   setup: ({ reasoningEfforts }) => ({
-    operations: createOperations(effortsOf(effortTable(reasoningEfforts))),
+    operations: createOperations(createReasoningEfforts(reasoningEfforts)),
     middleware: function anthropicApi(ctx, next) {
       const lists = ctx.operation.name === "models" && ctx.request.headers["anthropic-version"] !== undefined;
       return lists ? listModels(next) : next();

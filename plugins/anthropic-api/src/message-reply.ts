@@ -43,7 +43,7 @@ function toThinking(answer: JsonObject): JsonObject[] {
 
 function toTexts(content: unknown, refusal: string): JsonObject[] {
   const texts = [typeof content === "string" ? content : joinParts(content), refusal];
-  return texts.filter((text) => text !== "").map((text) => ({ type: "text", text, citations: null }));
+  return texts.filter((text) => text !== "").map((text) => ({ type: "text", text }));
 }
 
 /** Some servers answer in parts. */

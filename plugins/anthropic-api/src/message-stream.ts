@@ -195,7 +195,7 @@ function open(state: MessageStreamState, block: Block, out: JsonObject[], info: 
 }
 
 function toStart(block: Block, state: MessageStreamState, info: MappingInfo): JsonObject | undefined {
-  if (block.kind === "text") return { type: "text", text: "", citations: null };
+  if (block.kind === "text") return { type: "text", text: "" };
   if (block.kind === "thinking") {
     // A redacted block comes whole with its start.
     if (block.waiting[0]?.["type"] === "redacted_thinking") return block.waiting.shift();

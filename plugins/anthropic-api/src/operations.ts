@@ -1,8 +1,14 @@
 import { defineOperation, isJsonObject } from "gatewright";
-import type { DownstreamRequest, FieldFault, JsonView, Operation, OperationBridge } from "gatewright";
+import type {
+  DownstreamRequest,
+  FieldFault,
+  JsonView,
+  Operation,
+  OperationBridge,
+  ReasoningEffortsOf,
+} from "gatewright";
 import { toChatRequest } from "./chat-request.ts";
 import { anthropicDialect } from "./dialect.ts";
-import type { EffortsOf } from "./effort.ts";
 import { toMessage } from "./message-reply.ts";
 import { messageStream, type MessageStreamState } from "./message-stream.ts";
 import { readUsage } from "./usage.ts";
@@ -16,7 +22,7 @@ declare module "gatewright" {
 }
 
 /** `POST /v1/messages`, its token counter, and the native door to backends that speak the dialect themselves. */
-export function createOperations(effortsFor: EffortsOf): Operation[] {
+export function createOperations(effortsFor: ReasoningEffortsOf): Operation[] {
   const bridge: OperationBridge<MessageStreamState> = {
     operation: "chat",
     toRequest: (request, info) => toChatRequest(request, info, effortsFor),
@@ -93,7 +99,8 @@ function checkMessages(body: JsonView): FieldFault | undefined {
   const type = body.typeOf(param);
   if (type === "missing" || type === "null")
     return { param, missing: true, message: "`messages` is required" };
-  return type === "array" ? undefined : { param, message: "`messages` must be a list of messages" };
+  if (type !== "array") return { param, message: "`messages` must be a list of messages" };
+  return body.isEmpty(param) ? { param, message: "`messages` must not be empty" } : undefined;
 }
 
 function checkMaxTokens(body: JsonView): FieldFault | undefined {

@@ -1,5 +1,5 @@
+import { REASONING_EFFORTS } from "gatewright";
 import * as v from "valibot";
-import { EFFORTS, KNOWN_EFFORTS } from "./effort.ts";
 
 export const AnthropicApiOptions = v.strictObject({
   /**
@@ -8,11 +8,6 @@ export const AnthropicApiOptions = v.strictObject({
    * none. Your entries come before the built-in ones, which know OpenAI's, Anthropic's and Google's models and
    * gpt-oss.
    */
-  reasoningEfforts: v.optional(v.record(v.string(), v.array(v.picklist(EFFORTS))), {}),
+  reasoningEfforts: v.optional(v.record(v.string(), v.array(v.picklist(REASONING_EFFORTS))), {}),
 });
 export type AnthropicApiOptions = v.InferInput<typeof AnthropicApiOptions>;
-
-/** The user's table, then the built-in one. */
-export function effortTable(own: v.InferOutput<typeof AnthropicApiOptions>["reasoningEfforts"]) {
-  return { ...own, ...Object.fromEntries(Object.entries(KNOWN_EFFORTS).filter(([name]) => !(name in own))) };
-}

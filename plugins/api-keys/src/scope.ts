@@ -24,6 +24,8 @@ const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
   responseDeletion: "chat",
   responseCancellation: "chat",
   messages: "chat",
+  claudeMessages: "chat",
+  messagesCountTokens: "chat",
   generateContent: "chat",
   geminiGenerateContent: "chat",
   geminiCountTokens: "chat",

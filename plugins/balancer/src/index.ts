@@ -62,10 +62,11 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
     }
 
     return {
+      close: () => own.close?.(),
       middleware: function balancer(ctx, next) {
-        // A request without a model, such as the model list, has nowhere to go and nothing to choose.
-        if (ctx.target !== undefined || ctx.model === "") return next();
         const { candidates } = ctx;
+        // A request about no model and no backend, such as the model list, has nowhere to go and nothing to choose.
+        if (ctx.target !== undefined || (ctx.model === "" && candidates.length === 0)) return next();
         if (candidates.length === 1 && candidates[0]!.weight > 0) {
           ctx.target = candidates[0];
           return watch(ctx, next());
@@ -103,6 +104,18 @@ function withSticky(options: BalancerOptions, pick: Pick): Pick {
 function checkNames(options: BalancerOptions, { backends, targets }: GatewayHost): void {
   for (const name of Object.keys(options.priorities)) {
     if (!backends.has(name)) throw new Error(`balancer: \`priorities.${name}\` is no backend of this config`);
+  }
+  for (const name of "backends" in options ? (options.backends ?? []) : []) {
+    if (!backends.has(name))
+      throw new Error(`balancer: \`backends\` names \`${name}\`, which is no backend of this config`);
+  }
+  for (const [region, { backends: names }] of Object.entries("regions" in options ? options.regions : {})) {
+    for (const name of names) {
+      if (!backends.has(name) && !targets.has(name))
+        throw new Error(
+          `balancer: \`regions.${region}.backends\` names \`${name}\`, which is no backend or target of this config`,
+        );
+    }
   }
   for (const id of "prices" in options ? Object.keys(options.prices) : []) {
     // A backend that tells its models itself may come to have it.

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { isNetwork } from "./regions.ts";
 
 const VirtualNodes = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000));
 
@@ -154,6 +155,61 @@ const Smart = v.strictObject({
   ...free,
 });
 
+const Milliseconds = v.pipe(v.number(), v.integer(), v.minValue(1));
+const Names = v.array(v.pipe(v.string(), v.nonEmpty()));
+
+const LoadAware = v.strictObject({
+  /** By what backends say of themselves: a free GPU, then the fewest requests, then the best hardware. */
+  strategy: v.literal("load-aware"),
+  /** Backends that are asked for their figures; absent: those of the adapter `xllm`. */
+  backends: v.optional(Names),
+  /** What they are asked for, from the root of the server. @default "/api/health" */
+  path: v.optional(v.pipe(v.string(), v.startsWith("/")), "/api/health"),
+  /** Between an answer and the next question, in milliseconds. @default 10_000 */
+  intervalMs: v.optional(Milliseconds, 10_000),
+  /** A question that takes longer is given up, in milliseconds. @default 2_000 */
+  timeoutMs: v.optional(Milliseconds, 2_000),
+  ...free,
+});
+
+const Region = v.strictObject({
+  /** Backends that are there, by name, or single targets, by `backend/model`. */
+  backends: v.pipe(Names, v.minLength(1)),
+  /** Addresses and ranges of clients that are there. The narrowest range counts. @default [] */
+  networks: v.optional(
+    v.array(v.pipe(v.string(), v.check(isNetwork, "Expected an address or a range such as `10.0.0.0/8`"))),
+    [],
+  ),
+  /** Countries whose clients are nearest to it: two letters each (ISO 3166-1). @default [] */
+  countries: v.optional(
+    v.array(v.pipe(v.string(), v.regex(/^[A-Za-z]{2}$/, "Expected two letters"), v.toUpperCase())),
+    [],
+  ),
+  /** Other regions, nearest first; the rest follow in the order of the config. @default [] */
+  near: v.optional(Names, []),
+});
+
+const Geo = v.strictObject({
+  /** The nearest region that has a candidate; clients from nowhere by the hash of their address. */
+  strategy: v.literal("geo"),
+  /** Regions by name. */
+  regions: v.pipe(
+    v.record(v.string(), Region),
+    v.check((regions) => Object.keys(regions).length > 0, "Name at least one region"),
+    v.check(
+      (regions) =>
+        Object.values(regions).every(({ near }) => near.every((name) => Object.hasOwn(regions, name))),
+      "`near` names a region that is none",
+    ),
+  ),
+  /**
+   * Header with the client's country, such as `cf-ipcountry`. It is believed: set it only where every request comes
+   * through a proxy that writes it.
+   */
+  countryHeader: v.optional(v.pipe(v.string(), v.nonEmpty(), v.toLowerCase())),
+  ...common,
+});
+
 export const BalancerOptions = v.variant("strategy", [
   RoundRobin,
   Random,
@@ -163,6 +219,8 @@ export const BalancerOptions = v.variant("strategy", [
   Throughput,
   LeastCost,
   Smart,
+  LoadAware,
+  Geo,
   Priority,
   IpHash,
   ConsistentHash,
@@ -171,8 +229,10 @@ export const BalancerOptions = v.variant("strategy", [
 
 export type BalancerOptions = v.InferOutput<typeof BalancerOptions>;
 export type ConsistentHashOptions = v.InferOutput<typeof ConsistentHash>;
+export type GeoOptions = v.InferOutput<typeof Geo>;
 export type HashKey = v.InferOutput<typeof HashKey>;
 export type IpHashOptions = v.InferOutput<typeof IpHash>;
 export type LeastCostOptions = v.InferOutput<typeof LeastCost>;
+export type LoadAwareOptions = v.InferOutput<typeof LoadAware>;
 export type MaglevOptions = v.InferOutput<typeof Maglev>;
 export type SmartOptions = v.InferOutput<typeof Smart>;

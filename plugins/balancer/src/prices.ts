@@ -13,14 +13,19 @@ export interface TokenBounds {
 }
 
 /** Fields by which the dialects limit an answer, in the order in which they count. */
-const OUTPUT_LIMITS = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+const OUTPUT_LIMITS = ["max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens"];
+/** Members that hold them in Gemini's dialect. */
+const SETTINGS = ["generationConfig", "generation_config"];
 
 /**
  * A token is at least one byte, so the body's length bounds the prompt. A request that sets no limit to its answer
  * gets `defaultOutput`.
  */
 export function boundTokens({ body, operation }: Context, defaultOutput: number): TokenBounds {
-  const limit = OUTPUT_LIMITS.map((name) => body.get(name)).find((value) => typeof value === "number");
+  const settings = SETTINGS.map((name) => body.view(name)).find((view) => view !== undefined);
+  const limit = OUTPUT_LIMITS.map((name) => (settings ?? body).get(name)).find(
+    (value) => typeof value === "number",
+  );
   const answers = operation.answers?.(body) ?? 1;
   return { prompt: body.bytes?.length ?? 0, completion: ((limit as number) ?? defaultOutput) * answers };
 }

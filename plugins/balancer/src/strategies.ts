@@ -5,6 +5,8 @@ import { Figures } from "./figures.ts";
 import { HashRing, LoadLimits } from "./hash-ring.ts";
 import { pickLeastConnections } from "./least-connections.ts";
 import { pickLeastLatency } from "./least-latency.ts";
+import { leastBusy } from "./load-aware.ts";
+import { LoadReports } from "./load-figures.ts";
 import { MaglevTable } from "./maglev-table.ts";
 import { ModelMaps } from "./model-maps.ts";
 import { murmur3 } from "./murmur3.ts";
@@ -13,8 +15,10 @@ import type { Observation } from "./observation.ts";
 import type {
   BalancerOptions,
   ConsistentHashOptions,
+  GeoOptions,
   IpHashOptions,
   LeastCostOptions,
+  LoadAwareOptions,
   MaglevOptions,
   SmartOptions,
 } from "./options.ts";
@@ -22,6 +26,7 @@ import { pickPowerOfTwo } from "./power-of-two.ts";
 import { boundTokens, costOf, findCheapest } from "./prices.ts";
 import { addSample, createSamples, failureRateOf, medianOf } from "./recent-samples.ts";
 import type { RecentSamples } from "./recent-samples.ts";
+import { Regions } from "./regions.ts";
 import { keyReader } from "./request-key.ts";
 import { digestOf, digestPoints, murmurPoints } from "./ring-points.ts";
 import { pickSmart } from "./smart.ts";
@@ -37,6 +42,8 @@ export interface Strategy {
   readonly pick: Pick;
   /** Learns from an attempt: when its reply is there, or its failure. Absent where there is nothing to learn. */
   observe?(ctx: Context, attempt: Attempt): void;
+  /** Ends what it does besides. */
+  close?(): void;
 }
 
 /** Points on the ring of `ip-hash` for each unit of weight. */
@@ -66,6 +73,10 @@ export function createStrategy(options: BalancerOptions, gateway: GatewayHost): 
       return { pick: leastCost(options) };
     case "smart":
       return smart(options, gateway);
+    case "load-aware":
+      return loadAware(options, gateway);
+    case "geo":
+      return { pick: geo(options, gateway) };
     case "priority":
       return { pick: (_ctx, candidates) => candidates.find((target) => target.weight > 0) };
     case "ip-hash":
@@ -172,6 +183,29 @@ function smart({ prices, maxOutputTokens, weights }: SmartOptions, gateway: Gate
       return explore(gateway, candidates) ?? pickSmart(candidates, traitsOf, counting);
     },
     observe: (ctx, attempt) => sample(ctx, attempt, recent, gateway),
+  };
+}
+
+function loadAware(options: LoadAwareOptions, gateway: GatewayHost): Strategy {
+  const rotations = new CandidateSets((candidates) => new SmoothRotation(candidates));
+  const reports = new LoadReports(options, gateway);
+  return {
+    pick(ctx, candidates) {
+      const equals = leastBusy(candidates, ({ backend }) => reports.of(backend));
+      return rotations.of(ctx.model, equals).next();
+    },
+    close: () => reports.close(),
+  };
+}
+
+function geo(options: GeoOptions, gateway: GatewayHost): Pick {
+  const rotations = new CandidateSets((candidates) => new SmoothRotation(candidates));
+  const regions = new Regions(options);
+  const byAddress = ipHash({ strategy: "ip-hash", digest: "md5", priorities: {} }, gateway);
+  return (ctx, candidates) => {
+    const region = regions.of(ctx.request);
+    if (region === undefined) return byAddress(ctx, candidates);
+    return rotations.of(ctx.model, regions.nearest(region, candidates)).next();
   };
 }
 

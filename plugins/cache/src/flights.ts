@@ -1,11 +1,14 @@
 import type { Context } from "gatewright";
 import type { StoredAnswer } from "./stored-answer.ts";
 
+/** An answer, and how similar its own request is where it is not the same. */
+export type FoundAnswer = StoredAnswer & { readonly similarity?: number };
+
 /**
  * What comes of a flight for those who wait: the answer; `none`, when there is none to share; `left`, when its leader
  * went away, so that another may lead; `late`, when it took too long.
  */
-export type Landing = StoredAnswer | "none" | "left" | "late";
+export type Landing = FoundAnswer | "none" | "left" | "late";
 
 /** One call for all requests that are alike while it runs. */
 export class Flight {

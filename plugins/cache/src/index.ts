@@ -8,9 +8,10 @@ import { requestKey } from "./request-key.ts";
 import { readWish } from "./request-wish.ts";
 import type { RequestWish } from "./request-wish.ts";
 import { markReply, ResponseCache } from "./response-cache.ts";
+import { SemanticLookup } from "./semantic-lookup.ts";
 import { StateStore } from "./state-store.ts";
 
-export type { CacheOptions } from "./options.ts";
+export type { CacheOptions, SemanticOptions } from "./options.ts";
 
 declare module "gatewright" {
   interface ContextVars {
@@ -20,8 +21,13 @@ declare module "gatewright" {
 
 /** What the cache tells the other plugins. */
 export interface CacheVars {
-  /** `hit`: the answer cost nothing upstream. `bypass`: the cache had no part in it. */
-  readonly result: "hit" | "miss" | "bypass";
+  /**
+   * `hit`: the answer cost nothing upstream. `semantic-hit`: it is that to a similar request, found at the cost of an
+   * embedding. `bypass`: the cache had no part in it.
+   */
+  readonly result: "hit" | "semantic-hit" | "miss" | "bypass";
+  /** Of a `semantic-hit`: cosine of the angle between the two requests. */
+  readonly similarity?: number;
 }
 
 /**
@@ -32,10 +38,16 @@ export const cache: GatewayPluginFactory<typeof CacheOptions> = defineGatewayPlu
   name: "cache",
   options: CacheOptions,
   needs: ["body", "model", "candidates"],
-  setup(options, { state, log, now }) {
-    const { store: kind, maxEntries, maxBytes, waitMs } = options;
+  setup(options, gateway) {
+    const { state, log, now } = gateway;
+    const { store: kind, maxEntries, maxBytes, waitMs, semantic } = options;
     const store = kind === "memory" ? new MemoryStore(maxEntries, now) : new StateStore(state);
-    const responses = new ResponseCache(store, waitMs, log);
+    const responses = new ResponseCache(
+      store,
+      waitMs,
+      log,
+      semantic && new SemanticLookup(options, semantic, gateway),
+    );
 
     return {
       middleware: async function cache(ctx, next) {
@@ -64,8 +76,8 @@ export const cache: GatewayPluginFactory<typeof CacheOptions> = defineGatewayPlu
 
 /** None where the answer has effects of its own, cannot be judged, or the request wants no cache. */
 function rulesOf({ operation, body }: Context, { enabled, noStore }: RequestWish): AnswerRules | undefined {
-  if (noStore || enabled === false || body.kind !== "json" || !operation.replaySafe) return undefined;
-  // The provider is to keep the answer, under its id.
-  if (body.get("store") === true) return undefined;
-  return answerRules(operation.name);
+  if (noStore || enabled === false || body.kind !== "json") return undefined;
+  const rules = answerRules(operation.name);
+  if (rules?.isBound?.(body)) return undefined;
+  return rules;
 }

@@ -3,17 +3,19 @@ import type { Context, Principal } from "gatewright";
 import type { CacheOptions } from "./options.ts";
 
 /** Changes when the meaning of a key, or the shape of what is kept under it, does. */
-const FORMAT = "1";
+const FORMAT = "2";
 
 /**
  * SHA-256 in hex over everything that an answer depends on, each part with its length: who asks, for what, where it
- * may go, the whole body (stream flag and options included), and the headers that go upstream with it.
+ * may go, the whole body (or what is given in its place), whether it is streamed, which some dialects say elsewhere,
+ * and the headers that go upstream with it.
  */
 export function requestKey(
   ctx: Context,
   { scope, version }: Pick<CacheOptions, "scope" | "version">,
+  body: unknown = ctx.body.json,
 ): string {
-  const { principal, operation, model, candidates, body, upstreamHeaders } = ctx;
+  const { principal, operation, model, candidates, stream, upstreamHeaders } = ctx;
   const hash = createHash("sha256");
   const parts = [
     FORMAT,
@@ -22,7 +24,8 @@ export function requestKey(
     operation.name,
     model,
     canonicalJson(candidates.map(({ id }) => id).toSorted()),
-    canonicalJson(body.json),
+    canonicalJson(body),
+    String(stream),
     canonicalJson({ ...upstreamHeaders, ...forwardedHeaders(ctx) }),
   ];
   for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);

@@ -44,15 +44,32 @@ export const giveLease = defineAtomicOp<Leases, readonly [id: string, leaseMs: n
     return { next(leases) and leases or false }, {}, { args[2] }`,
 });
 
-/** Holds slots for another lease, also those that the store has lost. */
-export const renewLeases = defineAtomicOp<Leases, readonly [leaseMs: number, ...ids: string[]], []>({
+/**
+ * Makes the leases of one process those that it names. The first `held` of `ids` hold for another lease, also where the
+ * store has lost them; the others, which are being asked for, stay as they are; what else the process has goes: the
+ * store took it without being able to say so, or could not be told that it was given back.
+ */
+export const renewLeases = defineAtomicOp<
+  Leases,
+  readonly [leaseMs: number, process: string, held: number, ...ids: string[]],
+  []
+>({
   name: "concurrency renew",
-  reduce([state], [leaseMs, ...ids], nowUs) {
-    const leases = running(state, nowUs);
-    for (const id of ids) leases[id] = nowUs + leaseMs * 1_000;
-    return { states: [leases], result: [], ttlMs: [leaseMs] };
+  reduce([state], [leaseMs, process, held, ...ids], nowUs) {
+    const named = new Set(ids);
+    const leases = Object.fromEntries(
+      Object.entries(running(state, nowUs)).filter(([id]) => named.has(id) || !id.startsWith(process)),
+    );
+    for (const id of ids.slice(0, held)) leases[id] = nowUs + leaseMs * 1_000;
+    return { states: [Object.keys(leases).length > 0 ? leases : null], result: [], ttlMs: [leaseMs] };
   },
   lua: `${LUA_RUNNING}
-    for i = 2, #args do leases[args[i]] = now_us + args[1] * 1000 end
-    return { leases }, {}, { args[1] }`,
+    local lease_ms, process, held = args[1], args[2], args[3]
+    local named = {}
+    for i = 4, #args do named[args[i]] = true end
+    for id in pairs(leases) do
+      if not named[id] and string.sub(id, 1, #process) == process then leases[id] = nil end
+    end
+    for i = 4, 3 + held do leases[args[i]] = now_us + lease_ms * 1000 end
+    return { next(leases) and leases or false }, {}, { lease_ms }`,
 });

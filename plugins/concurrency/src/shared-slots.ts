@@ -12,30 +12,40 @@ export interface SharedSlotsOptions {
   readonly expectedProcesses: number;
 }
 
+/** A store at the edge of its time-out comes and goes many times a second: the log tells it this often. */
+const LOG_EVERY_MS = 10_000;
+
 /** Slots of all processes on one store, each held by a lease that its process renews. */
 export class SharedSlots implements SlotPool {
   readonly shared = true;
   readonly #options: SharedSlotsOptions;
   readonly #state: State;
   readonly #log: GatewayHost["log"];
+  readonly #now: () => number;
   readonly #keys: readonly string[];
   /** Slots of this process, those taken without the store included. */
   readonly #held = new Set<Slot>();
+  /** Slots that the store is being asked for. */
+  readonly #asked = new Set<Slot>();
   readonly #process = `p${randomBytes(6).toString("hex")}-`;
   #taken = 0;
   #renewal: NodeJS.Timeout | undefined;
   #storeFails = false;
+  #told = false;
+  #lastToldMs = -Infinity;
 
-  constructor(options: SharedSlotsOptions, { state, log }: Pick<GatewayHost, "state" | "log">) {
+  constructor(options: SharedSlotsOptions, { state, log, now }: Pick<GatewayHost, "state" | "log" | "now">) {
     this.#options = options;
     this.#state = state;
     this.#log = log;
+    this.#now = now;
     this.#keys = [options.name];
   }
 
   async take(): Promise<Slot | undefined> {
     const { max, leaseMs } = this.#options;
     const slot = this.#process + ++this.#taken;
+    this.#asked.add(slot);
     try {
       const [fits] = await this.#state.run(takeLease, this.#keys, [slot, max, leaseMs]);
       this.#noteAnswer();
@@ -44,10 +54,12 @@ export class SharedSlots implements SlotPool {
       if (!isUnavailable(error)) throw error;
       this.#noteFailure(error);
       return this.#takeWithout(slot);
+    } finally {
+      this.#asked.delete(slot);
     }
   }
 
-  /** A slot that the store cannot take back runs out by itself, since nobody renews it. */
+  /** A slot that the store cannot take back goes with the next renewal, or runs out by itself. */
   give(slot: Slot): void {
     this.#held.delete(slot);
     this.#inBackground(() => this.#state.run(giveLease, this.#keys, [slot, this.#options.leaseMs]));
@@ -74,18 +86,28 @@ export class SharedSlots implements SlotPool {
   #hold(slot: Slot): Slot {
     this.#held.add(slot);
     // Thrice a lease, so that one lost renewal is no loss.
-    this.#renewal ??= setInterval(() => this.#renew(), this.#options.leaseMs / 3).unref();
+    this.#renewal ??= setInterval(() => this.#renewWhileHeld(), this.#options.leaseMs / 3).unref();
     return slot;
   }
 
-  #renew(): void {
-    if (this.#held.size === 0) {
-      clearInterval(this.#renewal);
-      this.#renewal = undefined;
+  #renewWhileHeld(): void {
+    if (this.#held.size > 0) {
+      this.#renew();
       return;
     }
+    clearInterval(this.#renewal);
+    this.#renewal = undefined;
+  }
+
+  #renew(): void {
+    const ids = [...this.#held, ...this.#asked];
     this.#inBackground(() =>
-      this.#state.run(renewLeases, this.#keys, [this.#options.leaseMs, ...this.#held]),
+      this.#state.run(renewLeases, this.#keys, [
+        this.#options.leaseMs,
+        this.#process,
+        this.#held.size,
+        ...ids,
+      ]),
     );
   }
 
@@ -104,12 +126,17 @@ export class SharedSlots implements SlotPool {
   #noteAnswer(): void {
     if (!this.#storeFails) return;
     this.#storeFails = false;
-    this.#log.info("concurrency: the store counts again");
+    // It may hold slots that it took too late to say so, and knows nothing of those taken without it.
+    this.#renew();
+    if (this.#told) this.#log.info("concurrency: the store counts again");
+    this.#told = false;
   }
 
   #noteFailure({ message }: Error): void {
-    if (this.#storeFails) return;
     this.#storeFails = true;
+    if (this.#told || this.#now() - this.#lastToldMs < LOG_EVERY_MS) return;
+    this.#told = true;
+    this.#lastToldMs = this.#now();
     this.#log.warn(`concurrency: the store cannot be used; ${this.#options.onStoreFailure} holds`, {
       error: message,
     });

@@ -1,3 +1,4 @@
+import { isQuotaSpent } from "gatewright";
 import type { GatewayError } from "gatewright";
 
 /** Why a request failed, as far as it decides where it may go. */
@@ -22,11 +23,6 @@ const CODES: ReadonlyMap<string, FailureKind> = new Map([
   ["data_inspection_failed", "contentPolicy"],
   ["moderation_blocked", "contentPolicy"],
   ["responsibleaipolicyviolation", "contentPolicy"],
-  ["billing_hard_limit_reached", "quota"],
-  ["billing_not_active", "quota"],
-  ["insufficient_credits", "quota"],
-  ["insufficient_quota", "quota"],
-  ["quota_exceeded", "quota"],
 ]);
 
 /** Where a provider has one code for all bad requests, the message tells. */
@@ -40,9 +36,9 @@ const TOO_LARGE: ReadonlySet<number> = new Set([400, 413, 422]);
 export function failureKind(error: GatewayError): FailureKind | undefined {
   const { upstream, status } = error;
   if (!upstream) return UNAVAILABLE.has(error.code) ? "availability" : undefined;
+  if (isQuotaSpent(upstream) || isQuotaSpent({ code: error.type })) return "quota";
   const named = CODES.get((upstream.code ?? "").toLowerCase()) ?? CODES.get(error.type.toLowerCase());
   if (named) return named;
-  if (upstream.status === 402) return "quota";
   if (status === 429 || status >= 500) return "availability";
   if (!TOO_LARGE.has(status)) return undefined;
   if (CONTEXT_WINDOW.test(error.message)) return "contextWindow";

@@ -1,5 +1,5 @@
 import { compact, drop, is, isEmpty, refuse, translate } from "gatewright";
-import type { FieldTable, JsonObject, MappingInfo } from "gatewright";
+import type { FieldTable, JsonObject, MappingInfo, ReasoningEffortsOf } from "gatewright";
 import { toTexts } from "./contents.ts";
 import { toChatSettings } from "./generation-config.ts";
 import { readMessage } from "./google-json.ts";
@@ -26,7 +26,8 @@ export const generateContentFields: FieldTable = {
 /** A `generateContent` request as one of OpenAI's chat. Throws `UnsupportedField`. */
 export function toChatRequest(
   request: JsonObject,
-  { extensions }: Pick<MappingInfo, "extensions">,
+  { model, extensions }: Pick<MappingInfo, "model" | "extensions">,
+  effortsOf: ReasoningEffortsOf,
 ): { body: JsonObject; dropped: readonly string[] } {
   const dropped = new Set<string>();
   const backend = { dropped, takes: (member: string) => extensions?.includes(member) ?? true };
@@ -38,7 +39,7 @@ export function toChatRequest(
   const choice = toToolChoice(toolConfig, dropped);
   const body = compact({
     ...forwarded,
-    ...toChatSettings(generationConfig, backend),
+    ...toChatSettings(generationConfig, { ...backend, efforts: effortsOf(model) }),
     messages: [
       ...(system.length > 0 ? [{ role: "system", content: system.join("\n\n") }] : []),
       ...toMessages(contents, backend),

@@ -1,5 +1,12 @@
 import { defineOperation, isJsonObject, viewOf } from "gatewright";
-import type { FieldFault, JsonObject, JsonView, Operation, StreamRules } from "gatewright";
+import type {
+  FieldFault,
+  JsonObject,
+  JsonView,
+  Operation,
+  ReasoningEffortsOf,
+  StreamRules,
+} from "gatewright";
 import { fromChatReply } from "./chat-reply.ts";
 import { toChatRequest } from "./chat-request.ts";
 import { chatStream } from "./chat-stream.ts";
@@ -56,18 +63,20 @@ const common = {
 } as const satisfies Partial<Operation>;
 
 /** `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`. */
-export const generateContent: Operation = defineOperation({
-  ...common,
-  name: "generateContent",
-  paths: pathsOf("generateContent", STREAM_METHOD),
-  wantsStream: (_body, { path }) => path.endsWith(`:${STREAM_METHOD}`),
-  bridge: {
-    operation: "chat",
-    toRequest: toChatRequest,
-    fromResponse: fromChatReply,
-    stream: chatStream,
-  },
-});
+export function createGenerateContent(effortsOf: ReasoningEffortsOf): Operation {
+  return defineOperation({
+    ...common,
+    name: "generateContent",
+    paths: pathsOf("generateContent", STREAM_METHOD),
+    wantsStream: (_body, { path }) => path.endsWith(`:${STREAM_METHOD}`),
+    bridge: {
+      operation: "chat",
+      toRequest: (request, info) => toChatRequest(request, info, effortsOf),
+      fromResponse: fromChatReply,
+      stream: chatStream,
+    },
+  });
+}
 
 /** `POST /v1/providers/gemini/generateContent`: the model and the stream flag in the body, Gemini backends only. */
 export const geminiGenerateContent: Operation = defineOperation({
@@ -95,6 +104,7 @@ function checkContents(body: JsonView): FieldFault | undefined {
   if (type === "missing" || type === "null")
     return { param: "contents", missing: true, message: "`contents` is required" };
   if (type !== "array") return { param: "contents", message: "`contents` must be a list of contents" };
+  if (body.isEmpty("contents")) return { param: "contents", message: "`contents` must not be empty" };
   return checkAmounts(settingsOf(body));
 }
 

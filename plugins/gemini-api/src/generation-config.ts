@@ -1,6 +1,6 @@
-import { compact, drop, forward, is, isEmpty, refuse, report } from "gatewright";
-import { translate, UnsupportedField } from "gatewright";
-import type { FieldTable, JsonObject } from "gatewright";
+import { compact, drop, effortOfBudget, forward, is, isEmpty, nearestEffort, refuse } from "gatewright";
+import { REASONING_EFFORTS, report, translate, UnsupportedField } from "gatewright";
+import type { FieldTable, JsonObject, ReasoningEffort } from "gatewright";
 import { toJsonSchema } from "./json-schema.ts";
 import { readKnown, readMessage } from "./google-json.ts";
 import type { Conversation } from "./messages.ts";
@@ -46,11 +46,13 @@ export const thinkingFields: FieldTable = {
   ),
 };
 
+/** What the backend takes of the settings. */
+interface Backend extends Pick<Conversation, "dropped" | "takes"> {
+  readonly efforts: readonly ReasoningEffort[];
+}
+
 /** `generationConfig` as fields of OpenAI's chat. Members that nobody knows go along as they are. */
-export function toChatSettings(
-  config: unknown,
-  { dropped, takes }: Pick<Conversation, "dropped" | "takes">,
-): JsonObject {
+export function toChatSettings(config: unknown, { dropped, takes, efforts }: Backend): JsonObject {
   const at = "generationConfig";
   const { forwarded, translated } = readMessage(config, generationFields, dropped, at);
   const { topK } = translated;
@@ -67,7 +69,7 @@ export function toChatSettings(
     logprobs: translated["responseLogprobs"],
     top_logprobs: translated["logprobs"],
     response_format: toResponseFormat(translated, at),
-    reasoning_effort: toEffort(translated["thinkingConfig"], dropped, `${at}.thinkingConfig`),
+    reasoning_effort: toEffort(translated["thinkingConfig"], efforts, dropped),
   });
 }
 
@@ -83,14 +85,28 @@ function toResponseFormat(translated: JsonObject, at: string): JsonObject | unde
   return type === undefined ? undefined : { type: "json_object" };
 }
 
-function toEffort(config: unknown, dropped: Set<string>, at: string): string | undefined {
+/** The nearest effort that the model takes. Reports what is left out or comes out otherwise. */
+function toEffort(
+  config: unknown,
+  efforts: readonly ReasoningEffort[],
+  dropped: Set<string>,
+): ReasoningEffort | undefined {
   if (config === undefined) return undefined;
+  const at = "generationConfig.thinkingConfig";
   const { thinkingLevel: level, thinkingBudget: budget } = readKnown(config, thinkingFields, dropped, at);
-  if (typeof level === "string") return level.toLowerCase();
-  if (typeof budget !== "number") return undefined;
-  if (budget === 0) return "none";
-  if (budget < 4_096) return "low";
-  return budget < 16_384 ? "medium" : "high";
+  if (level === undefined && budget === undefined) return undefined;
+  const wanted = typeof level === "string" ? effortOfLevel(level) : effortOf(budget);
+  const given = wanted && nearestEffort(wanted, efforts);
+  if (!given?.exact) report(dropped, `${at}.${level === undefined ? "thinkingBudget" : "thinkingLevel"}`);
+  return given?.effort;
+}
+
+function effortOfLevel(level: string): ReasoningEffort | undefined {
+  return REASONING_EFFORTS.find((effort) => effort === level.toLowerCase());
+}
+
+function effortOf(budget: unknown): ReasoningEffort | undefined {
+  return typeof budget === "number" ? effortOfBudget(budget) : undefined;
 }
 
 function isTextAlone(modalities: unknown): boolean {

@@ -1,4 +1,4 @@
-import { defineGatewayPlugin, isEventStream } from "gatewright";
+import { createReasoningEfforts, defineGatewayPlugin, isEventStream } from "gatewright";
 import type { Context, FieldTable, GatewayPluginFactory, OperationName, Reply } from "gatewright";
 import { generateContentFields } from "./chat-request.ts";
 import {
@@ -8,7 +8,7 @@ import {
   geminiEmbedContent,
 } from "./embeddings.ts";
 import {
-  generateContent,
+  createGenerateContent,
   geminiCountTokens,
   geminiGenerateContent,
   STREAM_METHOD,
@@ -44,9 +44,9 @@ export const geminiApi: GatewayPluginFactory<typeof GeminiApiOptions> = defineGa
   options: GeminiApiOptions,
   headersOnly: true,
   streams: "transform",
-  setup: () => ({
+  setup: ({ reasoningEfforts }) => ({
     operations: [
-      generateContent,
+      createGenerateContent(createReasoningEfforts(reasoningEfforts)),
       geminiGenerateContent,
       geminiCountTokens,
       geminiEmbedContent,

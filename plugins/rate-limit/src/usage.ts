@@ -1,11 +1,10 @@
 import { isEventStream, isGatewayError } from "gatewright";
-import type { Attempt, Context, Next, Reply } from "gatewright";
+import type { Attempt, Context, Next, Reply, Usage } from "gatewright";
 import type { Limit } from "./limit.ts";
 import type { Limiter, Verdict } from "./limiter.ts";
 import type { RateLimitOptions } from "./options.ts";
-import { producedBytes } from "./token-bound.ts";
 
-/** No model takes or makes as much: a backend that reports more is not believed. */
+/** No model takes or makes as much: a backend that reports more is not believed, and what is reserved for it is charged. */
 const MAX_PLAUSIBLE_TOKENS = 10_000_000;
 
 /** What came of an admitted request. */
@@ -16,8 +15,6 @@ interface Course {
   readonly refused: boolean;
   /** It ended with a status of 400 or above. */
   readonly failed: boolean;
-  /** Bytes of text in the answer, counted where the backend tells no usage. */
-  readonly producedBytes: number;
 }
 
 /** Goes on, and once it is known what the request used, corrects what it was charged. */
@@ -36,26 +33,15 @@ export function goOnAndCorrect(
   return next().then(
     (reply) => {
       const failed = reply.status >= 400;
-      const { body } = reply;
-      if (isEventStream(body)) {
-        let produced = 0;
-        body.observe({
-          event: ({ json }) => {
-            produced += producedBytes(json);
-          },
-        });
-        ctx.onFinished(() => correct({ refused: false, failed, producedBytes: produced }));
-      } else {
-        const produced = typeof body === "string" || body instanceof Uint8Array ? body.length : 0;
-        correct({ refused: false, failed, producedBytes: produced });
-      }
+      if (isEventStream(reply.body)) ctx.onFinished(() => correct({ refused: false, failed }));
+      else correct({ refused: false, failed });
       return reply;
     },
     (error: unknown) => {
       const known = isGatewayError(error);
       const failed = !known || error.code !== "client_closed_request";
       const refused = known && error.code === "no_available_instances" && error.attempt === undefined;
-      correct({ refused, failed, producedBytes: 0 });
+      correct({ refused, failed });
       throw error;
     },
   );
@@ -66,21 +52,24 @@ function usedOf(
   cost: number,
   { bound }: Verdict,
   course: Course,
-  { countErrors, tokens }: RateLimitOptions,
+  { countErrors }: RateLimitOptions,
 ): number {
   if (unit === "requests") return course.refused || (course.failed && !countErrors) ? 0 : cost;
-  const answer = Math.ceil(course.producedBytes / tokens.bytesPerToken);
   let sum = 0;
-  for (const attempt of course.attempts) {
-    if (isPlausible(attempt)) sum += attempt.usage.totalTokens;
-    else if (mayHaveWorked(attempt)) sum += Math.min(cost, bound!.prompt + answer);
-  }
+  for (const attempt of course.attempts) sum += tokensOf(attempt, cost, bound!.prompt);
   return sum;
 }
 
-function isPlausible(attempt: Attempt): attempt is Attempt & { usage: { totalTokens: number } } {
-  const total = attempt.usage?.totalTokens;
-  return Number.isSafeInteger(total) && total! >= 0 && total! <= MAX_PLAUSIBLE_TOKENS;
+/** Tokens of one attempt, of which `cost` are reserved. */
+function tokensOf(attempt: Attempt, cost: number, prompt: number): number {
+  const { usage } = attempt;
+  if (usage && !usage.estimated) return isPlausible(usage) ? usage.totalTokens : cost;
+  // Nobody counted: the prompt's bound is strict, and the answer is as long as the texts in it.
+  return mayHaveWorked(attempt) ? Math.min(cost, prompt + (usage?.outputTokens ?? 0)) : 0;
+}
+
+function isPlausible({ totalTokens }: Usage): boolean {
+  return Number.isSafeInteger(totalTokens) && totalTokens >= 0 && totalTokens <= MAX_PLAUSIBLE_TOKENS;
 }
 
 /** Unless the backend refused or never got the request, it is taken to have read the prompt. */

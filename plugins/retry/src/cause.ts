@@ -1,3 +1,4 @@
+import { isQuotaSpent } from "gatewright";
 import type { UpstreamFailure } from "gatewright";
 
 /** Where a failed call may be tried again: at any target, at other backends only, or nowhere. */
@@ -16,13 +17,13 @@ export interface RetryCause {
 }
 
 /**
- * Judges a failure by what the backend may have done. A call that never got there, or was refused for its credential,
- * did nothing. Any other is repeated only where the operation says that this is safe (RFC 9110, section 9.2.2), and
+ * Judges a failure by what the backend may have done. A call that never got there, or was refused for its credential
+ * or an account that is used up, did nothing. Any other is repeated only where the operation says that this is safe (RFC 9110, section 9.2.2), and
  * after response headers only for statuses that promise better luck and for streams that have not begun.
  */
 export function retryScope({ failure, status, replaySafe, stream }: RetryCause): RetryScope {
   if (!failure.sent) return "anywhere";
-  if (status === 401 || status === 403) return "elsewhere";
+  if (status === 401 || status === 403 || isQuotaSpent({ status, code: failure.code })) return "elsewhere";
   if (!replaySafe) return "nowhere";
   if (status === undefined) return "anywhere";
   if (failure.kind === "status" || status >= 300) {

@@ -1,13 +1,6 @@
 import type { JsonObject } from "gatewright";
-
-/** What one chunk of a chat stream with one choice brings. */
-export interface ChunkContent {
-  readonly text: string;
-  /** It brings nothing but text: no tool call, refusal, reasoning, audio or log probabilities. */
-  readonly plain: boolean;
-  /** It ends the answer. */
-  readonly finishes: boolean;
-}
+import type { AnswerDialect, EventContent } from "./answer-dialect.ts";
+import { addUsage } from "./usage-sum.ts";
 
 interface Choice {
   readonly index?: unknown;
@@ -19,7 +12,18 @@ interface Choice {
 /** Members that identify an answer: every chunk of it has the same. */
 const IDENTITY = ["id", "created", "model", "system_fingerprint", "service_tier"];
 
-export function readChunk(json: JsonObject): ChunkContent {
+/** Chunks of a chat stream. */
+export const chatDialect: AnswerDialect = {
+  hasOpening: false,
+  prefillModes: ["plain", "vllm"],
+  read: readChunk,
+  identityOf,
+  withText,
+  adopt: adoptChunk,
+  addUsage,
+};
+
+export function readChunk(json: JsonObject): EventContent {
   const choices = choicesOf(json);
   const [choice] = choices;
   if (!choice) return { text: "", plain: true, finishes: false };

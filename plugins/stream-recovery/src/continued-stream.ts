@@ -13,13 +13,12 @@ import type {
   StreamEvent,
   Target,
 } from "gatewright";
-import { adoptChunk, readChunk, withText } from "./chat-chunk.ts";
+import type { AnswerDialect } from "./answer-dialect.ts";
 import { prefill, restart } from "./continuation.ts";
 import type { Continuation } from "./continuation.ts";
 import type { ContinueOptions } from "./options.ts";
 import { Splice } from "./splice.ts";
 import { Transcript } from "./transcript.ts";
-import { addUsage } from "./usage-sum.ts";
 import type { BrokenPart } from "./usage-sum.ts";
 
 /** The request as it was before its first attempt. */
@@ -28,18 +27,19 @@ export interface Origin {
   readonly next: Next;
   readonly body: RequestBody;
   readonly candidates: readonly Target[];
+  readonly dialect: AnswerDialect;
 }
 
 /**
- * One chat stream towards the client, whatever number of backend streams it takes. The first passes as it is; after a
- * break the answer is gone on with elsewhere, in chunks that look like those before. `pipe` is what outer layers and
+ * One stream towards the client, whatever number of backend streams it takes. The first passes as it is; after a
+ * break the answer is gone on with elsewhere, in events that look like those before. `pipe` is what outer layers and
  * the client get.
  */
 export class ContinuedStream implements EventPipeOwner {
   readonly pipe: EventPipe = new EventPipe(this);
   readonly #origin: Origin;
   readonly #options: ContinueOptions;
-  readonly #told = new Transcript();
+  readonly #told: Transcript;
   readonly #broken: BrokenPart[] = [];
   /** Targets that failed this answer. */
   readonly #failed: Target[] = [];
@@ -56,6 +56,7 @@ export class ContinuedStream implements EventPipeOwner {
   constructor(origin: Origin, options: ContinueOptions) {
     this.#origin = origin;
     this.#options = options;
+    this.#told = new Transcript(origin.dialect);
   }
 
   /** Reads the first stream. What arrives is held, up to a bound, until the client's side starts `pipe`. */
@@ -109,7 +110,10 @@ export class ContinuedStream implements EventPipeOwner {
     }
     this.#recoveries++;
     const prefilled = this.#prefilled;
-    this.#broken.push({ usage: this.#attempt?.usage, pieces: this.#told.pieces - prefilled, prefilled });
+    const usage = this.#attempt?.usage;
+    // An estimate knows the beginning of the stream; here every piece was seen.
+    const told = usage?.estimated ? undefined : usage;
+    this.#broken.push({ usage: told, pieces: this.#told.pieces - prefilled, prefilled });
     if (this.#attempt) this.#failed.push(this.#attempt.target);
     void this.#recover(error);
   }
@@ -148,8 +152,11 @@ export class ContinuedStream implements EventPipeOwner {
   }
 
   #ways(): Continuation[] {
-    const { body } = this.#origin;
-    const first = prefill(body, this.#told, this.#options.prefillMode);
+    const { body, dialect } = this.#origin;
+    const { prefillMode } = this.#options;
+    const first = dialect.prefillModes.includes(prefillMode)
+      ? prefill(body, this.#told, prefillMode)
+      : undefined;
     return [...(first ? [first] : []), restart(body, this.#told)];
   }
 
@@ -205,12 +212,12 @@ export class ContinuedStream implements EventPipeOwner {
         stream.cancel();
         resolve(false);
       };
-      if (splice.joined) join();
+      if (splice.joined && !this.#origin.dialect.hasOpening) join();
       stream.observe({
         event: (event) => {
           // The rest of a block that held the departing event.
           if (state === "departed") return;
-          const fresh = state === "joined" ? event : spliced(event, splice);
+          const fresh = state === "joined" ? event : spliced(event, splice, this.#origin.dialect);
           if (fresh === undefined) depart();
           else if (fresh !== null) {
             if (state === "joining") join();
@@ -234,8 +241,10 @@ export class ContinuedStream implements EventPipeOwner {
       this.#tell(event);
       return;
     }
-    const chunk = adoptChunk(event.json, this.#told.identity ?? {});
-    if (chunk) this.#tell(toStreamEvent(addUsage(chunk, this.#broken, this.#prefilled)));
+    const { dialect } = this.#origin;
+    const adopted = dialect.adopt(event.json, this.#told.identity ?? {});
+    if (adopted)
+      this.#tell(toStreamEvent(dialect.addUsage(adopted, this.#broken, this.#prefilled), event.type));
   }
 }
 
@@ -243,13 +252,14 @@ export class ContinuedStream implements EventPipeOwner {
  * The part of an event that is new; null where none is; `undefined` where the stream departs from what was told: by
  * other text, by something that is no text, or by its end.
  */
-function spliced(event: StreamEvent, splice: Splice): StreamEvent | null | undefined {
+function spliced(event: StreamEvent, splice: Splice, dialect: AnswerDialect): StreamEvent | null | undefined {
   if (!isObject(event.json)) return undefined;
-  const { text, plain, finishes } = readChunk(event.json);
+  const { text, plain, finishes } = dialect.read(event.json);
   const fresh = plain ? splice.take(text) : undefined;
   if (fresh === undefined) return undefined;
   if (!splice.joined) return finishes ? undefined : null;
-  return toStreamEvent(withText(event.json, fresh));
+  if (fresh === text) return text === "" && !finishes ? null : event;
+  return toStreamEvent(dialect.withText(event.json, fresh), event.type);
 }
 
 function isObject(json: unknown): json is JsonObject {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { editJson, memberNames, scanJson } from "../../../core/src/body/json-text.ts";
 import { parseJsonBody } from "../../../core/src/body/json-body.ts";
-import { isGatewayError } from "gatewright";
+import { isGatewayError, viewOf } from "gatewright";
 
 const RUNS = { seed: 20_240_229, numRuns: 400 };
 const WIDE = { maxDepth: 100, maxValues: 1_000_000 };
@@ -299,6 +299,32 @@ describe("parseJsonBody", () => {
     expect(({} as { x?: number }).x).toBeUndefined();
     expect(Object.getPrototypeOf(body.json)).toBe(Object.prototype);
     expect(String(body.bytes)).toBe('{"__proto__":{"x":1},"model":"b"}');
+  });
+
+  it.each([
+    ['""', true],
+    ["[]", true],
+    ["{}", true],
+    ["[ \r\n\t]", true],
+    ["{\n}", true],
+    ['" "', false],
+    ['"\\u0000"', false],
+    ["[[]]", false],
+    ["[ 0 ]", false],
+    ['{"":0}', false],
+    ["0", false],
+    ["null", false],
+    ["false", false],
+  ])("tells of %j whether it is empty: %s", (value, empty) => {
+    const body = parseJsonBody(Buffer.from(`{"a":1,"x": ${value} ,"b":2}`), WIDE);
+    expect([body.isEmpty("x"), body.isEmpty("y")]).toEqual([empty, false]);
+    const parsed = JSON.parse(value) as unknown;
+    const changed = body.with({ x: undefined, y: parsed });
+    expect([changed.isEmpty("x"), changed.isEmpty("y"), viewOf({ y: parsed }).isEmpty("y")]).toEqual([
+      false,
+      empty,
+      empty,
+    ]);
   });
 
   it("keeps the last of several changes, and the bytes of all else", () => {

@@ -11,7 +11,7 @@ function adapterSource(name: string, provider = name): string {
 }
 
 describe("discoverAdapters", () => {
-  it("finds the user's files by their default export and skips internal ones", async () => {
+  it("finds the user's files by their default export and skips internal ones, and those of a package", async () => {
     const project = await createProject({
       "adapters/one.ts": adapterSource("one"),
       "adapters/two.mjs": adapterSource("two"),
@@ -19,6 +19,10 @@ describe("discoverAdapters", () => {
       "adapters/_base.ts": `throw new Error("not to be read");`,
       "adapters/types.d.ts": `export {};`,
       "adapters/README.md": "#",
+      "adapters/package.json": `{ "type": "module" }`,
+      "adapters/package-lock.json": "{}",
+      "adapters/tsconfig.json": `{ "extends": "../tsconfig.base.json" }`,
+      "adapters/tsconfig.build.json": `{ "extends": "./tsconfig.json" }`,
     });
     const { adapters, names, faults } = await discoverAdapters(
       project.dir,

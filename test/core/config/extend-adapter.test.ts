@@ -179,7 +179,7 @@ describe("an adapter that extends another", () => {
     const response = await fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: `{"model":"m","messages":[]}`,
+      body: `{"model":"m","messages":[{"role":"user","content":"hi"}]}`,
     });
     expect(response.status).toBe(200);
     expect(seen.map(({ url }) => url)).toEqual(["/llm/v2/chat"]);

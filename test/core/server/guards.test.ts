@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import fc from "fast-check";
 import { isGatewayError } from "gatewright";
 import { describe, expect, it } from "vitest";
-import { checkRequest } from "../../../core/src/server/guards.ts";
+import { checkRequest, checkWebRequest } from "../../../core/src/server/guards.ts";
 import { createOperationRoutes } from "../../../core/src/server/operation-routes.ts";
 import { coreOperations } from "../../../core/src/operations/index.ts";
 
@@ -22,12 +22,17 @@ function requestOf(fields: {
   return { url, method, httpVersion, headers, rawHeaders: lines.flat() } as unknown as IncomingMessage;
 }
 
-const check = (fields: Parameters<typeof requestOf>[0]): ReturnType<typeof checkRequest> =>
-  checkRequest(requestOf(fields), 8_192, VIA);
+type Check = (fields: Parameters<typeof requestOf>[0]) => ReturnType<typeof checkRequest>;
 
-function statusOf(fields: Parameters<typeof requestOf>[0]): number {
+const check: Check = (fields) => checkRequest(requestOf(fields), 8_192, VIA);
+
+/** The same as a web server hands it over. */
+const checkWeb: Check = ({ url = "/v1/models", lines: headers = [] }) =>
+  checkWebRequest(new Request(`http://gateway.test${url}`, { headers }), 8_192, VIA);
+
+function statusOf(fields: Parameters<typeof requestOf>[0], way: Check = check): number {
   try {
-    check(fields);
+    way(fields);
     return 0;
   } catch (error) {
     if (!isGatewayError(error)) throw error;
@@ -114,14 +119,24 @@ describe("framing headers", () => {
     expect(encoded("chunked", "1.0")).toBe(400);
   });
 
-  it("L1, L3, F19: too many lines, encoded bodies, and what came back", () => {
-    const many = Array.from({ length: 1_000 }, (): [string, string] => ["a", "1"]);
-    expect(statusOf({ lines: [host, ...many] })).toBe(431);
-    expect(statusOf({ lines: [host, ...many.slice(1)] })).toBe(0);
-    expect(statusOf({ url: `/${"a".repeat(8_192)}` })).toBe(414);
-    expect(statusOf({ url: `/${"a".repeat(8_191)}` })).toBe(0);
-    expect(statusOf({ lines: [host, ["Content-Encoding", "gzip"]] })).toBe(415);
-    expect(statusOf({ lines: [host, ["Via", `1.1 a, 1.1 ${VIA}`]] })).toBe(508);
-    expect(statusOf({ lines: [host, ["Via", "1.1 gatewright-other"]] })).toBe(0);
+  it.each([
+    ["Node", check],
+    ["web servers", checkWeb],
+  ])("L1, L3, F19: too much, encoded bodies, and what came back, from %s", (_, way) => {
+    const many = Array.from({ length: 1_000 }, (_line, n): [string, string] => [`a${n}`, "1"]);
+    expect(statusOf({ lines: [host, ...many] }, way)).toBe(431);
+    expect(statusOf({ lines: [host, ...many.slice(1)] }, way)).toBe(0);
+    expect(statusOf({ url: `/${"a".repeat(8_192)}` }, way)).toBe(414);
+    expect(statusOf({ url: `/${"a".repeat(8_191)}` }, way)).toBe(0);
+    expect(statusOf({ url: `/?${"a".repeat(8_191)}` }, way)).toBe(414);
+    expect(statusOf({ lines: [host, ["Content-Encoding", "gzip"]] }, way)).toBe(415);
+    expect(statusOf({ lines: [host, ["Content-Encoding", "identity"]] }, way)).toBe(0);
+    expect(statusOf({ lines: [host, ["Via", `1.1 a, 1.1 ${VIA}`]] }, way)).toBe(508);
+    expect(statusOf({ lines: [host, ["Via", "1.1 gatewright-other"]] }, way)).toBe(0);
+  });
+
+  it("finds path and query of a web request", () => {
+    expect(checkWeb({ url: "/v1/models?a=b?c" })).toEqual({ path: "/v1/models", query: "a=b?c" });
+    expect(checkWeb({ url: "" })).toEqual({ path: "/", query: "" });
   });
 });

@@ -297,6 +297,23 @@ describe("the guard", () => {
     expect(await Promise.all([guard.call(async () => 1), guard.call(async () => 2)])).toEqual([1, 2]);
   });
 
+  test("a late answer lets a single call probe at once, and not all", async () => {
+    const guard = new StoreGuard(5);
+    let answer = (_value: number): void => {};
+    const late = guard.call(() => new Promise<number>((resolve) => (answer = resolve)));
+    await expect(late).rejects.toThrow(StateUnavailable);
+    await expect(guard.call(async () => 1)).rejects.toThrow(/waiting before the next try/);
+    answer(1);
+    await new Promise(setImmediate);
+    let sent = 0;
+    const slow = () => {
+      sent += 1;
+      return new Promise<never>(() => {});
+    };
+    await Promise.allSettled(Array.from({ length: 10 }, () => guard.call(slow)));
+    expect(sent).toBe(1);
+  });
+
   test("a reply that waits in the socket while our own process stalls is not a time-out", async () => {
     const guard = new StoreGuard(5);
     const server = await startRedis();

@@ -13,13 +13,15 @@ const LOG_EVERY_MS = 10_000;
 
 /**
  * Waits for a store that may be dead once, and not once a call: after a time-out all calls are refused for a second,
- * then one probes. Any answer, a late one included, shows that the store lives and lets all calls through again.
+ * then one probes. An answer in time lets all calls through again; a late one, which shows that the store lives but not
+ * how fast it is, lets the next one probe at once.
  */
 export class StoreGuard {
   readonly #timeoutMs: number;
   readonly #log: Logger | undefined;
   /** Of `performance.now()`; 0 while calls pass. */
   #refuseUntilMs = 0;
+  #probedMs = -Infinity;
   #lastLogMs = -Infinity;
 
   constructor(timeoutMs: number, log?: Logger) {
@@ -54,19 +56,29 @@ export class StoreGuard {
       work(call).then(
         (value) => {
           settle();
-          this.answered();
+          this.#note(call);
           resolve(value);
         },
         (error: Error) => {
           settle();
-          if (error.name === "ReplyError") this.answered();
+          if (error.name === "ReplyError") this.#note(call);
           reject(error);
         },
       );
     });
   }
 
-  /** The store has shown that it lives. */
+  #note(call: GuardedCall): void {
+    if (!call.timedOut) {
+      this.answered();
+      return;
+    }
+    // Late answers come in crowds: those that a probe is under way for are not to send another each.
+    const nowMs = performance.now();
+    if (this.#refuseUntilMs > nowMs && nowMs - this.#probedMs > this.#timeoutMs) this.#refuseUntilMs = nowMs;
+  }
+
+  /** The store has shown that it answers in time. */
   answered(): void {
     if (this.#refuseUntilMs === 0) return;
     this.#refuseUntilMs = 0;
@@ -78,6 +90,7 @@ export class StoreGuard {
     const nowMs = performance.now();
     if (nowMs < this.#refuseUntilMs) return false;
     this.#refuseUntilMs = nowMs + OPEN_MS;
+    this.#probedMs = nowMs;
     return true;
   }
 

@@ -1,0 +1,41 @@
+/** Held back until the consumer starts; beyond, the feeder is asked to pause. */
+const HIGH_WATER_BYTES = 256 * 1024;
+
+/** When the feeder of a stream is to wait: while too much is held back before its start, and while the sink is full. */
+export class Pressure {
+  readonly #onPressure: (pause: boolean) => void;
+  #heldBytes = 0;
+  #holding = false;
+  #sinkPaused = false;
+
+  /** Told `true` where the feeder is to wait, `false` where it may go on. */
+  constructor(onPressure: (pause: boolean) => void) {
+    this.#onPressure = onPressure;
+  }
+
+  /** So many more bytes wait for the start. */
+  hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (this.#heldBytes <= HIGH_WATER_BYTES || this.#holding) return;
+    this.#holding = true;
+    this.#onPressure(true);
+  }
+
+  /** What was held has gone out. */
+  release(): void {
+    this.#heldBytes = 0;
+    if (!this.#holding) return;
+    this.#holding = false;
+    if (!this.#sinkPaused) this.#onPressure(false);
+  }
+
+  pause(): void {
+    this.#sinkPaused = true;
+    this.#onPressure(true);
+  }
+
+  resume(): void {
+    this.#sinkPaused = false;
+    this.#onPressure(false);
+  }
+}

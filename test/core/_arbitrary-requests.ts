@@ -1,0 +1,405 @@
+import fc from "fast-check";
+import type { Arbitrary } from "fast-check";
+import type { JsonObject } from "gatewright";
+
+/** Text that says something, in characters of all lengths. */
+export const text: Arbitrary<string> = fc
+  .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
+  .filter((value) => value.trim() !== "");
+const name = fc.stringMatching(/^[a-z][a-z0-9_]{2,11}$/);
+const id = fc.uuid().map((value) => `call_${value.replaceAll("-", "").slice(0, 24)}`);
+const number = (most: number) => fc.integer({ min: 1, max: 100 }).map((value) => (value / 128) * most);
+/** Base64 of some bytes. */
+const base64 = fc
+  .uint8Array({ minLength: 3, maxLength: 30 })
+  .map((bytes) => Buffer.from(bytes).toString("base64"));
+const imageType = fc.constantFrom("image/png", "image/jpeg", "image/webp");
+
+/** Arguments of a call, as JSON has them. */
+const args = fc
+  .dictionary(fc.string({ maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })
+  .map((value) => JSON.parse(JSON.stringify(value)) as JsonObject);
+
+const schema: Arbitrary<JsonObject> = fc
+  .dictionary(name, fc.record({ type: fc.constantFrom("string", "number", "boolean"), description: text }), {
+    minKeys: 1,
+    maxKeys: 3,
+  })
+  .map((properties) => ({
+    type: "object",
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  }));
+
+/** Some of the members. */
+function some(members: Record<string, Arbitrary<unknown>>): Arbitrary<JsonObject> {
+  return fc.record(members, { requiredKeys: [] });
+}
+
+/** What a model called, and what came of it. */
+interface Call {
+  readonly id: string;
+  readonly name: string;
+  readonly args: JsonObject;
+  readonly result: string;
+}
+
+/** One round: the user speaks, perhaps tools are called, the model answers. */
+interface Round {
+  readonly says: string;
+  readonly image?: { readonly mediaType: string; readonly data: string };
+  readonly calls: readonly Call[];
+  readonly thinking?: string;
+  readonly answers: string;
+}
+
+export interface Conversation {
+  readonly system?: string;
+  readonly rounds: readonly Round[];
+  /** The user's last words. */
+  readonly asks: string;
+  readonly tools: readonly { name: string; description: string; parameters: JsonObject }[];
+}
+
+/** A conversation in words of no dialect. Ids of calls are told apart over the whole of it. */
+export const conversation: Arbitrary<Conversation> = fc
+  .record(
+    {
+      system: text,
+      rounds: fc.array(
+        fc.record(
+          {
+            says: text,
+            image: fc.record({ mediaType: imageType, data: base64 }),
+            calls: fc.array(fc.record({ id, name, args, result: text }), { maxLength: 3 }),
+            thinking: text,
+            answers: text,
+          },
+          { requiredKeys: ["says", "calls", "answers"] },
+        ),
+        { maxLength: 3 },
+      ),
+      asks: text,
+      tools: fc.uniqueArray(fc.record({ name, description: text, parameters: schema }), {
+        maxLength: 3,
+        selector: (tool) => tool.name,
+      }),
+    },
+    { requiredKeys: ["rounds", "asks", "tools"] },
+  )
+  .map((given) => ({ ...given, rounds: given.rounds.map(withOwnIds) }));
+
+function withOwnIds(round: Round, at: number): Round {
+  return {
+    ...round,
+    calls: round.calls.map((call, index) => ({ ...call, id: `${call.id}_${at}_${index}` })),
+  };
+}
+
+// --- OpenAI's chat
+
+export const chatRequest: Arbitrary<JsonObject> = conversation.chain((given) =>
+  some({
+    temperature: number(1),
+    top_p: number(0.9),
+    stop: fc.oneof(text, fc.array(text, { minLength: 1, maxLength: 4 })),
+    max_completion_tokens: fc.integer({ min: 2_048, max: 8_192 }),
+    seed: fc.integer({ min: 2, max: 1_000 }),
+    presence_penalty: number(2),
+    frequency_penalty: number(2),
+    reasoning_effort: fc.constantFrom("low", "medium", "high"),
+    parallel_tool_calls: fc.constant(false),
+    tool_choice: fc.constantFrom("auto", "none"),
+    response_format: fc.record({
+      type: fc.constant("json_schema"),
+      json_schema: fc.record({ name, schema, strict: fc.boolean() }),
+    }),
+    verbosity: fc.constantFrom("low", "high"),
+    user: text,
+    metadata: fc.record({ key: text }),
+    store: fc.constant(true),
+    prompt_cache_key: text,
+    logprobs: rarely(fc.constant(true)),
+    n: rarely(fc.constant(2)),
+    logit_bias: rarely(fc.constant({ "50256": -100 })),
+  }).map((rest) => ({ model: "m", messages: toChatMessages(given), ...toChatTools(given, rest) })),
+);
+
+/** Else most requests would be refused, and nothing learned of their other fields. */
+function rarely<Value>(value: Arbitrary<Value>): Arbitrary<Value | undefined> {
+  return fc.option(value, { freq: 12, nil: undefined }).map((given) => given);
+}
+
+function toChatTools({ tools }: Conversation, rest: JsonObject): JsonObject {
+  const { tool_choice, parallel_tool_calls, ...others } = rest;
+  if (tools.length === 0) return others;
+  return {
+    ...others,
+    ...(tool_choice !== undefined && { tool_choice }),
+    ...(parallel_tool_calls !== undefined && { parallel_tool_calls }),
+    tools: tools.map((tool) => ({ type: "function", function: tool })),
+  };
+}
+
+export function toChatMessages({ system, rounds, asks }: Conversation): JsonObject[] {
+  return [
+    ...(system === undefined ? [] : [{ role: "system", content: system }]),
+    ...rounds.flatMap(({ says, image, calls, answers }) => [
+      {
+        role: "user",
+        content: image
+          ? [
+              { type: "text", text: says },
+              { type: "image_url", image_url: { url: `data:${image.mediaType};base64,${image.data}` } },
+            ]
+          : says,
+      },
+      ...(calls.length > 0
+        ? [
+            {
+              role: "assistant",
+              content: null,
+              tool_calls: calls.map((call) => ({
+                id: call.id,
+                type: "function",
+                function: { name: call.name, arguments: JSON.stringify(call.args) },
+              })),
+            },
+            ...calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: call.result })),
+          ]
+        : []),
+      { role: "assistant", content: answers },
+    ]),
+    { role: "user", content: asks },
+  ];
+}
+
+// --- OpenAI's responses
+
+export const responsesRequest: Arbitrary<JsonObject> = conversation.chain((given) =>
+  some({
+    temperature: number(1),
+    top_p: number(0.9),
+    max_output_tokens: fc.integer({ min: 2_048, max: 8_192 }),
+    reasoning: fc.record({ effort: fc.constantFrom("low", "high") }),
+    text: fc.record({
+      format: fc.record({ type: fc.constant("json_schema"), name, schema, strict: fc.boolean() }),
+      verbosity: fc.constantFrom("low", "high"),
+    }),
+    parallel_tool_calls: fc.constant(false),
+    user: text,
+    safety_identifier: text,
+    prompt_cache_key: text,
+    store: fc.constant(true),
+    truncation: fc.constant("auto"),
+    max_tool_calls: fc.integer({ min: 1, max: 9 }),
+    previous_response_id: rarely(fc.constant("resp_1")),
+  }).map((rest) => ({
+    model: "m",
+    ...(given.system !== undefined && { instructions: given.system }),
+    input: toInput(given),
+    ...(given.tools.length > 0 && { tools: given.tools.map((tool) => ({ type: "function", ...tool })) }),
+    ...rest,
+  })),
+);
+
+function toInput({ rounds, asks }: Conversation): JsonObject[] {
+  return [
+    ...rounds.flatMap(({ says, image, calls, thinking, answers }) => [
+      {
+        role: "user",
+        content: [
+          { type: "input_text", text: says },
+          ...(image
+            ? [{ type: "input_image", image_url: `data:${image.mediaType};base64,${image.data}` }]
+            : []),
+        ],
+      },
+      ...(thinking === undefined
+        ? []
+        : [{ type: "reasoning", id: "rs_1", summary: [{ type: "summary_text", text: thinking }] }]),
+      ...calls.map((call) => ({
+        type: "function_call",
+        call_id: call.id,
+        name: call.name,
+        arguments: JSON.stringify(call.args),
+      })),
+      ...calls.map((call) => ({ type: "function_call_output", call_id: call.id, output: call.result })),
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: answers }] },
+    ]),
+    { role: "user", content: asks },
+  ];
+}
+
+// --- Anthropic's messages
+
+export const messagesRequest: Arbitrary<JsonObject> = conversation.chain((given) =>
+  some({
+    temperature: number(1),
+    top_k: fc.integer({ min: 2, max: 50 }),
+    stop_sequences: fc.array(text, { minLength: 1, maxLength: 4 }),
+    metadata: fc.record({ user_id: fc.uuid() }),
+    output_config: fc.record({ format: fc.record({ type: fc.constant("json_schema"), schema }) }),
+    tool_choice: fc.constantFrom(
+      { type: "auto" },
+      { type: "any" },
+      { type: "none" },
+      { type: "auto", disable_parallel_tool_use: true },
+    ),
+    service_tier: fc.constant("standard_only"),
+    container: rarely(fc.constant("container_1")),
+  }).map(({ tool_choice, ...rest }) => ({
+    model: "m",
+    max_tokens: 4_096,
+    ...(given.system !== undefined && { system: given.system }),
+    messages: toMessages(given),
+    ...(given.tools.length > 0 && {
+      tools: given.tools.map(({ name: called, description, parameters }) => ({
+        name: called,
+        description,
+        input_schema: parameters,
+      })),
+      ...(tool_choice !== undefined && { tool_choice }),
+    }),
+    ...rest,
+  })),
+);
+
+function toMessages({ rounds, asks }: Conversation): JsonObject[] {
+  return [
+    ...rounds.flatMap(({ says, image, calls, thinking, answers }) => {
+      const thought =
+        thinking === undefined ? [] : [{ type: "thinking", thinking, signature: `signed ${thinking}` }];
+      return [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: says },
+            ...(image
+              ? [{ type: "image", source: { type: "base64", media_type: image.mediaType, data: image.data } }]
+              : []),
+          ],
+        },
+        ...(calls.length > 0
+          ? [
+              {
+                role: "assistant",
+                content: [
+                  ...thought,
+                  ...calls.map((call) => ({
+                    type: "tool_use",
+                    id: call.id,
+                    name: call.name,
+                    input: call.args,
+                  })),
+                ],
+              },
+              {
+                role: "user",
+                content: calls.map((call) => ({
+                  type: "tool_result",
+                  tool_use_id: call.id,
+                  content: call.result,
+                })),
+              },
+            ]
+          : []),
+        { role: "assistant", content: [{ type: "text", text: answers }] },
+      ];
+    }),
+    { role: "user", content: asks },
+  ];
+}
+
+// --- Gemini
+
+export const generateContentRequest: Arbitrary<JsonObject> = conversation.chain((given) =>
+  fc
+    .record(
+      {
+        generationConfig: some({
+          temperature: number(1),
+          topP: number(0.9),
+          topK: fc.integer({ min: 2, max: 50 }),
+          maxOutputTokens: fc.integer({ min: 2_048, max: 8_192 }),
+          stopSequences: fc.array(text, { minLength: 1, maxLength: 4 }),
+          seed: fc.integer({ min: 2, max: 1_000 }),
+          presencePenalty: number(2),
+          frequencyPenalty: number(2),
+        }),
+        toolConfig: fc.constantFrom(
+          { functionCallingConfig: { mode: "AUTO" } },
+          { functionCallingConfig: { mode: "ANY" } },
+          { functionCallingConfig: { mode: "NONE" } },
+        ),
+        structured: schema,
+        safetySettings: fc.constant([{ category: "HARM_CATEGORY_HARASSMENT", threshold: "OFF" }]),
+        labels: fc.record({ team: text }),
+      },
+      { requiredKeys: [] },
+    )
+    .map(({ structured, toolConfig, generationConfig = {}, ...rest }) => ({
+      ...(given.system !== undefined && { systemInstruction: { parts: [{ text: given.system }] } }),
+      contents: toContents(given),
+      generationConfig: {
+        ...generationConfig,
+        ...(structured && { responseMimeType: "application/json", responseJsonSchema: structured }),
+      },
+      ...(given.tools.length > 0 && {
+        tools: [
+          {
+            functionDeclarations: given.tools.map(({ name: called, description, parameters }) => ({
+              name: called,
+              description,
+              parametersJsonSchema: parameters,
+            })),
+          },
+        ],
+        ...(toolConfig && { toolConfig }),
+      }),
+      ...rest,
+    })),
+);
+
+function toContents({ rounds, asks }: Conversation): JsonObject[] {
+  return [
+    ...rounds.flatMap(({ says, image, calls, answers }) => [
+      {
+        role: "user",
+        parts: [
+          { text: says },
+          ...(image ? [{ inlineData: { mimeType: image.mediaType, data: image.data } }] : []),
+        ],
+      },
+      ...(calls.length > 0
+        ? [
+            {
+              role: "model",
+              parts: calls.map((call, index) => ({
+                functionCall: { id: call.id, name: call.name, args: call.args },
+                ...(index === 0 && { thoughtSignature: `signed ${call.id}` }),
+              })),
+            },
+            {
+              role: "user",
+              parts: calls.map((call) => ({
+                functionResponse: { id: call.id, name: call.name, response: { output: call.result } },
+              })),
+            },
+          ]
+        : []),
+      { role: "model", parts: [{ text: answers }] },
+    ]),
+    { role: "user", parts: [{ text: asks }] },
+  ];
+}
+
+export const REQUESTS: Readonly<
+  Record<"chat" | "responses" | "messages" | "generateContent", Arbitrary<JsonObject>>
+> = {
+  chat: chatRequest,
+  responses: responsesRequest,
+  messages: messagesRequest,
+  generateContent: generateContentRequest,
+};

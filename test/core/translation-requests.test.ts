@@ -1,0 +1,142 @@
+import fc from "fast-check";
+import type { JsonObject } from "gatewright";
+import { describe, expect, it } from "vitest";
+import { REQUESTS } from "./_arbitrary-requests.ts";
+import {
+  BACKENDS,
+  toBackend,
+  toHub,
+  unnoticed,
+  wireOf,
+  type BackendName,
+  type Outcome,
+} from "./_translation.ts";
+
+const RUNS = { seed: 20_261_121, numRuns: 300 };
+const BACKEND_NAMES = Object.keys(BACKENDS) as BackendName[];
+const DOOR_NAMES = ["responses", "messages", "generateContent"] as const;
+
+/** What the format is called, and that it binds, which it always does there. */
+const FORMAT_LABELS = ["response_format.json_schema.name", "response_format.json_schema.strict"];
+const TYPES = ["tools[].type", "messages[].tool_calls[].type"];
+/** A call and its result name each other twice over. */
+const RESULT_NAMES = ["contents[].parts[].functionResponse.id", "contents[].parts[].functionResponse.name"];
+
+/** Values that say nothing over there, or not in every request. */
+const SILENT: Readonly<Record<string, readonly string[]>> = {
+  // A choice of no tools leaves them nothing to do side by side; signed thinking says what its bare text says.
+  anthropic: [...FORMAT_LABELS, ...TYPES, "parallel_tool_calls", "messages[].reasoning_content"],
+  gemini: [...FORMAT_LABELS, ...TYPES],
+  ollama: [...FORMAT_LABELS, ...TYPES],
+  // Of no tools there is nothing to choose. An item of reasoning is told by its text.
+  responses: ["parallel_tool_calls", "input[].id", "input[].summary[].type"],
+  messages: [],
+  generateContent: RESULT_NAMES,
+};
+
+/** Nothing that is known to say nothing is told. */
+function told(silent: Set<string>, name: string, request: JsonObject): string[] {
+  for (const known of ["model", ...SILENT[name]!]) silent.delete(known);
+  // Ollama is told not to call tools by not being told of them.
+  const untold = name === "ollama" && request["tool_choice"] === "none";
+  return [...silent].filter((field) => !untold || !field.startsWith("tools[]."));
+}
+
+describe("random requests, value by value", () => {
+  it.each(BACKEND_NAMES)("chat to %s: each is carried, reported or refused", (name) => {
+    fc.assert(
+      fc.property(REQUESTS.chat, (request) => {
+        const silent = unnoticed(request, (one) => toBackend(name, one));
+        expect(told(silent, name, request)).toEqual([]);
+      }),
+      RUNS,
+    );
+  });
+
+  it.each(DOOR_NAMES)("%s to chat: each is carried, reported or refused", (door) => {
+    fc.assert(
+      fc.property(REQUESTS[door], (request) => {
+        const silent = unnoticed(request, (one) => toHub(door, one));
+        expect(told(silent, door, request)).toEqual([]);
+      }),
+      RUNS,
+    );
+  });
+
+  const pairs = DOOR_NAMES.flatMap((door) => BACKEND_NAMES.map((name) => [door, name] as const));
+  it.each(pairs)("%s by way of chat to %s: each is carried, reported or refused", (door, name) => {
+    fc.assert(
+      fc.property(REQUESTS[door], (request) => {
+        const { body } = toHub(door, request);
+        if (body === undefined) return;
+        const silent = unnoticed(body, (one) => toBackend(name, one));
+        expect(told(silent, name, body)).toEqual([]);
+      }),
+      { ...RUNS, numRuns: 100 },
+    );
+  });
+});
+
+/** A request by way of chat back to the dialect that it came in. */
+function thereAndBack(door: "messages" | "generateContent", request: JsonObject): Outcome {
+  const hub = toHub(door, request);
+  if (hub.body === undefined) return hub;
+  const sent = toBackend(door === "messages" ? "anthropic" : "gemini", hub.body);
+  return { ...sent, dropped: [...hub.dropped, ...sent.dropped] };
+}
+
+/** A text and a list of one block with it are the same. */
+function asBlocks(content: unknown): unknown {
+  return typeof content === "string" ? [{ type: "text", text: content }] : content;
+}
+
+function normalMessages({ messages, ...rest }: JsonObject): JsonObject {
+  return {
+    ...rest,
+    model: "m",
+    messages: (messages as JsonObject[]).map(({ role, content }) => ({
+      role,
+      content: (asBlocks(content) as JsonObject[]).map((block) =>
+        block["type"] === "tool_result" ? { ...block, content: asBlocks(block["content"]) } : block,
+      ),
+    })),
+  };
+}
+
+/** What Google means where nothing is said. */
+function normalContents({ toolConfig, generationConfig, ...rest }: JsonObject): JsonObject {
+  const isAuto = JSON.stringify(toolConfig) === '{"functionCallingConfig":{"mode":"AUTO"}}';
+  const isPlain = JSON.stringify(generationConfig) === "{}";
+  return {
+    ...rest,
+    ...(!isAuto && toolConfig !== undefined && { toolConfig }),
+    ...(!isPlain && generationConfig !== undefined && { generationConfig }),
+  };
+}
+
+describe("random requests there and back", () => {
+  it("messages by way of chat to Anthropic: the same but for what is reported", () => {
+    fc.assert(
+      fc.property(REQUESTS.messages, (request) => {
+        const { body, dropped } = thereAndBack("messages", request);
+        const { container, ...kept } = request;
+        expect(dropped).toEqual(container === undefined ? [] : ["container"]);
+        expect(normalMessages(body!)).toEqual(normalMessages(wireOf(kept)));
+      }),
+      RUNS,
+    );
+  });
+
+  it("generateContent by way of chat to Gemini: the same but for what is reported", () => {
+    fc.assert(
+      fc.property(REQUESTS.generateContent, (request) => {
+        const { body, dropped } = thereAndBack("generateContent", request);
+        const { safetySettings, labels, ...kept } = request;
+        const reported = [...(safetySettings ? ["safetySettings"] : []), ...(labels ? ["labels"] : [])];
+        expect(dropped).toEqual(reported);
+        expect(normalContents(body!)).toEqual(normalContents(wireOf(kept)));
+      }),
+      RUNS,
+    );
+  });
+});
