@@ -3,7 +3,7 @@
  * otherwise is stated here as its vendor states it, apart from the adapters' own code.
  */
 import type { JsonObject, OperationName } from "gatewright";
-import type { Exchange, HubOutcome, UpstreamReply } from "./_exchange.ts";
+import type { Exchange, HubOutcome, UpstreamReply } from "@gatewright/adapter-tests";
 
 interface FamilyFacts {
   /** Name of the limit that arrives where a client says `max_completion_tokens`. */
@@ -116,6 +116,8 @@ export function familyExchanges(adapter: string): Exchange[] {
     history(facts),
     tools(),
     reasoning(facts),
+    cutShort(),
+    declined(),
     ...streams(facts),
     ...(facts.ownErrors ? [] : errors(facts)),
     ...(facts.embeddings ? [embeddings(facts.embeddings)] : []),
@@ -232,6 +234,37 @@ function reasoning(facts: FamilyFacts): Case {
         bridged: { reply: { ...reply("reasoning_content"), model: UPSTREAM } },
       }),
     },
+  };
+}
+
+function cutShort(): Case {
+  const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+  const json_schema = { name: "place", strict: true, schema };
+  const request = { messages: [user], response_format: { type: "json_schema", json_schema } };
+  const details = {
+    prompt_tokens_details: { cached_tokens: 4 },
+    completion_tokens_details: { reasoning_tokens: 2 },
+  };
+  const reply = { ...answer({ content: '{"ci' }, "length"), usage: { ...usage, ...details } };
+  return {
+    id: "cut-short",
+    title: "an answer by a schema that the limit cuts short, and what its tokens were used for",
+    request,
+    sent: request,
+    reply: whole(reply),
+    hub: { reply: { ...reply, model: CLIENT } },
+  };
+}
+
+function declined(): Case {
+  const reply = answer({ content: null, refusal: "I cannot help with that." }, "stop");
+  return {
+    id: "declined",
+    title: "an answer that the model declines",
+    request: { messages: [user] },
+    sent: { messages: [user] },
+    reply: whole(reply),
+    hub: { reply: { ...reply, model: CLIENT } },
   };
 }
 

@@ -1,10 +1,9 @@
 /** A front door before one played backend, for operations whose dialect the backend speaks itself. */
+import { playBackend } from "@gatewright/adapter-tests";
+import type { Received, UpstreamReply } from "@gatewright/adapter-tests";
 import { defineGatewayPlugin, defineOperation, resolveConfig, serve } from "gatewright";
 import type { Dialect, JsonObject, Operation } from "gatewright";
 import * as v from "valibot";
-import { playBackend } from "./_backend.ts";
-import type { Received } from "./_backend.ts";
-import type { UpstreamReply } from "./_exchange.ts";
 
 const dialect: Dialect = {
   name: "native",

@@ -1,10 +1,10 @@
 /** The API's own operations, which pass as bytes: a front door of the same dialect stands before the adapter. */
+import { playBackend } from "@gatewright/adapter-tests";
+import type { UpstreamReply } from "@gatewright/adapter-tests";
 import { defineGatewayPlugin, defineOperation, resolveConfig, serve } from "gatewright";
 import type { Dialect, JsonObject, Operation } from "gatewright";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
-import { playBackend } from "./_backend.ts";
-import type { UpstreamReply } from "./_exchange.ts";
 
 const dialect: Dialect = {
   name: "anthropic",

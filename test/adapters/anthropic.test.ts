@@ -1,3 +1,4 @@
+import { refusedField, testAdapter } from "@gatewright/adapter-tests";
 import { env } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import { describe, expect, it } from "vitest";
@@ -10,11 +11,13 @@ import anthropic, {
   fields,
   messageFields,
 } from "../../adapters/src/anthropic.ts";
-import { deepFreeze, refusedField, testAdapter } from "./_suite.ts";
+import { deepFreeze } from "../_support/deep-freeze.ts";
+import { exchangesOf } from "./_exchanges.ts";
 
 const user = { role: "user", content: "Hi" };
 
 testAdapter(anthropic, {
+  exchanges: exchangesOf("anthropic"),
   models: {
     body: {
       data: [
@@ -51,75 +54,29 @@ testAdapter(anthropic, {
       { id: "claude-haiku-4-5-20251001", ownedBy: "anthropic" },
     ],
   },
-  fates: {
+  withoutEffect: [
+    "response_format.json_schema.strict",
+    // Where the schema goes by no name, or the tools may not be called.
+    "response_format.json_schema.name",
+    "parallel_tool_calls",
+  ],
+  // Tools that are not allowed are left out on purpose.
+  leftOut: ["chat-tool-choice-allowed"],
+  fields,
+  fieldTests: {
     chat: {
-      table: fields.chat!,
-      request: { messages: [user] },
       samples: {
-        model: "client-model",
-        messages: [user, user],
-        stream: true,
-        stream_options: { include_obfuscation: true },
-        max_completion_tokens: 16,
-        max_tokens: 16,
-        temperature: 0,
-        top_p: 0.5,
         top_k: 40,
         min_p: 0.05,
         stop: "END",
         stop_sequences: ["END"],
-        n: 2,
-        seed: 0,
-        presence_penalty: 1,
-        frequency_penalty: 1,
-        logit_bias: { "50256": -100 },
-        logprobs: true,
-        top_logprobs: 3,
         tools: [{ type: "function", function: { name: "now" } }],
-        functions: [{ name: "now" }],
-        function_call: "auto",
-        reasoning_effort: "low",
         thinking: { type: "adaptive" },
         output_config: { effort: "low" },
         system: "Be short.",
-        modalities: ["text", "audio"],
-        audio: { voice: "alloy", format: "mp3" },
-        web_search_options: {},
-        moderation: { model: "omni" },
-        verbosity: "low",
-        prediction: { type: "content", content: "Hi" },
-        store: true,
-        metadata: { team: "a" },
-        user: "u-1",
-        safety_identifier: "u-1",
         service_tier: "default",
-        prompt_cache_key: "k",
-        prompt_cache_options: { scope: "user" },
-        prompt_cache_retention: "24h",
       },
-      defaults: {
-        stream: false,
-        stream_options: {},
-        temperature: 1,
-        top_p: 1,
-        stop: [],
-        n: 1,
-        presence_penalty: 0,
-        frequency_penalty: 0,
-        logit_bias: {},
-        logprobs: false,
-        top_logprobs: 0,
-        tools: [],
-        parallel_tool_calls: true,
-        functions: [],
-        modalities: ["text"],
-        store: false,
-        metadata: {},
-        user: "",
-        safety_identifier: "",
-        prompt_cache_key: "",
-        prompt_cache_options: {},
-      },
+      defaults: { stream: false, temperature: 1, top_p: 1 },
       byExchange: ["tool_choice", "parallel_tool_calls", "response_format"],
     },
   },

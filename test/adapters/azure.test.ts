@@ -1,10 +1,23 @@
+import { testAdapter } from "@gatewright/adapter-tests";
 import { resolveConfig } from "gatewright";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import azure, { AzureOptions } from "../../adapters/src/azure.ts";
-import { testAdapter } from "./_suite.ts";
+import { exchangesOf } from "./_exchanges.ts";
 
-testAdapter(azure, {});
+const SAME_BYTES = "Chats pass as bytes, whatever is in them.";
+
+testAdapter(azure, {
+  exchanges: exchangesOf("azure"),
+  waived: {
+    tools: SAME_BYTES,
+    "streamed tools": SAME_BYTES,
+    vision: SAME_BYTES,
+    "structured output": SAME_BYTES,
+    "usage details": SAME_BYTES,
+    "stop reasons": SAME_BYTES,
+  },
+});
 
 describe("options of azure", () => {
   const parse = (options: unknown) => v.parse(AzureOptions, options);

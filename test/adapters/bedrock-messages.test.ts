@@ -1,12 +1,12 @@
 /** Claude on Bedrock by its own Messages API, through the front door that speaks it, with a real server behind. */
+import { playBackend } from "@gatewright/adapter-tests";
+import type { UpstreamReply } from "@gatewright/adapter-tests";
 import { anthropicApi } from "@gatewright/anthropic-api";
 import { resolveConfig, serve } from "gatewright";
 import type { JsonObject } from "gatewright";
 import { afterEach, expect, it } from "vitest";
 import { encodeFrame } from "./_amazon-frames.ts";
 import type { Frame } from "./_amazon-frames.ts";
-import { playBackend } from "./_backend.ts";
-import type { UpstreamReply } from "./_exchange.ts";
 
 const CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0";
 const PROFILE = "eu.anthropic.claude-sonnet-4-20250514-v1:0";

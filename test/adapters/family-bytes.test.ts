@@ -1,9 +1,9 @@
 /** What passes as bytes through an adapter of the family, and what other front doors read of it. */
+import { playBackend } from "@gatewright/adapter-tests";
+import type { UpstreamReply } from "@gatewright/adapter-tests";
 import { anthropicApi } from "@gatewright/anthropic-api";
 import { resolveConfig, serve } from "gatewright";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { playBackend } from "./_backend.ts";
-import type { UpstreamReply } from "./_exchange.ts";
 
 const chunk = (delta: string, finish = "null") =>
   // Spelled as no serializer here would: bytes that are not written anew keep it.

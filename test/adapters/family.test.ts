@@ -1,10 +1,12 @@
 /** The adapters that are a name, a URL and what they share: the whole suite runs for each of them. */
+import { testAdapter } from "@gatewright/adapter-tests";
+import type { ValueTests } from "@gatewright/adapter-tests";
 import { adapters } from "@gatewright/adapters";
 import { describe, expect, it } from "vitest";
 import type { FamilyAdapter } from "../../adapters/src/_openai/family.ts";
 import { FAMILY } from "./_family.ts";
-import { familyFates } from "./_family-fates.ts";
-import { testAdapter } from "./_suite.ts";
+import { exchangesOf } from "./_exchanges.ts";
+import { FAMILY_FIELD_TESTS } from "./_family-fields.ts";
 
 const MODELS = {
   body: {
@@ -20,6 +22,13 @@ const MODELS = {
     { id: "model-2", maxInputTokens: 32_768 },
   ],
 };
+/** Fields without effect, and exchanges in which something is left out on purpose. */
+const VALUE_TESTS: Readonly<Record<string, ValueTests>> = {
+  // Of two limits the newer counts.
+  localai: { leftOut: ["both-limits"] },
+  // The server hears itself what it is.
+  mistral: { withoutEffect: ["messages[].content[].input_audio.format"], leftOut: ["allowed-tools"] },
+};
 /** They have no model list. */
 const UNLISTED = new Set(["baichuan", "perplexity"]);
 
@@ -28,9 +37,12 @@ const templates = Object.keys(FAMILY);
 for (const name of templates) {
   const adapter = (await adapters[name]!()).default as unknown as FamilyAdapter;
   testAdapter(adapter, {
+    ...VALUE_TESTS[name],
+    exchanges: exchangesOf(name),
     sameDialect: true,
     ...(!UNLISTED.has(name) && { models: MODELS }),
-    fates: familyFates(adapter.fields),
+    fields: adapter.fields,
+    fieldTests: FAMILY_FIELD_TESTS,
   });
 
   describe(`adapter ${name}, one of the family`, () => {

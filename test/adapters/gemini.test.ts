@@ -1,11 +1,13 @@
+import { testAdapter } from "@gatewright/adapter-tests";
 import type { JsonObject, MappingInfo } from "gatewright";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import gemini, { fields, GeminiOptions } from "../../adapters/src/gemini.ts";
 import { geminiChat } from "./_gemini-chat.ts";
-import { testAdapter } from "./_suite.ts";
+import { exchangesOf } from "./_exchanges.ts";
 
 testAdapter(gemini, {
+  exchanges: exchangesOf("gemini"),
   models: {
     body: {
       models: [
@@ -46,31 +48,24 @@ testAdapter(gemini, {
       { id: "tunedModels/mine", ownedBy: "google" },
     ],
   },
-  fates: {
-    chat: { table: fields.chat!, ...geminiChat },
+  withoutEffect: ["response_format.json_schema.name", "response_format.json_schema.strict"],
+  fields,
+  fieldTests: {
+    chat: geminiChat,
     embeddings: {
-      table: fields.embeddings!,
-      request: { input: "Hi" },
       samples: {
-        model: "client-model",
-        input: ["Hi", "Ho"],
-        dimensions: 64,
         taskType: "CLUSTERING",
         title: "T",
-        user: "u-1",
       },
-      defaults: { user: "" },
       byExchange: ["encoding_format"],
     },
     geminiCountTokens: {
-      table: fields.geminiCountTokens!,
       request: { contents: [{ parts: [{ text: "Hi" }] }] },
-      samples: { model: "client-model", generateContentRequest: { model: "models/client-model" } },
+      samples: { generateContentRequest: { model: "models/client-model" } },
     },
     geminiBatchEmbedContents: {
-      table: fields.geminiBatchEmbedContents!,
       request: { requests: [{ model: "models/client-model", content: { parts: [{ text: "Hi" }] } }] },
-      samples: { model: "client-model", requests: [{ model: "models/client-model", content: {} }] },
+      samples: { requests: [{ model: "models/client-model", content: {} }] },
     },
   },
 });

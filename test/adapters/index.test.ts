@@ -5,6 +5,8 @@ import openai from "@gatewright/adapters/openai";
 import type { AdapterRegistry, StandardSchemaV1 } from "gatewright";
 import { expect, expectTypeOf, it } from "vitest";
 import { indexFile, listAdapters, renderIndex } from "../../scripts/generate-adapters.ts";
+import { exchangesOf } from "./_exchanges.ts";
+import { FAMILY } from "./_family.ts";
 
 type OptionsOf<Name extends keyof AdapterRegistry> = StandardSchemaV1.InferInput<
   NonNullable<AdapterRegistry[Name]["options"]>
@@ -18,6 +20,12 @@ it("finds the adapters by their files, internal ones left out", () => {
   expect(Object.keys(adapters)).toEqual(listAdapters());
   expect(listAdapters()).toEqual(expect.arrayContaining(["ollama", "openai"]));
   expect(listAdapters().filter((name) => name.startsWith("_") || name.includes("."))).toEqual([]);
+});
+
+it.each(listAdapters())("holds %s against the contract, with exchanges of its own or its family", (name) => {
+  expect(exchangesOf(name).length).toBeGreaterThan(0);
+  const file = FAMILY[name] ? "family.test.ts" : `${name}.test.ts`;
+  expect(readFileSync(new URL(file, import.meta.url), "utf8")).toContain("testAdapter(");
 });
 
 it.each(Object.entries(adapters))("loads %s, which bears the name of its file", async (name, load) => {

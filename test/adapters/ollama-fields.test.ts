@@ -1,8 +1,9 @@
+import { refusedField } from "@gatewright/adapter-tests";
 import type { JsonObject } from "gatewright";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import ollama from "../../adapters/src/ollama.ts";
-import { deepFreeze, refusedField } from "./_suite.ts";
+import { deepFreeze } from "../_support/deep-freeze.ts";
 
 type Path = readonly (string | number)[];
 

@@ -1,11 +1,10 @@
+import { testAdapter } from "@gatewright/adapter-tests";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import ollama, { fields, OllamaOptions } from "../../adapters/src/ollama.ts";
-import { testAdapter } from "./_suite.ts";
+import { exchangesOf } from "./_exchanges.ts";
 
-const user = { role: "user", content: "Hi" };
-const tool = { type: "function", function: { name: "now", parameters: { type: "object" } } };
-const engine = {
+const generation = {
   num_ctx: 4096,
   num_predict: 8,
   num_keep: 4,
@@ -19,31 +18,15 @@ const engine = {
   typical_p: 0.7,
   repeat_last_n: 64,
   repeat_penalty: 1.1,
-};
-const generation = {
-  ...engine,
-  model: "client-model",
-  stream: true,
-  stream_options: { include_obfuscation: true },
   options: { mirostat: 2 },
-  max_completion_tokens: 16,
-  max_tokens: 16,
-  temperature: 0,
-  top_p: 0.5,
-  seed: 0,
   stop: "END",
-  presence_penalty: 0,
-  frequency_penalty: 1,
   keep_alive: "5m",
   think: true,
   format: "json",
-  n: 2,
-  logit_bias: { "50256": -100 },
-  user: "u-1",
 };
-const generationDefaults = { stream_options: {}, stop: [], n: 1, logit_bias: {}, user: "" };
 
 testAdapter(ollama, {
+  exchanges: exchangesOf("ollama"),
   models: {
     body: {
       models: [
@@ -65,68 +48,24 @@ testAdapter(ollama, {
       { id: "old:latest" },
     ],
   },
-  fates: {
+  withoutEffect: ["response_format.json_schema.name", "response_format.json_schema.strict"],
+  // Tools that are not allowed are left out on purpose.
+  leftOut: ["chat-tool-choice-allowed", "chat-tool-choice-none"],
+  waived: {
+    "usage details": "The API tells totals alone.",
+    refusal: "The API has no refusals.",
+  },
+  fields,
+  fieldTests: {
     chat: {
-      table: fields.chat!,
-      request: { messages: [user] },
-      samples: {
-        ...generation,
-        messages: [user, user],
-        tools: [tool],
-        parallel_tool_calls: false,
-        response_format: { type: "json_object" },
-        reasoning_effort: "low",
-        logprobs: true,
-        top_logprobs: 3,
-        functions: [{ name: "now" }],
-        function_call: "auto",
-        modalities: ["text", "audio"],
-        audio: { voice: "alloy", format: "mp3" },
-        web_search_options: {},
-        moderation: { model: "omni" },
-        verbosity: "low",
-        prediction: { type: "content", content: "Hi" },
-        store: true,
-        metadata: { team: "a" },
-        service_tier: "flex",
-        safety_identifier: "u-1",
-        prompt_cache_key: "k",
-        prompt_cache_options: { scope: "user" },
-        prompt_cache_retention: "24h",
-      },
-      defaults: {
-        ...generationDefaults,
-        tools: [],
-        parallel_tool_calls: true,
-        functions: [],
-        modalities: ["text"],
-        store: false,
-        metadata: {},
-        service_tier: "auto",
-        safety_identifier: "",
-        prompt_cache_key: "",
-        prompt_cache_options: {},
-      },
+      samples: generation,
       byExchange: ["tool_choice"],
     },
     completions: {
-      table: fields.completions!,
-      request: { prompt: "Hi" },
-      samples: { ...generation, prompt: "Ho", suffix: "!", logprobs: 0, echo: true, best_of: 2 },
-      defaults: { ...generationDefaults, echo: false, best_of: 1 },
+      samples: { ...generation, max_completion_tokens: 16 },
     },
     embeddings: {
-      table: fields.embeddings!,
-      request: { input: "Hi" },
-      samples: {
-        model: "client-model",
-        input: ["Hi", "Ho"],
-        dimensions: 64,
-        options: { num_ctx: 512 },
-        keep_alive: 0,
-        user: "u-1",
-      },
-      defaults: { user: "" },
+      samples: { options: { num_ctx: 512 }, keep_alive: 0 },
       byExchange: ["encoding_format"],
     },
   },

@@ -1,10 +1,12 @@
+import { testAdapter } from "@gatewright/adapter-tests";
 import { env, isSecret } from "gatewright";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import openai, { OpenaiOptions } from "../../adapters/src/openai.ts";
-import { testAdapter } from "./_suite.ts";
+import { exchangesOf } from "./_exchanges.ts";
 
 testAdapter(openai, {
+  exchanges: exchangesOf("openai"),
   models: {
     body: {
       object: "list",

@@ -1,44 +1,40 @@
+import { testAdapter } from "@gatewright/adapter-tests";
 import type { MappingInfo } from "gatewright";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import vertex, { fields, VertexOptions } from "../../adapters/src/vertex.ts";
 import { geminiChat } from "./_gemini-chat.ts";
-import { testAdapter } from "./_suite.ts";
+import { exchangesOf } from "./_exchanges.ts";
 
 const messages = [{ role: "user", content: "Hi" }];
 
 testAdapter(vertex, {
-  fates: {
-    chat: { table: fields.chat!, ...geminiChat },
+  exchanges: exchangesOf("vertex"),
+  withoutEffect: ["response_format.json_schema.name", "response_format.json_schema.strict"],
+  waived: {
+    vision: "The mappings are those of gemini and anthropic, which show it.",
+    "structured output": "The mappings are those of gemini and anthropic, which show it.",
+  },
+  fields,
+  fieldTests: {
+    chat: geminiChat,
     embeddings: {
-      table: fields.embeddings!,
-      request: { input: "Hi" },
       samples: {
-        model: "client-model",
-        input: ["Hi", "Ho"],
-        dimensions: 64,
         taskType: "CLUSTERING",
         title: "T",
         autoTruncate: false,
-        user: "u-1",
       },
-      defaults: { user: "" },
       byExchange: ["encoding_format"],
     },
     messages: {
-      table: fields.messages!,
       request: { messages, max_tokens: 8 },
-      samples: { model: "client-model" },
     },
     messagesCountTokens: {
-      table: fields.messagesCountTokens!,
       request: { messages },
-      samples: { model: "client-model" },
     },
     geminiCountTokens: {
-      table: fields.geminiCountTokens!,
       request: {},
-      samples: { model: "client-model", generateContentRequest: { contents: [] } },
+      samples: { generateContentRequest: { contents: [] } },
     },
   },
 });

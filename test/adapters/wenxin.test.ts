@@ -1,3 +1,4 @@
+import { testAdapter } from "@gatewright/adapter-tests";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolveConfig, serve } from "gatewright";
@@ -5,29 +6,24 @@ import type { JsonObject } from "gatewright";
 import { describe, expect, it, onTestFinished } from "vitest";
 import * as v from "valibot";
 import wenxin, { fields, WenxinOptions } from "../../adapters/src/wenxin.ts";
-import { familyFates } from "./_family-fates.ts";
-import { testAdapter } from "./_suite.ts";
-
-const { chat } = familyFates({ chat: fields.chat! });
-const tool = { type: "function", function: { name: "now" } };
+import { exchangesOf } from "./_exchanges.ts";
 
 testAdapter(wenxin, {
-  fates: {
+  exchanges: exchangesOf("wenxin"),
+  withoutEffect: [
+    // Anything with a text is one.
+    "messages[].content[].type",
+    // There is one call at most, and `auto` says no more than nothing.
+    "parallel_tool_calls",
+    "tool_choice",
+  ],
+  leftOut: ["tool-choice-none"],
+  waived: { "usage details": "The API tells totals alone." },
+  fields,
+  fieldTests: {
     chat: {
-      ...chat!,
       backend: { options: { secretKey: "s3-wenxin" } },
-      samples: {
-        ...chat!.samples,
-        temperature: 0.5,
-        top_p: 0.5,
-        stop: "END",
-        max_tokens: 8,
-        model: "client-model",
-        response_format: { type: "json_object" },
-        tools: [tool],
-        reasoning_effort: "low",
-      },
-      defaults: { ...chat!.defaults, tools: [] },
+      samples: { temperature: 0.5, stop: "END" },
       byExchange: ["stream", "stream_options", "tool_choice", "parallel_tool_calls"],
     },
   },

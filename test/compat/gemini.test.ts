@@ -7,7 +7,8 @@ import { BACKENDS, CHAT_MODELS, resetBackends, startRig, type Rig } from "./_rig
 let rig: Rig;
 let client: GoogleGenAI;
 beforeAll(async () => {
-  rig = await startRig([geminiApi()]);
+  const efforts: ("none" | "low" | "medium" | "high")[] = ["none", "low", "medium", "high"];
+  rig = await startRig([geminiApi({ reasoningEfforts: { "gpt-4o*": efforts, "qwen2.5:*": efforts } })]);
   client = new GoogleGenAI({ apiKey: "not-needed", httpOptions: { baseUrl: rig.gateway.url } });
 });
 beforeEach(() => {

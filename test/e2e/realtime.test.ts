@@ -2,11 +2,16 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { apiKeys } from "@gatewright/api-keys";
 import { balancer } from "@gatewright/balancer";
+import { cache } from "@gatewright/cache";
 import { circuitBreaker } from "@gatewright/circuit-breaker";
 import { concurrency } from "@gatewright/concurrency";
+import { fallback } from "@gatewright/fallback";
+import { hedge } from "@gatewright/hedge";
 import { rateLimit } from "@gatewright/rate-limit";
 import { realtime } from "@gatewright/realtime";
 import { retry } from "@gatewright/retry";
+import { streamRecovery } from "@gatewright/stream-recovery";
+import { timeout } from "@gatewright/timeout";
 import { defineGatewayPlugin, type Finished, type Plugin } from "gatewright";
 import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
@@ -477,6 +482,28 @@ describe("the end of a session", () => {
     socket.close(1000);
     expect((await closed).code).toBe(1000);
     expect(await stopped).toBe(true);
+  });
+
+  it("is no other behind the plugins that act on answers", async () => {
+    await start({
+      plugins: [
+        cache(),
+        retry(),
+        fallback({ models: { "*": [MODEL] } }),
+        hedge({ afterMs: 60_000 }),
+        streamRecovery({ strategy: "continue" }),
+        timeout({ totalMs: 150, idleMs: 150 }),
+        circuitBreaker(),
+      ],
+    });
+    const { socket, messages, closed } = await open();
+    const began = performance.now();
+    await waitFor("more than the limits of answers", () => performance.now() - began > 400);
+    socket.send("still here");
+    await waitFor("the echo", () => messages.length === 2);
+    socket.close(1000);
+    expect((await closed).code).toBe(1000);
+    expect((await end()).attempts.map(({ outcome }) => outcome)).toEqual(["complete"]);
   });
 
   it("outlasts totalMs, which is for answers", async () => {

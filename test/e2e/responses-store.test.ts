@@ -334,7 +334,7 @@ describe("responses that a backend keeps itself", () => {
     const got = await stage.call("GET", `${path}?include[]=reasoning.encrypted_content`);
     expect(await got.json()).toMatchObject({ id: made["id"], model: MODEL, status: "queued" });
     expect(got.headers.get("x-gatewright-backend")).toBe("a");
-    expect(await (await stage.call("GET", `${path}/input_items?limit=3`)).json()).toEqual({
+    expect(await (await stage.call("GET", `${path}/input_items?key=sk-mine&limit=3`)).json()).toEqual({
       object: "list",
       data: [{ of: made["id"] }],
     });

@@ -67,6 +67,8 @@ describePlugin({
   request: { headers: { "x-api-key": KEY } },
 });
 
+const FILES = ["fileUpload", "fileList", "fileRetrieval", "fileDeletion"];
+
 describe("credentials", () => {
   it.each([
     ["Bearer", { authorization: `Bearer ${KEY}` }],
@@ -263,7 +265,7 @@ describe("api-keys", () => {
     ["audio", ["speech", "transcription", "translation"]],
     ["images", ["imageGeneration", "imageEdit", "imageVariation"]],
     ["moderation", ["moderation"]],
-    ["batch", ["batch"]],
+    ["batch", ["batch", "batchCreation", "batchList", "batchRetrieval", "batchCancellation"].concat(FILES)],
     ["models", []],
   ] as const)("ac-6: scope %s allows %j, and listing models", async (scope, allowed) => {
     const operations = [
@@ -287,6 +289,11 @@ describe("api-keys", () => {
       "imageVariation",
       "moderation",
       "batch",
+      "batchCreation",
+      "batchList",
+      "batchRetrieval",
+      "batchCancellation",
+      ...FILES,
     ]);
     const reached: string[] = [];
     for (const name of operations) {

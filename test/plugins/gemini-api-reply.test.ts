@@ -7,7 +7,7 @@ import { chatStream } from "../../plugins/gemini-api/src/chat-stream.ts";
 import { geminiDialect } from "../../plugins/gemini-api/src/dialect.ts";
 import { createGenerateContent } from "../../plugins/gemini-api/src/generate-content.ts";
 import { readUsageMetadata, toUsageMetadata } from "../../plugins/gemini-api/src/usage.ts";
-import { deepFreeze } from "../adapters/_suite.ts";
+import { deepFreeze } from "../_support/deep-freeze.ts";
 
 const THOUGHTFUL = { generationConfig: { thinkingConfig: { includeThoughts: true } } };
 

@@ -1,3 +1,4 @@
+import { refusedField } from "@gatewright/adapter-tests";
 import type { FieldRule, FieldTable, JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { fields } from "@gatewright/gemini-api";
@@ -10,7 +11,7 @@ import { callFields } from "../../plugins/gemini-api/src/assistant-message.ts";
 import { contentFields, partFields } from "../../plugins/gemini-api/src/contents.ts";
 import { blobFields, fileFields } from "../../plugins/gemini-api/src/media.ts";
 import { resultFields } from "../../plugins/gemini-api/src/user-messages.ts";
-import { deepFreeze, refusedField } from "../adapters/_suite.ts";
+import { deepFreeze } from "../_support/deep-freeze.ts";
 
 const HELLO = [{ role: "user", parts: [{ text: "Hello!" }] }];
 

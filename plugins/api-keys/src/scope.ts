@@ -41,6 +41,14 @@ const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
   imageVariation: "images",
   moderation: "moderation",
   batch: "batch",
+  batchCreation: "batch",
+  batchList: "batch",
+  batchRetrieval: "batch",
+  batchCancellation: "batch",
+  fileUpload: "batch",
+  fileList: "batch",
+  fileRetrieval: "batch",
+  fileDeletion: "batch",
 };
 
 /** Listing shows a key what it may use, so every key may list. */

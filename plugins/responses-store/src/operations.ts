@@ -35,8 +35,7 @@ export function createOperations({ dialect, stream }: Operation): Operation[] {
     body: "none",
     reply: "json",
     mappedAs: "responses",
-    pathBelow: ({ path, query }: DownstreamRequest) =>
-      path.slice(ROOT.length) + (query === "" ? "" : `?${query}`),
+    pathBelow: ({ path, query }: DownstreamRequest) => path.slice(ROOT.length) + queryBelow(query),
   } as const;
   return [
     defineOperation({
@@ -51,4 +50,16 @@ export function createOperations({ dialect, stream }: Operation): Operation[] {
     defineOperation({ ...shared, name: "responseDeletion", method: "DELETE", replaySafe: true }),
     defineOperation({ ...shared, name: "responseCancellation", method: "POST", replaySafe: true }),
   ];
+}
+
+/** What the API knows in a query. Whatever else clients put there, a key among it, is not the backend's to see. */
+const QUERY_NAMES =
+  /^(?:stream|starting_after|include(?:\[\])?|include_obfuscation|after|before|limit|order)$/;
+
+function queryBelow(query: string): string {
+  const kept = query.split("&").filter((part) => {
+    const [[name]] = [...new URLSearchParams(part), ["", ""]] as [[string, string]];
+    return QUERY_NAMES.test(name);
+  });
+  return kept.length === 0 ? "" : `?${kept.join("&")}`;
 }

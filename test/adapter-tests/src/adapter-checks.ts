@@ -27,8 +27,13 @@ export function adapterChecks(
         if (adapter.models) paths.push(adapter.models.path);
         if (health) paths.push(health.path);
         return [
-          ...paths.flatMap((path) => unless(path.startsWith("/"), `the path ${path} does not begin with a slash`)),
-          ...unless(typeof baseURL !== "string" || URL.canParse(baseURL), `baseURL is no URL: ${String(baseURL)}`),
+          ...paths.flatMap((path) =>
+            unless(path.startsWith("/"), `the path ${path} does not begin with a slash`),
+          ),
+          ...unless(
+            typeof baseURL !== "string" || URL.canParse(baseURL),
+            `baseURL is no URL: ${String(baseURL)}`,
+          ),
         ];
       },
     },
@@ -37,7 +42,8 @@ export function adapterChecks(
       title: "translates replies and streams of every operation whose request it translates",
       find: () =>
         Object.entries(operations).flatMap(([name, { toRequest, fromResponse, stream }]) => {
-          if (sameDialect) return unless(!stream || !!fromResponse, `${name} has \`stream\` without \`fromResponse\``);
+          if (sameDialect)
+            return unless(!stream || !!fromResponse, `${name} has \`stream\` without \`fromResponse\``);
           return [
             ...unless(!toRequest === !fromResponse, `${name} translates one direction alone`),
             ...unless(!stream || !!toRequest, `${name} has \`stream\` without \`toRequest\``),
@@ -51,7 +57,10 @@ export function adapterChecks(
           find: () => [
             ...difference("the list", adapter.models?.read(deepFreeze(models.body)), models.listed),
             ...NO_LISTS.flatMap((body) =>
-              unless(throws(() => adapter.models?.read(body)), `takes ${JSON.stringify(body)} for a list`),
+              unless(
+                throws(() => adapter.models?.read(body)),
+                `takes ${JSON.stringify(body)} for a list`,
+              ),
             ),
           ],
         }

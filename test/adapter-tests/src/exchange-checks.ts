@@ -77,7 +77,11 @@ function findInRequest(adapter: Adapter, exchange: Exchange): string[] {
   return [
     ...difference("the request", { ...written.request, headers: {} }, { ...expected, headers: {} }),
     ...differenceWithin("the headers", written.request.headers, expected.headers),
-    ...difference("what is reported", written.dropped, (exchange.hub.dropped ?? []).filter((name) => !isOfReply(name))),
+    ...difference(
+      "what is reported",
+      written.dropped,
+      (exchange.hub.dropped ?? []).filter((name) => !isOfReply(name)),
+    ),
     ...difference("the second time", writeRequest(adapter, exchange), written),
   ];
 }
@@ -91,7 +95,10 @@ function findKey(adapter: Adapter, exchange: Exchange): string[] {
   return [
     // Or it is exchanged for something else, for each call.
     ...unless(auth.length > 0 || !!adapter.authorize, "the key goes into no header"),
-    ...unless(!JSON.stringify([rest, others]).includes(apiKey), "the key stands elsewhere than in headers of `auth`"),
+    ...unless(
+      !JSON.stringify([rest, others]).includes(apiKey),
+      "the key stands elsewhere than in headers of `auth`",
+    ),
   ];
 }
 
@@ -212,7 +219,10 @@ function findInOrder(events: readonly JsonObject[], { request, hub }: Exchange):
     ...(choices.length === 0 ? [] : difference("the first delta", choices[0]?.delta, { role: "assistant" })),
   ];
   if (failed || hub.truncated)
-    return [...faults, ...unless(finishes === 0, "there is a finish reason, although the stream is not whole")];
+    return [
+      ...faults,
+      ...unless(finishes === 0, "there is a finish reason, although the stream is not whole"),
+    ];
   const asked = (request["n"] as number | null | undefined) ?? 1;
   const last = choices.at(-1);
   const { usage, choices: beside } = chunks.at(-1) ?? {};
@@ -222,7 +232,9 @@ function findInOrder(events: readonly JsonObject[], { request, hub }: Exchange):
     ...unless(typeof last?.finish_reason === "string", "the last choice has no finish reason"),
     ...difference("the delta beside the last finish reason", last?.delta, {}),
     ...unless(
-      Array.isArray(beside) && beside.length === 0 && typeof (usage as JsonObject)?.["total_tokens"] === "number",
+      Array.isArray(beside) &&
+        beside.length === 0 &&
+        typeof (usage as JsonObject)?.["total_tokens"] === "number",
       "the last chunk is not usage beside `choices: []`",
     ),
   ];

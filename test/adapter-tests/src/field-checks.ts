@@ -26,12 +26,15 @@ export function fieldChecks(
   exchanges: readonly Exchange[],
   sameDialect: boolean,
 ): Check[] {
-  const translated = Object.entries(adapter.operations).filter(([, { toRequest }]) => toRequest !== undefined);
+  const translated = Object.entries(adapter.operations).filter(
+    ([, { toRequest }]) => toRequest !== undefined,
+  );
   return [
     {
       group: "the adapter",
       title: "states the fates of every operation that it translates",
-      find: () => difference("operations", Object.keys(tests).sort(), translated.map(([name]) => name).sort()),
+      find: () =>
+        difference("operations", Object.keys(tests).sort(), translated.map(([name]) => name).sort()),
     },
     ...Object.entries(tests).flatMap(([name, test]) => {
       const operation = name as OperationName;
@@ -57,7 +60,7 @@ function operationChecks(
   const { table, backend, unwrap, byExchange = [] } = test;
   const known = KNOWN_FIELDS[operation];
   const least = test.request ?? known?.request ?? {};
-  const samples: JsonObject = { ...known?.samples, ...test.samples };
+  const samples: JsonObject = { model: "client-model", ...known?.samples, ...test.samples };
   const defaults: JsonObject = { ...known?.defaults, ...test.defaults };
   const map = (request: JsonObject): Mapped => {
     const mapped = mapRequest(adapter, operation, { ...least, ...request }, backend);
@@ -125,7 +128,12 @@ function findInFate(
   model = "upstream-model",
 ): string[] {
   const request = { [name]: sample };
-  if (fate === "refuse") return difference("the refused field", refusedField(() => map(request)), name);
+  if (fate === "refuse")
+    return difference(
+      "the refused field",
+      refusedField(() => map(request)),
+      name,
+    );
   const plain = map({});
   const { path, body, dropped } = map(request);
   const reported = dropped.filter((field) => !plain.dropped.includes(field));
@@ -135,13 +143,13 @@ function findInFate(
       ...difference("what is reported", reported, []),
     ];
   if (fate === "drop")
-    return [
-      ...difference("the body", body, plain.body),
-      ...difference("what is reported", reported, [name]),
-    ];
+    return [...difference("the body", body, plain.body), ...difference("what is reported", reported, [name])];
   if (name === "model")
     // In the body, or in the path of dialects that have it there.
-    return unless(String(body["model"] ?? path).includes(model), `the model's name is nowhere: ${path}`);
+    return unless(
+      JSON.stringify([path, body]).includes(model),
+      `the model's name is neither in the body nor in the path ${path}`,
+    );
   const below = reported.filter((field) => field.startsWith(`${name}.`));
   const same = difference("", [path, body, below], [plain.path, plain.body, []]).length === 0;
   return [

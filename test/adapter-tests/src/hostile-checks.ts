@@ -17,7 +17,9 @@ export function hostileChecks(adapter: Adapter, exchanges: readonly Exchange[]):
     find: () => translated.flatMap((exchange) => find(exchange).map((fault) => `${exchange.id}: ${fault}`)),
   });
   return [
-    overAll("J: takes or refuses any JSON in any place of a request", (exchange) => findInRequests(adapter, exchange)),
+    overAll("J: takes or refuses any JSON in any place of a request", (exchange) =>
+      findInRequests(adapter, exchange),
+    ),
     overAll("U: reads any JSON in any place of a reply, or says that it is no answer", (exchange) =>
       findInReplies(adapter, exchange),
     ),

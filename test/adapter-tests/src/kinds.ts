@@ -95,7 +95,8 @@ export function kindChecks(
       find: () =>
         Object.entries(waived).flatMap(([name, reason]) => {
           const kind = Object.hasOwn(EXCHANGE_KINDS, name) && EXCHANGE_KINDS[name as ExchangeKind];
-          if (!kind) return [`there is no kind \`${name}\`: known are ${Object.keys(EXCHANGE_KINDS).join(", ")}`];
+          if (!kind)
+            return [`there is no kind \`${name}\`: known are ${Object.keys(EXCHANGE_KINDS).join(", ")}`];
           if (reason.trim() === "") return [`\`${name}\` is waived without a reason`];
           return kind.isShown(chats) ? [`\`${name}\` is waived, and shown`] : [];
         }),

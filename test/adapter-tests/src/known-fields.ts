@@ -116,4 +116,15 @@ export const KNOWN_FIELDS: Readonly<Partial<Record<OperationName, FieldCases>>> 
     },
     defaults: { user: "" },
   },
+  rerank: {
+    request: { query: "capital", documents: ["Oslo"] },
+    samples: {
+      model: "client-model",
+      query: "city",
+      documents: ["Bergen"],
+      top_n: 1,
+      return_documents: true,
+    },
+    defaults: {},
+  },
 };

@@ -2,7 +2,14 @@
  * Runs an adapter's mappings without a network, in the place of core where core does the work: it serialises, renames
  * the model of same-dialect traffic and asks for usage.
  */
-import { coreOperations, isSecret, NdjsonDecoder, revealSecret, SseDecoder, UnsupportedField } from "gatewright";
+import {
+  coreOperations,
+  isSecret,
+  NdjsonDecoder,
+  revealSecret,
+  SseDecoder,
+  UnsupportedField,
+} from "gatewright";
 import type {
   Adapter,
   JsonObject,
@@ -26,7 +33,11 @@ export function writeRequest(
   const options = optionsOf(adapter, exchange);
   const info = infoOf(adapter, exchange);
   const mapped: MappedRequest = mapping.toRequest?.(deepFreeze(exchange.request), info) ?? {
-    body: { ...exchange.request, model: info.model, ...(mapping.streamUsage && info.stream && askUsage(exchange)) },
+    body: {
+      ...exchange.request,
+      model: info.model,
+      ...(mapping.streamUsage && info.stream && askUsage(exchange)),
+    },
   };
   return {
     request: {
@@ -99,17 +110,18 @@ export function frontDoorOf(name: OperationName): Operation | undefined {
   return coreOperations.find((operation) => operation.name === name);
 }
 
-/** The recorded stream as core gets it, its bytes arriving in these pieces. */
+/** The recorded stream as core gets it, its bytes arriving in these pieces, which may be its beginning alone. */
 export function readStream(
   adapter: Adapter,
   exchange: Exchange,
   pieces: readonly Uint8Array[],
+  isWhole = true,
 ): JsonObject[] {
   const mapping = mappingOf(adapter, exchange.operation);
   const events: JsonObject[] = [];
   if (mapping.toRequest && mapping.stream)
-    events.push(...readTranslated(mapping, infoOf(adapter, exchange), pieces));
-  else decode("sse", pieces, (json) => events.push(deepFreeze(json)));
+    events.push(...readTranslated(mapping, infoOf(adapter, exchange), pieces, isWhole));
+  else decode("sse", pieces, (json) => events.push(deepFreeze(json)), isWhole);
   return events.map((event) => renamed(event, exchange));
 }
 
@@ -118,14 +130,15 @@ export function readTranslated(
   { stream }: OperationMapping,
   info: MappingInfo,
   pieces: readonly Uint8Array[],
+  isWhole = true,
 ): JsonObject[] {
   if (!stream) throw new Error("the mapping has no stream");
   const state = stream.start(info);
   const events: JsonObject[] = [];
-  decode(stream.format, pieces, (json, type) => {
-    events.push(...stream.event(state, deepFreeze(json), info, type));
-  });
-  return [...events, ...(stream.end?.(state, info) ?? [])];
+  const take = (json: JsonObject, type?: string) =>
+    void events.push(...stream.event(state, deepFreeze(json), info, type));
+  decode(stream.format, pieces, take, isWhole);
+  return isWhole ? [...events, ...(stream.end?.(state, info) ?? [])] : events;
 }
 
 /** Hands out each event of a body that arrives in pieces. */
@@ -133,18 +146,19 @@ export function decode(
   format: "sse" | "ndjson" | StreamFraming,
   pieces: readonly Uint8Array[],
   takeJson: (json: JsonObject, type?: string) => void,
+  isWhole = true,
 ): void {
   if (typeof format === "object") {
     const decoder = format.create();
     for (const piece of pieces) decoder.push(piece, takeJson);
-    decoder.end(takeJson);
+    if (isWhole) decoder.end(takeJson);
     return;
   }
   const take = (data: string, type?: string) => takeJson(JSON.parse(data) as JsonObject, type);
   if (format === "ndjson") {
     const decoder = new NdjsonDecoder();
     for (const piece of pieces) decoder.push(piece, take);
-    decoder.end(take);
+    if (isWhole) decoder.end(take);
     return;
   }
   const decoder = new SseDecoder();
@@ -152,7 +166,7 @@ export function decode(
     if (data !== null && data !== "[DONE]") take(data, type);
   };
   for (const piece of pieces) decoder.push(piece, takeBlock);
-  decoder.end(takeBlock);
+  if (isWhole) decoder.end(takeBlock);
 }
 
 /** Without the usage chunk, unless the client asked for it: core takes it out. */
@@ -204,8 +218,7 @@ export function infoOf(
 export function optionsOf(adapter: Adapter, { id, backend }: Exchange): Record<string, unknown> {
   const result = adapter.options?.["~standard"].validate(backend.options);
   if (result === undefined) return {};
-  if (result instanceof Promise || result.issues)
-    throw new Error(`${id}: the backend's options are wrong`);
+  if (result instanceof Promise || result.issues) throw new Error(`${id}: the backend's options are wrong`);
   return result.value as Record<string, unknown>;
 }
 

@@ -17,8 +17,10 @@ const SILENT: readonly string[] = [
   "stream",
   "stream_options.include_usage",
   "encoding_format",
+  "return_documents",
   "tools[].type",
   "messages[].tool_calls[].type",
+  "tool_choice.allowed_tools.tools[].type",
 ];
 
 /**
@@ -31,14 +33,22 @@ export function valueChecks(
   { withoutEffect = [], leftOut = [] }: ValueTests,
 ): Check[] {
   const silent = new Set([...SILENT, ...withoutEffect]);
-  return exchanges
-    .filter(({ operation }) => mappingOf(adapter, operation).toRequest)
-    .filter(({ id, hub }) => hub.refused === undefined && !leftOut.includes(id))
-    .map((exchange) => ({
-      group: exchange.title,
-      title: "carries, reports or refuses every value of the request",
-      find: () => findLost(adapter, exchange, silent),
-    }));
+  const ids = new Set(exchanges.map(({ id }) => id));
+  return [
+    ...exchanges
+      .filter(({ operation }) => mappingOf(adapter, operation).toRequest)
+      .filter(({ id, hub }) => hub.refused === undefined && !leftOut.includes(id))
+      .map((exchange) => ({
+        group: exchange.title,
+        title: "carries, reports or refuses every value of the request",
+        find: () => findLost(adapter, exchange, silent),
+      })),
+    {
+      group: "recorded exchanges",
+      title: "are there where they are left out",
+      find: () => leftOut.filter((id) => !ids.has(id)).map((id) => `\`leftOut\` names no exchange: ${id}`),
+    },
+  ];
 }
 
 function findLost(adapter: Adapter, exchange: Exchange, silent: ReadonlySet<string>): string[] {
@@ -56,10 +66,7 @@ function findLost(adapter: Adapter, exchange: Exchange, silent: ReadonlySet<stri
 }
 
 /** What a request comes to: what is sent and reported, or the field that was refused. */
-function outcomeOf(
-  adapter: Adapter,
-  exchange: Exchange,
-): { text: string; dropped: readonly string[] } {
+function outcomeOf(adapter: Adapter, exchange: Exchange): { text: string; dropped: readonly string[] } {
   let dropped: readonly string[] = [];
   let sent: unknown;
   const refused = refusedField(() => {
@@ -85,9 +92,15 @@ function replaceAt(value: unknown, [key, ...rest]: Path, leaf: unknown): unknown
 }
 
 function otherThan(leaf: unknown): unknown {
-  if (typeof leaf === "string") return `${leaf}~`;
+  if (typeof leaf === "string") return otherText(leaf);
   if (typeof leaf === "number") return leaf / 2 + 0.125;
   return leaf !== true;
+}
+
+/** Of a data URL other data, or it would be none. */
+function otherText(text: string): string {
+  const data = /^data:[^,]*;base64,/.exec(text)?.[0];
+  return data ? `${data}AAAA${text.slice(data.length)}` : `${text}~`;
 }
 
 /** `messages[].content[].text`, as reports name fields. */

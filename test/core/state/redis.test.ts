@@ -229,6 +229,22 @@ describe("redis state, failing", () => {
     await recovered(state);
   });
 
+  test("the time limit of a connection that was lost does not end the next one", async () => {
+    state = await createState({ driver: "redis", url: `redis://127.0.0.1:${proxy.port}`, timeoutMs: 50 });
+    await recovered(state);
+    proxy.delayMs = 500;
+    const sentMs = performance.now();
+    await expect(state.run(countAll, ["k"], add(1))).rejects.toThrow(StateUnavailable);
+    proxy.reset();
+    proxy.delayMs = 0;
+    await recovered(state);
+    // Two seconds of silence end a connection.
+    await waitFor("the limit to pass", () => {
+      expect(state!.status()).toEqual({ ok: true });
+      return performance.now() - sentMs > 2_500;
+    });
+  });
+
   test("a frozen one holds up neither calls nor the close", async () => {
     state = await createState({ driver: "redis", url: server.url, timeoutMs: 50 });
     server.pause();

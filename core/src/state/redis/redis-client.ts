@@ -34,7 +34,11 @@ export async function createRedisClient({
     reconnectOnError: (error) => (error.message.startsWith("READONLY") ? 1 : false),
   };
   const common = { lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true };
-  if (!cluster) return new Redis(address, { ...connection, ...common, retryStrategy: backoffMs });
+  if (!cluster) {
+    const client = new Redis(address, { ...connection, ...common, retryStrategy: backoffMs });
+    endTimeoutWithConnection(client);
+    return client;
+  }
 
   const { protocol, username, password } = new URL(address);
   return new Cluster([address], {
@@ -48,6 +52,17 @@ export async function createRedisClient({
       password: decodeURIComponent(password) || undefined,
       tls: protocol === "rediss:" ? {} : undefined,
     },
+  });
+}
+
+/**
+ * ioredis 5 lets the timer of `socketTimeout` outlive a connection that was lost with a command unanswered, and then
+ * destroys the next connection with it. A cluster is not concerned: its nodes get a client each for every connection.
+ */
+function endTimeoutWithConnection(client: Ioredis.Redis): void {
+  client.on("close", () => {
+    clearTimeout(client["socketTimeoutTimer"]);
+    client["socketTimeoutTimer"] = undefined;
   });
 }
 

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { JsonObject } from "gatewright";
-import type { UpstreamReply } from "./_exchange.ts";
+import type { UpstreamReply } from "./exchange.ts";
 
 /** What reached a played backend. */
 export interface Received {
@@ -13,22 +13,43 @@ export interface Received {
 }
 
 export interface PlayedBackend {
+  /** Without a slash at the end. */
   url: string;
-  /** Every request so far. */
+  /** Every request so far, those for tokens left out. */
   received: Received[];
+  /** Resolves when the first request came; one for a token counts where that is not answered. */
+  arrived: Promise<void>;
+  /** Resolves when the other side left before it had its whole reply. */
+  abandoned: Promise<void>;
   close(): Promise<void>;
 }
 
+export interface PlayOptions {
+  /** Says nothing more after the chunks, or nothing at all: neither to the request nor to one for a token. */
+  silent?: "after chunks" | "at once";
+}
+
 /** A real server that gives one recorded reply to whatever is asked, chunk by chunk, and tokens at `/oauth/`. */
-export async function playBackend(reply: UpstreamReply): Promise<PlayedBackend> {
+export async function playBackend(
+  reply: UpstreamReply,
+  { silent }: PlayOptions = {},
+): Promise<PlayedBackend> {
   const received: Received[] = [];
+  const arrived = createSignal();
+  const abandoned = createSignal();
   const server = createServer((request, response) => {
     const { method, url: path, headers } = request;
+    response.on("close", () => {
+      if (!response.writableFinished) abandoned.give();
+    });
     void readText(request)
       .then((text) => {
-        if (path?.startsWith("/oauth/")) return play(response, TOKEN);
-        received.push({ method, path: withoutToken(path), headers, body: JSON.parse(text) as JsonObject });
-        return play(response, reply);
+        const asksToken = path?.startsWith("/oauth/") === true;
+        if (!asksToken)
+          received.push({ method, path: withoutToken(path), headers, body: JSON.parse(text) as JsonObject });
+        if (!asksToken || silent === "at once") arrived.give();
+        if (silent === "at once") return;
+        return asksToken ? play(response, TOKEN) : play(response, reply, silent !== undefined);
       })
       .catch((error: unknown) => response.destroy(error as Error));
   });
@@ -37,12 +58,20 @@ export async function playBackend(reply: UpstreamReply): Promise<PlayedBackend> 
   return {
     url: `http://127.0.0.1:${port}`,
     received,
+    arrived: arrived.given,
+    abandoned: abandoned.given,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+function createSignal(): { given: Promise<void>; give(): void } {
+  let give!: () => void;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
 }
 
 /** What the played issuer of tokens gives. */
@@ -66,6 +95,7 @@ async function readText(request: IncomingMessage): Promise<string> {
 async function play(
   response: ServerResponse,
   { status, headers, body, chunks }: UpstreamReply,
+  staysOpen = false,
 ): Promise<void> {
   response.writeHead(status, headers);
   if (body) {
@@ -73,5 +103,5 @@ async function play(
     return;
   }
   for (const chunk of chunks ?? []) await new Promise((resolve) => response.write(chunk, resolve));
-  response.end();
+  if (!staysOpen) response.end();
 }
