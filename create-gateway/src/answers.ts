@@ -65,11 +65,12 @@ export function completeAnswers(given: GivenAnswers, environment: NodeJS.Process
   }
   if (given.redisURL !== undefined && state !== "redis")
     throw new UsageError("--redis-url needs --state redis.");
+  const backends = kinds.map((kind) => ({ kind, url: urlOf(kind, given.urls) }));
   const model = given.model ?? defaultModel(kinds);
   if (model === undefined) throw new UsageError("--model is needed: these backends have no usual one.");
   return {
     folder: given.folder ?? DEFAULT_FOLDER,
-    backends: kinds.map((kind) => ({ kind, url: urlOf(kind, given.urls) })),
+    backends,
     state,
     redisURL: given.redisURL ?? DEFAULT_REDIS_URL,
     plugins: given.plugins ?? new Set(PLUGINS.map(({ id }) => id)),

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { parseArgs, renderUsage, type CommandDef } from "citty";
-import { completeAnswers, DEFAULT_FOLDER, type Answers } from "./answers.ts";
+import { completeAnswers, DEFAULT_FOLDER, toProjectName, type Answers } from "./answers.ts";
 import { ask } from "./ask.ts";
 import { missingKeys } from "./files/variables.ts";
 import { VERSION } from "./files/manifest.ts";
@@ -59,13 +59,13 @@ function renderNextSteps({ folder }: Answers, manager: PackageManager, keys: rea
     manager.install,
     manager.run("dev"),
   ];
-  const fill = keys.length === 0 ? [] : [`Put your keys into ${folder}/.env: ${keys.join(", ")}.`];
+  const fill = keys.length === 0 ? [] : [`Put your keys into its .env: ${keys.join(", ")}.`];
   return [
-    `Made ${folder}.`,
+    `Made ${toProjectName(folder)}.`,
     ...fill,
     "Next:",
     ...steps.map((step) => `  ${step}`),
-    `A first call to paste is in ${folder}/README.md.`,
+    "A first call to paste is in its README.md.",
   ].join("\n");
 }
 

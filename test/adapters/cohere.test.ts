@@ -5,7 +5,6 @@ import cohere, { CohereOptions, fields } from "../../adapters/src/cohere.ts";
 import { exchangesOf } from "./_exchanges.ts";
 
 const user = { role: "user", content: "Hi" };
-const tool = { type: "function", function: { name: "now", parameters: { type: "object" } } };
 
 testAdapter(cohere, {
   exchanges: exchangesOf("cohere"),

@@ -78,6 +78,8 @@ interface PhaseResult {
   readonly lag: Lag;
   /** The longest that the gateway, or load, upstream and proxy together, had no core to run on. */
   readonly corelessMs: number;
+  /** Own lag of the load's process: what is in its latencies and is not the gateway's. */
+  readonly loadLagMs: number;
   /** Share of the phase for which the gateway was computing. */
   readonly busy: number;
   readonly logLines: readonly string[];
@@ -175,6 +177,7 @@ async function runPhase(phase: Phase, drill: Drill): Promise<PhaseResult> {
   }
   const lag = await gateway.takeLag();
   core.stop();
+  const { corelessMs, ownLagMs: loadLagMs } = core.take();
   return {
     phase,
     evidence: new Map(
@@ -184,7 +187,8 @@ async function runPhase(phase: Phase, drill: Drill): Promise<PhaseResult> {
       ]),
     ),
     lag,
-    corelessMs: Math.max(lag.corelessMs, core.take().corelessMs),
+    corelessMs: Math.max(lag.corelessMs, corelessMs),
+    loadLagMs,
     busy: busyMs / 1_000 / seconds,
     logLines: gateway.takeLogLines(),
     backMs,
@@ -223,13 +227,14 @@ function renderPhases(results: readonly PhaseResult[], lanes: readonly Lane[]): 
   );
   const loop = table(
     "The gateway: how busy, and how late its event loop, ms",
-    ["", "busy", "p99 lag", "max lag", "own max", "coreless", "log lines"],
-    results.map(({ phase, busy, lag, corelessMs, logLines }) => [
+    ["", "busy", "p99 lag", "max lag", "own max", "load's own max", "coreless", "log lines"],
+    results.map(({ phase, busy, lag, loadLagMs, corelessMs, logLines }) => [
       phase.name,
       `${(100 * busy).toFixed(0)} %`,
       lag.p99Ms.toFixed(1),
       lag.maxMs.toFixed(1),
       lag.ownLagMs.toFixed(1),
+      loadLagMs.toFixed(1),
       corelessMs.toFixed(1),
       String(logLines.length),
     ]),

@@ -47,7 +47,7 @@ export interface PreparedCall {
 const PASSED_HEADERS = ["content-type", "content-disposition", "etag", "last-modified", "content-language"];
 
 /** So much of a stream is kept until its usage is known: in its place the texts in it are counted. */
-const SAMPLE_BYTES = 32 * 1024;
+const SAMPLE_BYTES = 8 * 1024;
 
 /** Most of an error body that is read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -540,8 +540,9 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   #keep(chunk: Uint8Array): void {
-    (this.#sample ??= []).push(chunk);
-    this.#sampleBytes += chunk.length;
+    const kept = chunk.subarray(0, SAMPLE_BYTES - this.#sampleBytes);
+    (this.#sample ??= []).push(kept);
+    this.#sampleBytes += kept.length;
   }
 
   #pushEvents(chunk: Uint8Array): void {

@@ -58,8 +58,8 @@ function renderPlugins(plugins: readonly PluginKind[], answers: Answers): string
   }
   if (calls.length === 0) return ["  plugins: [],"];
   return [
-    `  // ${renderOrder(calls.some(({ id }) => id === "retry"))}`,
     "  plugins: [",
+    `    // ${renderOrder(calls.some(({ id }) => id === "retry"))}`,
     ...calls.map(({ call }) => `    ${call},`),
     "  ],",
   ];

@@ -122,6 +122,21 @@ describe("the kit finds a parrot that", () => {
     expect(titles).toContain("a plain answer > P: puts the key into headers of authentication alone");
   });
 
+  it("P: tells its key in an answer", async () => {
+    let heard = "";
+    const { messages } = await faultsOf({
+      ...withChat({
+        fromResponse: (reply, info) => ({ ...chat.fromResponse!(reply, info), system_fingerprint: heard }),
+      }),
+      auth(apiKey) {
+        heard = apiKey ?? heard;
+        return { "x-parrot-key": heard };
+      },
+    });
+    expect(messages).toContain("a credential stands in the reply");
+    expect(messages).toContain("a credential stands in what the client gets");
+  });
+
   it("E1: loses what is cut by the network", async () => {
     const { titles, messages } = await faultsOf(withChat({ stream: { ...stream, format: forgetful } }));
     expect(titles).toContain(
@@ -157,8 +172,9 @@ describe("the kit finds a parrot that", () => {
   it("E14: waits for a token although the client left", { timeout: 60_000 }, async () => {
     const { titles, messages } = await faultsOf({
       ...parrot,
-      async authorize({ url }) {
-        // Its own signal is not passed on.
+      async authorize({ url }, { refused }) {
+        if (refused) return undefined;
+        // The signal is not passed on.
         await fetch(new URL("/oauth/token", url.origin));
         return {};
       },

@@ -12,6 +12,7 @@ import { echoCheck, gatewayCheck } from "./gateway-checks.ts";
 import { hostileChecks } from "./hostile-checks.ts";
 import { kindChecks } from "./kinds.ts";
 import type { ExchangeKind } from "./kinds.ts";
+import { frontDoorOf } from "./run-mapping.ts";
 import { valueChecks } from "./value-checks.ts";
 import type { ValueTests } from "./value-checks.ts";
 
@@ -59,18 +60,18 @@ export function listChecks(adapter: Adapter, tests: AdapterTests): Check[] {
   const ofFields = Object.fromEntries(
     Object.entries(fields).map(([name, table]) => [name, { ...fieldTests[name as OperationName], table }]),
   );
+  // Those of plugins have no front door in a gateway without them.
+  const played = exchanges.filter(({ operation }) => frontDoorOf(operation));
   return [
     ...adapterChecks(adapter, tests),
     ...(adapter.operations.chat ? kindChecks(exchanges, waived) : []),
-    ...exchanges.flatMap((exchange) => [
-      ...exchangeChecks(adapter, exchange, sameDialect),
-      gatewayCheck(adapter, exchange),
-    ]),
+    ...exchanges.flatMap((exchange) => exchangeChecks(adapter, exchange, sameDialect)),
+    ...played.map((exchange) => gatewayCheck(adapter, exchange)),
     ...valueChecks(adapter, exchanges, tests),
     ...fieldChecks(adapter, ofFields, exchanges, sameDialect),
     ...hostileChecks(adapter, exchanges),
-    echoCheck(adapter, exchanges),
-    ...cancellationChecks(adapter, exchanges),
+    echoCheck(adapter, played),
+    ...cancellationChecks(adapter, played),
   ];
 }
 

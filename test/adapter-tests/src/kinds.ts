@@ -1,3 +1,4 @@
+import { isJsonObject } from "gatewright";
 import type { JsonObject } from "gatewright";
 import type { Check } from "./check.ts";
 import type { Exchange } from "./exchange.ts";
@@ -45,10 +46,7 @@ export const EXCHANGE_KINDS: Readonly<Record<ExchangeKind, Kind>> = {
   },
   "structured output": {
     wanted: "a request with `response_format`, carried or refused",
-    isShown: (chats) =>
-      chats.some(({ request }) =>
-        /^json_/.test(String((request["response_format"] as JsonObject | undefined)?.["type"])),
-      ),
+    isShown: (chats) => chats.some(({ request }) => hasSchema(request["response_format"])),
   },
   "usage details": {
     wanted: "usage with `prompt_tokens_details` or `completion_tokens_details`",
@@ -136,8 +134,12 @@ function isDeclined(choice: JsonObject): boolean {
 }
 
 function hasUsageDetails({ usage }: JsonObject): boolean {
-  const { prompt_tokens_details, completion_tokens_details } = (usage ?? {}) as JsonObject;
-  return Boolean(prompt_tokens_details ?? completion_tokens_details);
+  if (!isJsonObject(usage)) return false;
+  return Boolean(usage["prompt_tokens_details"] ?? usage["completion_tokens_details"]);
+}
+
+function hasSchema(format: unknown): boolean {
+  return isJsonObject(format) && (format["type"] === "json_schema" || format["type"] === "json_object");
 }
 
 function hasImage(messages: unknown): boolean {
