@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
+import { adaptersFolder } from "../config/discover-adapters.ts";
+import { configFolder } from "../config/load.ts";
 
 export interface TypeCheck {
   /** Why types were not checked; absent when they were. */
@@ -35,7 +37,10 @@ export async function checkTypes(file: string): Promise<TypeCheck> {
   return { errors: toErrors(output) };
 }
 
-/** The project's settings for this one file. They live within `node_modules`, so that packages are found from there. */
+/**
+ * The project's settings for this one file and the adapters beside it. They live within `node_modules`, so that
+ * packages are found from there.
+ */
 async function writeProject(
   file: string,
   folder: string,
@@ -62,7 +67,8 @@ async function writeProject(
       outDir: null,
     },
     files: [file, ...(installed.adapters ? ["./adapters.d.ts"] : [])],
-    include: [],
+    // What the project's own adapters declare is known to the config without an import.
+    include: [join(adaptersFolder(configFolder(file)), "*.ts")],
     references: [],
   };
   await mkdir(folder, { recursive: true });

@@ -76,7 +76,7 @@ function missingFile(cwd: string, tried: readonly string[]): ConfigFault {
 }
 
 /** A file in `.config/` or `config/` speaks of the project's folder. */
-function configFolder(file: string): string {
+export function configFolder(file: string): string {
   const dir = dirname(file);
   return /^\.?config$/.test(basename(dir)) && basename(file).startsWith("gateway.") ? dirname(dir) : dir;
 }

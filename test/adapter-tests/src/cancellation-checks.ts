@@ -21,10 +21,17 @@ export function cancellationChecks(adapter: Adapter, exchanges: readonly Exchang
   });
   return [
     ...(sent
-      ? [check("E14: ends the upstream call that has no answer yet", () => findBeforeAnswer(adapter, sent))]
+      ? [
+          check("E14: ends the upstream call that has no answer yet", () =>
+            findWaiting(adapter, sent, "before headers"),
+          ),
+        ]
       : []),
     ...(streamed
       ? [
+          check("E14: ends the upstream stream before its first content", () =>
+            findWaiting(adapter, streamed, "after chunks"),
+          ),
           check("E14: ends the upstream stream after its first content", () =>
             findMidStream(adapter, streamed),
           ),
@@ -40,9 +47,13 @@ function isWhole(stream: readonly JsonObject[] | undefined): boolean {
   return stream?.some(hasContent) === true && stream.every((event) => !event["error"]);
 }
 
-function findBeforeAnswer(adapter: Adapter, exchange: Exchange): Promise<string[]> {
-  const silent: Exchange = { ...exchange, upstream: withChunks(exchange, []) };
-  return withPlayedGateway(adapter, silent, { silent: "after chunks" }, async ({ backend, ask }) => {
+function findWaiting(
+  adapter: Adapter,
+  exchange: Exchange,
+  silent: "before headers" | "after chunks",
+): Promise<string[]> {
+  const held: Exchange = { ...exchange, upstream: withChunks(exchange, []) };
+  return withPlayedGateway(adapter, held, { silent }, async ({ backend, ask }) => {
     const client = new AbortController();
     const answer = ask(client.signal).catch(() => undefined);
     if (!(await comes(backend.arrived))) return ["the request did not reach the backend"];
@@ -95,7 +106,7 @@ function hasContent({ choices }: JsonObject): boolean {
 }
 
 async function findInAuthorize(adapter: Adapter, exchange: Exchange): Promise<string[]> {
-  const issuer = await playBackend({ status: 500, headers: {} }, { silent: "at once" });
+  const issuer = await playBackend({ status: 500, headers: {} }, { silent: "before tokens" });
   const client = new AbortController();
   try {
     const asked = {

@@ -25,8 +25,8 @@ export interface PlayedBackend {
 }
 
 export interface PlayOptions {
-  /** Says nothing more after the chunks, or nothing at all: neither to the request nor to one for a token. */
-  silent?: "after chunks" | "at once";
+  /** Says nothing more after the chunks, nothing at all, or not even anything to a request for a token. */
+  silent?: "after chunks" | "before headers" | "before tokens";
 }
 
 /** A real server that gives one recorded reply to whatever is asked, chunk by chunk, and tokens at `/oauth/`. */
@@ -47,9 +47,10 @@ export async function playBackend(
         const asksToken = path?.startsWith("/oauth/") === true;
         if (!asksToken)
           received.push({ method, path: withoutToken(path), headers, body: JSON.parse(text) as JsonObject });
-        if (!asksToken || silent === "at once") arrived.give();
-        if (silent === "at once") return;
-        return asksToken ? play(response, TOKEN) : play(response, reply, silent !== undefined);
+        if (!asksToken || silent === "before tokens") arrived.give();
+        if (silent === "before tokens") return;
+        if (asksToken) return play(response, TOKEN);
+        return silent === "before headers" ? undefined : play(response, reply, silent === "after chunks");
       })
       .catch((error: unknown) => response.destroy(error as Error));
   });
@@ -102,6 +103,7 @@ async function play(
     response.end(JSON.stringify(body));
     return;
   }
+  response.flushHeaders();
   for (const chunk of chunks ?? []) await new Promise((resolve) => response.write(chunk, resolve));
   if (!staysOpen) response.end();
 }

@@ -41,7 +41,7 @@ export async function createRedisClient({
   }
 
   const { protocol, username, password } = new URL(address);
-  return new Cluster([address], {
+  const client = new Cluster([address], {
     ...common,
     clusterRetryStrategy: backoffMs,
     // 0: not sent again after a closed connection. What got MOVED, ASK or CLUSTERDOWN for an answer did not run.
@@ -52,6 +52,38 @@ export async function createRedisClient({
       password: decodeURIComponent(password) || undefined,
       tls: protocol === "rediss:" ? {} : undefined,
     },
+  });
+  // ioredis connects to a node with the first command for it, and refuses those that come meanwhile. Its own first
+  // one, which asks how the cluster is, must go before.
+  client.on("ready", () => client.nodes("all").forEach(connectNode));
+  client.on("+node", (node: Ioredis.Redis) => {
+    if (client.status === "ready") connectNode(node);
+  });
+  return client;
+}
+
+function connectNode(node: Ioredis.Redis): void {
+  if (node.status !== "wait") return;
+  node.connect().catch(() => {
+    // The node tells of it as an error of its own, and of its end.
+  });
+}
+
+/** Connects; of a cluster, to every node that answers. */
+export async function connectRedis(client: RedisClient): Promise<void> {
+  await client.connect();
+  if (!("nodes" in client)) return;
+  await Promise.all(client.nodes("all").map(untilSettled));
+}
+
+/** Until the node takes commands, or is given up. */
+function untilSettled(node: Ioredis.Redis): Promise<void> {
+  return new Promise((resolve) => {
+    if (node.status === "ready" || node.status === "end") resolve();
+    else {
+      node.once("ready", resolve);
+      node.once("end", resolve);
+    }
   });
 }
 

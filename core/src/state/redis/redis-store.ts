@@ -5,7 +5,7 @@ import { Documents } from "../documents.ts";
 import { StateUnavailable } from "../state.ts";
 import { toStorageKey } from "../storage-key.ts";
 import type { Store } from "../store.ts";
-import { CONNECT_TIMEOUT_MS, createRedisClient } from "./redis-client.ts";
+import { connectRedis, CONNECT_TIMEOUT_MS, createRedisClient } from "./redis-client.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { redisDocuments } from "./redis-documents.ts";
 import { fromTagged, scriptOf, toTagged } from "./script.ts";
@@ -74,7 +74,7 @@ function tryConnect(client: RedisClient, onFailure: (error: Error) => void): Pro
       clearTimeout(timer);
       resolve();
     };
-    client.connect().catch(onFailure).finally(done);
+    connectRedis(client).catch(onFailure).finally(done);
   });
 }
 
