@@ -226,7 +226,10 @@ describe("a comparison", () => {
       log: { level: "debug", format: "json" },
       plugins: [mirror({ to: { model: OTHER }, share: 1, onCompared })],
     });
-    await post(`${gateway.url}/v1/chat/completions`, { model: MODEL, messages: [{ role: "user", content: "hi" }] });
+    await post(`${gateway.url}/v1/chat/completions`, {
+      model: MODEL,
+      messages: [{ role: "user", content: "hi" }],
+    });
     const line = (text: string): Promise<string> =>
       waitFor(text, () => gateway.lines.find((printed) => printed.includes(text)));
     expect(await line("a request was mirrored")).toContain(`other/${OTHER}`);
