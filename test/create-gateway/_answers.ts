@@ -15,7 +15,9 @@ export const SERVER_URL = "http://127.0.0.1:9/v1";
 
 export function answersOf(given: Partial<GivenAnswers> = {}): Answers {
   const asked = given.backends ?? [];
-  const url = asked.some(({ id }) => id === "openai-compatible") ? { "openai-compatible": SERVER_URL } : {};
+  const url: Record<string, string> = asked.some(({ id }) => id === "openai-compatible")
+    ? { "openai-compatible": SERVER_URL }
+    : {};
   return completeAnswers({ model: "some-model", ...given, urls: { ...url, ...given.urls } }, {});
 }
 
