@@ -153,11 +153,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   /** Of a whole reply it is read when somebody asks; where the backend told none it is estimated then. */
   get usage(): Usage | undefined {
-    if (this.#usageSource) {
-      this.#usage = this.#exchange.operation.usage?.(this.#usageSource);
-      if (!this.#usage) this.#uncounted = this.#usageSource;
-      this.#usageSource = undefined;
-    }
+    this.#readUsage();
     if (this.#uncounted) {
       const outputTokens = estimateAnswer(this.#uncounted);
       this.#uncounted = undefined;
@@ -168,6 +164,19 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#usage = this.#estimated(outputTokens);
     }
     return this.#usage;
+  }
+
+  /** What the backend told, without an estimate, which costs as much as some frames do. */
+  get toldUsage(): Usage | undefined {
+    this.#readUsage();
+    return this.#usage?.estimated ? undefined : this.#usage;
+  }
+
+  #readUsage(): void {
+    if (!this.#usageSource) return;
+    this.#usage = this.#exchange.operation.usage?.(this.#usageSource);
+    if (!this.#usage) this.#uncounted = this.#usageSource;
+    this.#usageSource = undefined;
   }
 
   /** What was told counts: a stream may tell of its prompt at its beginning, and of its answer only at its end. */

@@ -171,6 +171,10 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
 
   // --- the end
 
+  get toldUsage(): Usage | undefined {
+    return this.usage;
+  }
+
   #addUsage(told: Usage | undefined): void {
     if (!told) return;
     const { usage } = this;

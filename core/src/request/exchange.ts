@@ -19,6 +19,8 @@ export interface Downstream {
 
 /** An attempt as the request drives it. */
 export interface RunningAttempt extends Attempt {
+  /** What the backend told; `usage` is an estimate where it told nothing. */
+  readonly toldUsage: Usage | undefined;
   /** Ends it: the request is over, or this attempt is not wanted any more. */
   abort(reason: GatewayError | "cancelled"): void;
   /** Looks at its time limits. */
@@ -117,6 +119,13 @@ export class Exchange implements Expirable {
     for (const attempt of this.attempts) attempt.expire(nowMs);
   }
 
+  /** What backends told of all attempts together; where they told nothing it is not estimated either. */
+  toldUsage(): Usage | undefined {
+    const { attempts } = this;
+    if (attempts.length === 1) return attempts[0]!.toldUsage;
+    return sumUsage(attempts.map(({ toldUsage }) => toldUsage));
+  }
+
   /** Settles the request. The first call counts. */
   finish(outcome: Outcome, status: number, error?: GatewayError): void {
     if (this.#finished) return;
@@ -182,7 +191,8 @@ class RequestEnd implements Finished {
   }
 
   get usage(): Usage | undefined {
-    return sumUsage(this.attempts);
+    const { attempts } = this;
+    return attempts.length === 1 ? attempts[0]!.usage : sumUsage(attempts.map(({ usage }) => usage));
   }
 }
 
@@ -195,10 +205,9 @@ export function timeoutError(limitMs: number, upstream?: GatewayError["upstream"
   });
 }
 
-function sumUsage(attempts: readonly Attempt[]): Usage | undefined {
-  if (attempts.length === 1) return attempts[0]!.usage;
+function sumUsage(usages: readonly (Usage | undefined)[]): Usage | undefined {
   let sum: Usage | undefined;
-  for (const { usage } of attempts) {
+  for (const usage of usages) {
     if (!usage) continue;
     sum = sum
       ? {

@@ -58,7 +58,8 @@ function jsonReporter(lines: LineBuffer): ConsolaReporter {
 }
 
 function prettyRequest(exchange: Exchange, finished: Finished): string {
-  const { usage, target, outcome, status, durationMs } = finished;
+  const { target, outcome, status, durationMs } = finished;
+  const usage = exchange.toldUsage();
   const parts = [
     String(status),
     exchange.operation.name,

@@ -9,7 +9,8 @@ export type RequestLog = (exchange: Exchange, finished: Finished) => void;
  * hand, since it is for every request: names are quoted once, the second of the day is spelled once.
  */
 export function requestLine(exchange: Exchange, finished: Finished): string {
-  const { usage, target, error } = finished;
+  const { target, error } = finished;
+  const usage = exchange.toldUsage();
   const { requestedModel, principal } = exchange;
   const model = requestedModel === "" ? "" : `,"model":${quote(requestedModel)}`;
   const backend = target ? `,"backend":${quote(target.backend.name)}` : "";
