@@ -47,7 +47,9 @@ export interface PreparedCall {
 const PASSED_HEADERS = ["content-type", "content-disposition", "etag", "last-modified", "content-language"];
 
 /** So much of a stream is kept until its usage is known: in its place the texts in it are counted. */
-const SAMPLE_BYTES = 8 * 1024;
+const SAMPLE_BYTES = 4 * 1024;
+
+const LF = 0x0a;
 
 /** Most of an error body that is read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -75,7 +77,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   /** A whole reply that told no usage. */
   #uncounted: JsonView | undefined;
   /** The beginning of a stream, as it came. */
-  #sample: Uint8Array[] | undefined;
+  #sample: Buffer | undefined;
   #sampleBytes = 0;
   readonly #exchange: Exchange;
   readonly #prepared: PreparedCall;
@@ -159,7 +161,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#uncounted = undefined;
       this.#usage = this.#estimated(outputTokens);
     } else if (this.#sample && this.outcome) {
-      const outputTokens = this.#estimateStream(this.#sample);
+      const outputTokens = this.#estimateStream(this.#sample.subarray(0, this.#sampleBytes));
       this.#sample = undefined;
       this.#usage = this.#estimated(outputTokens);
     }
@@ -197,18 +199,21 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   /** Reads the sample once more, for the texts in it; what came after it is taken to be like it. */
-  #estimateStream(sample: readonly Uint8Array[]): number {
+  #estimateStream(kept: Buffer): number {
+    const isWhole = kept.length === this.#bytes;
+    // Up to the end of an event, so that none is counted by its bytes alone.
+    const sample = isWhole ? kept : kept.subarray(0, kept.lastIndexOf(LF) + 1 || kept.length);
     const answer = new AnswerCount();
     const relay = this.#createRelay(UNHEARD);
     relay.stream.observe({ event: ({ json }) => answer.add(json) });
     relay.stream.start(NO_SINK);
     try {
-      for (const chunk of sample) relay.push(chunk);
+      relay.push(sample);
     } catch {
       // What broke the stream is known. The texts before it count.
     }
     relay.stream.cancel();
-    return Math.ceil((answer.tokens * this.#bytes) / this.#sampleBytes);
+    return Math.ceil((answer.tokens * this.#bytes) / sample.length);
   }
 
   onSettled(listener: (attempt: Attempt) => void): void {
@@ -549,9 +554,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   #keep(chunk: Uint8Array): void {
-    const kept = chunk.subarray(0, SAMPLE_BYTES - this.#sampleBytes);
-    (this.#sample ??= []).push(kept);
-    this.#sampleBytes += kept.length;
+    // Copied: chunks that stay would each be carried through the collections of the young heap.
+    this.#sample ??= Buffer.allocUnsafeSlow(SAMPLE_BYTES);
+    const kept = Math.min(chunk.length, SAMPLE_BYTES - this.#sampleBytes);
+    this.#sample.set(kept === chunk.length ? chunk : chunk.subarray(0, kept), this.#sampleBytes);
+    this.#sampleBytes += kept;
   }
 
   #pushEvents(chunk: Uint8Array): void {
