@@ -109,12 +109,21 @@ function addUsage(state: StreamState, usage: unknown): void {
 
 function toChunks(state: StreamState, deltas: readonly Delta[], info: Info): JsonObject[] {
   if (deltas.length === 0) return [];
+  if (state.head && deltas.length === 1) return [toChunk(state.head, deltas[0]!)];
   const opening = startMessage(state, undefined, info);
   return [...opening, ...deltas.map((delta) => toChunk(state.head!, delta))];
 }
 
-function toChunk(head: JsonObject, delta: Delta, finish: JsonObject = { finish_reason: null }): JsonObject {
-  return { ...head, choices: [{ index: 0, delta, ...finish }] };
+/** Field by field: there is one for each word, and spreads would cost more than the rest of it. */
+function toChunk(head: JsonObject, delta: Delta, finish?: JsonObject): JsonObject {
+  const choice = finish ? { index: 0, delta, ...finish } : { index: 0, delta, finish_reason: null };
+  return {
+    id: head["id"],
+    object: head["object"],
+    created: head["created"],
+    model: head["model"],
+    choices: [choice],
+  };
 }
 
 function startBlock(state: StreamState, content: unknown, info: Info): Delta[] {

@@ -54,15 +54,15 @@ export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
       return [{ error: { message: toErrorMessage(line["error"]) } }];
     }
     const opening = state.created === undefined;
-    const head = {
-      id: toId(info),
-      object: "chat.completion.chunk",
-      created: (state.created ??= toCreated(line, info)),
-      model: info.requestedModel,
-    };
+    const created = (state.created ??= toCreated(line, info));
     const chunks: JsonObject[] = [];
-    const push = (delta: JsonObject, rest: JsonObject = {}) =>
-      chunks.push({ ...head, choices: [{ index: 0, delta, finish_reason: null, ...rest }] });
+    // Field by field: there is a chunk for each word, and spreads would cost more than the rest of it.
+    const push = (delta: JsonObject, rest?: JsonObject) => {
+      const choice = rest
+        ? { index: 0, delta, finish_reason: null, ...rest }
+        : { index: 0, delta, finish_reason: null };
+      chunks.push(toChunk(created, info, [choice]));
+    };
 
     if (opening) push({ role: "assistant" });
     for (const [delta, rest] of toDeltas(line, state, info)) push(delta, rest);
@@ -72,17 +72,27 @@ export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
     const reason = toChatFinish(line, state.calls);
     if (reason === undefined) return [{ error: { message: NO_ANSWER } }];
     push({}, { finish_reason: reason });
-    chunks.push({ ...head, choices: [], usage: toUsage(line) });
+    chunks.push({ ...toChunk(created, info, []), usage: toUsage(line) });
     return chunks;
   },
 };
+
+function toChunk(created: number, info: Info, choices: readonly JsonObject[]): JsonObject {
+  return {
+    id: toId(info),
+    object: "chat.completion.chunk",
+    created,
+    model: info.requestedModel,
+    choices,
+  };
+}
 
 /** Deltas of one line. Its log probabilities go with the last of them, as Ollama does not say whose they are. */
 function toDeltas(
   line: JsonObject,
   state: ChatStreamState,
   info: Info,
-): [delta: JsonObject, rest: JsonObject][] {
+): [delta: JsonObject, rest: JsonObject | undefined][] {
   const message = isJsonObject(line["message"]) ? line["message"] : {};
   const deltas: JsonObject[] = [];
   if (message["thinking"]) deltas.push({ reasoning_content: message["thinking"] });
@@ -93,7 +103,7 @@ function toDeltas(
   if (logprobs && deltas.length === 0) deltas.push({ content: "" });
   return deltas.map((delta, index) => [
     delta,
-    logprobs && index === deltas.length - 1 ? { logprobs: toLogprobs(logprobs) } : {},
+    logprobs && index === deltas.length - 1 ? { logprobs: toLogprobs(logprobs) } : undefined,
   ]);
 }
 
