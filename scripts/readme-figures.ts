@@ -19,7 +19,10 @@ type SavedResults = Saved<Results>;
 
 /** One row a subject; a dash for what was not measured. */
 export function renderFigures({ date, machine, measures, subjects }: SavedResults): string {
-  const measured = subjects.filter(({ skipped }) => skipped === null);
+  // A subject that is there for a measure of its own has no place in this table.
+  const measured = subjects.filter(
+    ({ name, skipped }) => skipped === null && measures.throughput?.[name] !== undefined,
+  );
   const rows = measured.map(({ name, title }) => {
     const throughput = measures.throughput?.[name];
     const alone = measures.latency?.[name]?.find(({ concurrency }) => concurrency === 1);
