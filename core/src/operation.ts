@@ -62,6 +62,8 @@ export interface StreamRules {
   usage?(json: JsonObject, type?: string, before?: Usage): Usage | undefined;
   /** The name on the `event:` line of an event that the gateway writes; absent: events have no names. */
   eventName?(json: JsonObject): string | undefined;
+  /** Makes what writes the events of one stream as JSON text. Default: `JSON.stringify`. */
+  createText?(): (json: JsonObject) => string;
   /** Members that lead to the model's name in an event. Default: `model`, or that of `response`. */
   modelAt?: readonly string[];
   /** The `data` that closes a whole stream, e.g. `[DONE]`; null where the dialect has none. */

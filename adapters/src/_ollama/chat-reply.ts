@@ -35,6 +35,7 @@ export function fromChatReply(reply: JsonObject, info: Info): JsonObject {
 }
 
 interface ChatStreamState {
+  readonly id: string;
   /** Time of the first line, which all chunks carry. */
   created: number | undefined;
   /** Tool calls so far. */
@@ -46,65 +47,60 @@ interface ChatStreamState {
 /** Lines to chunks: one delta with the role, then each line's reasoning, text and calls, the finish, the usage. */
 export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
   format: "ndjson",
-  start: () => ({ created: undefined, calls: 0, over: false }),
+  start: (info) => ({ id: toId(info), created: undefined, calls: 0, over: false }),
   event(state, line, info) {
     if (state.over) return [];
     if (line["error"]) {
       state.over = true;
       return [{ error: { message: toErrorMessage(line["error"]) } }];
     }
-    const opening = state.created === undefined;
-    const created = (state.created ??= toCreated(line, info));
     const chunks: JsonObject[] = [];
-    // Field by field: there is a chunk for each word, and spreads would cost more than the rest of it.
-    const push = (delta: JsonObject, rest?: JsonObject) => {
-      const choice = rest
-        ? { index: 0, delta, finish_reason: null, ...rest }
-        : { index: 0, delta, finish_reason: null };
-      chunks.push(toChunk(created, info, [choice]));
-    };
-
-    if (opening) push({ role: "assistant" });
-    for (const [delta, rest] of toDeltas(line, state, info)) push(delta, rest);
+    if (state.created === undefined) {
+      state.created = toCreated(line, info);
+      chunks.push(toChunk(state, info, [toChoice({ role: "assistant" }, null)]));
+    }
+    addDeltas(chunks, line, state, info);
     if (line["done"] !== true) return chunks;
 
     state.over = true;
     const reason = toChatFinish(line, state.calls);
     if (reason === undefined) return [{ error: { message: NO_ANSWER } }];
-    push({}, { finish_reason: reason });
-    chunks.push({ ...toChunk(created, info, []), usage: toUsage(line) });
+    chunks.push(toChunk(state, info, [toChoice({}, reason)]));
+    chunks.push({ ...toChunk(state, info, []), usage: toUsage(line) });
     return chunks;
   },
 };
 
-function toChunk(created: number, info: Info, choices: readonly JsonObject[]): JsonObject {
+function toChunk(state: ChatStreamState, info: Info, choices: readonly JsonObject[]): JsonObject {
   return {
-    id: toId(info),
+    id: state.id,
     object: "chat.completion.chunk",
-    created,
+    created: state.created,
     model: info.requestedModel,
     choices,
   };
 }
 
-/** Deltas of one line. Its log probabilities go with the last of them, as Ollama does not say whose they are. */
-function toDeltas(
-  line: JsonObject,
-  state: ChatStreamState,
-  info: Info,
-): [delta: JsonObject, rest: JsonObject | undefined][] {
+function toChoice(delta: JsonObject, reason: string | null): JsonObject {
+  return { index: 0, delta, finish_reason: reason };
+}
+
+/** What one line brings. Its log probabilities go with the last of it, as Ollama does not say whose they are. */
+function addDeltas(chunks: JsonObject[], line: JsonObject, state: ChatStreamState, info: Info): void {
+  let last: JsonObject | undefined;
+  const add = (delta: JsonObject) => {
+    last = toChoice(delta, null);
+    chunks.push(toChunk(state, info, [last]));
+  };
   const message = isJsonObject(line["message"]) ? line["message"] : {};
-  const deltas: JsonObject[] = [];
-  if (message["thinking"]) deltas.push({ reasoning_content: message["thinking"] });
-  if (message["content"]) deltas.push({ content: message["content"] });
+  if (message["thinking"]) add({ reasoning_content: message["thinking"] });
+  if (message["content"]) add({ content: message["content"] });
   for (const call of toToolCalls(message["tool_calls"], state.calls, info))
-    deltas.push({ tool_calls: [{ index: state.calls++, ...call }] });
+    add({ tool_calls: [{ index: state.calls++, ...call }] });
   const logprobs = readLogprobs(line);
-  if (logprobs && deltas.length === 0) deltas.push({ content: "" });
-  return deltas.map((delta, index) => [
-    delta,
-    logprobs && index === deltas.length - 1 ? { logprobs: toLogprobs(logprobs) } : undefined,
-  ]);
+  if (!logprobs) return;
+  if (!last) add({ content: "" });
+  last!["logprobs"] = toLogprobs(logprobs);
 }
 
 /** `first` is the number of calls that came before these in the same reply. */

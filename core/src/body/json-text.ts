@@ -15,10 +15,16 @@ export interface JsonFields {
   readonly close: number;
   /** Four numbers a member: start and end of the key (quotes included), start and end of the value. */
   readonly spans: readonly number[];
+  /** How many numbers of `spans` are meant. */
+  readonly count: number;
   /** Some key is spelled with escapes. */
   readonly escapedKeys: boolean;
   /** A bit for each length of key there is: most names that are asked for are told absent by it. */
   readonly keyLengths: number;
+}
+
+/** What a look in passing tells. */
+export interface JsonGlance extends JsonFields {
   /** Some member of the watched name, at any depth, is not null. */
   readonly watched: boolean;
 }
@@ -43,23 +49,47 @@ const CLOSE_BRACE = 0x7d;
 const MAX_DEPTH = 4_096;
 /** Kinds of the containers around the present place. One for all scans: none ever waits for another. */
 const containers = new Uint8Array(MAX_DEPTH);
+/** The spans of the scan that ran last, likewise: arrays that grow would be the larger part of what a scan leaves. */
+const spans: number[] = [];
+/** Longer arrays than that are not kept. */
+const MAX_KEPT_SPANS = 4_096;
+/** What the scan that ran last found. */
+const latest = { open: -1, close: -1, spans, count: 0, escapedKeys: false, keyLengths: 0, watched: false };
 
 /**
  * Reads JSON text strictly (RFC 8259), once, without recursion and without making anything of it but the places of the
  * top-level members. So depth and size are known before any parse, one member can be read or changed while every
  * other byte stays, and a body that nobody looks into is never parsed at all: this takes a fifth of `JSON.parse`'s
- * time. A part of the text can be read alone: `from` and `end` bound it. `watch` is a member's name in bytes. Throws `invalid_json`, `json_too_deep` or `json_too_large`. That the text is UTF-8 is not checked here.
+ * time. A part of the text can be read alone: `from` and `end` bound it. Throws `invalid_json`, `json_too_deep` or
+ * `json_too_large`. That the text is UTF-8 is not checked here.
  */
-export function scanJson(
+export function scanJson(text: Uint8Array, bounds?: JsonBounds, from?: number, end?: number): JsonFields {
+  scan(text, bounds, from, end, undefined);
+  const { open, close, count, escapedKeys, keyLengths } = latest;
+  const kept = spans.slice(0, count);
+  if (count > MAX_KEPT_SPANS) spans.length = 0;
+  return { open, close, spans: kept, count, escapedKeys, keyLengths };
+}
+
+/**
+ * The same for a look in passing: what it gives is good until the next scan, and nothing is allocated. `watch` is the
+ * name, in bytes, of the member that `watched` tells of.
+ */
+export function glanceJson(text: Uint8Array, from: number, end: number, watch: Uint8Array): JsonGlance {
+  scan(text, undefined, from, end, watch);
+  return latest;
+}
+
+function scan(
   text: Uint8Array,
-  bounds?: JsonBounds,
+  bounds: JsonBounds | undefined,
   from = 0,
   end: number = text.length,
-  watch?: Uint8Array,
-): JsonFields {
+  watch: Uint8Array | undefined,
+): void {
   const maxDepth = Math.min(bounds?.maxDepth ?? MAX_DEPTH, MAX_DEPTH);
   const maxValues = bounds?.maxValues ?? Infinity;
-  const spans: number[] = [];
+  let count = 0;
   let escapedKeys = false;
   let keyLengths = 0;
   let watched = false;
@@ -117,9 +147,21 @@ export function scanJson(
       if (depth === 0) {
         i = skipSpace(text, i, end);
         if (i !== end) throw invalid(i);
-        return { open, close: open < 0 ? -1 : close, spans, escapedKeys, keyLengths, watched };
+        latest.open = open;
+        latest.close = open < 0 ? -1 : close;
+        latest.count = count;
+        latest.escapedKeys = escapedKeys;
+        latest.keyLengths = keyLengths;
+        latest.watched = watched;
+        return;
       }
-      if (depth === 1 && open >= 0) spans.push(keyStart, keyEnd, valueStart, i);
+      if (depth === 1 && open >= 0) {
+        spans[count] = keyStart;
+        spans[count + 1] = keyEnd;
+        spans[count + 2] = valueStart;
+        spans[count + 3] = i;
+        count += 4;
+      }
       i = skipSpace(text, i, end);
       const container = containers[depth - 1]!;
       const next = text[i];
@@ -263,9 +305,9 @@ function invalid(at: number): GatewayError {
 }
 
 /** Names of the members in their order, repeated ones too. */
-export function memberNames(text: Uint8Array, { spans }: JsonFields): string[] {
+export function memberNames(text: Uint8Array, { spans, count }: JsonFields): string[] {
   const names: string[] = [];
-  for (let n = 0; n < spans.length; n += 4) names.push(decodeKey(text, spans[n]!, spans[n + 1]!));
+  for (let n = 0; n < count; n += 4) names.push(decodeKey(text, spans[n]!, spans[n + 1]!));
   return names;
 }
 
@@ -278,11 +320,11 @@ export function memberText(text: Uint8Array, fields: JsonFields, name: string): 
 /** Index of the member's four numbers in `spans`, or -1. */
 export function findMember(
   text: Uint8Array,
-  { spans, escapedKeys, keyLengths }: JsonFields,
+  { spans, count, escapedKeys, keyLengths }: JsonFields,
   name: string,
 ): number {
   if (!escapedKeys && (keyLengths & lengthBit(name.length)) === 0) return -1;
-  for (let at = spans.length - 4; at >= 0; at -= 4) {
+  for (let at = count - 4; at >= 0; at -= 4) {
     const start = spans[at]! + 1;
     const end = spans[at + 1]! - 1;
     if (escapedKeys ? decodeKey(text, start - 1, end + 1) === name : isWord(text, start, end, name))
@@ -291,8 +333,17 @@ export function findMember(
   return -1;
 }
 
+/** The member is exactly this text, spelled without escapes. */
+export function isMemberText(text: Uint8Array, fields: JsonFields, name: string, word: string): boolean {
+  const at = findMember(text, fields, name);
+  if (at < 0) return false;
+  const start = fields.spans[at + 2]!;
+  const end = fields.spans[at + 3]! - 1;
+  return text[start] === QUOTE && text[end] === QUOTE && isWord(text, start + 1, end, word);
+}
+
 /** Whether the bytes are this word of ASCII characters. */
-export function isWord(text: Uint8Array, start: number, end: number, word: string): boolean {
+function isWord(text: Uint8Array, start: number, end: number, word: string): boolean {
   if (end - start !== word.length) return false;
   for (let n = 0; n < word.length; n++) if (text[start + n] !== word.charCodeAt(n)) return false;
   return true;
@@ -300,12 +351,12 @@ export function isWord(text: Uint8Array, start: number, end: number, word: strin
 
 /** A name that two members have, if any. */
 export function repeatedName(text: Uint8Array, fields: JsonFields): string | undefined {
-  const { spans, escapedKeys } = fields;
-  if (escapedKeys || spans.length > 4 * 32) {
+  const { spans, count, escapedKeys } = fields;
+  if (escapedKeys || count > 4 * 32) {
     const seen = new Set<string>();
     return memberNames(text, fields).find((name) => seen.size === seen.add(name).size);
   }
-  for (let a = 4; a < spans.length; a += 4)
+  for (let a = 4; a < count; a += 4)
     for (let b = 0; b < a; b += 4)
       if (sameKey(text, spans[a]!, spans[a + 1]!, spans[b]!, spans[b + 1]!))
         return decodeKey(text, spans[a]!, spans[a + 1]!);
@@ -335,12 +386,12 @@ export function editJson(text: Uint8Array, fields: JsonFields, edits: JsonEdits)
   const source = asBuffer(text);
   const pieces: Buffer[] = [];
   const { spans } = fields;
-  const count = spans.length / 4;
+  const members = fields.count / 4;
   let kept = 0;
   let from = 0;
   const pending = new Set(Object.keys(edits));
 
-  for (let n = 0; n < count; n++) {
+  for (let n = 0; n < members; n++) {
     const name = decodeKey(text, spans[n * 4]!, spans[n * 4 + 1]!);
     if (!pending.has(name)) {
       kept++;
@@ -358,7 +409,7 @@ export function editJson(text: Uint8Array, fields: JsonFields, edits: JsonEdits)
     } else {
       // Nothing kept before it: up to the next key, so that the comma behind goes.
       pieces.push(source.subarray(from, spans[n * 4]));
-      from = n + 1 < count ? spans[(n + 1) * 4]! : spans[n * 4 + 3]!;
+      from = n + 1 < members ? spans[(n + 1) * 4]! : spans[n * 4 + 3]!;
     }
     pending.delete(name);
   }

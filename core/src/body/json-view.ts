@@ -1,7 +1,7 @@
 import type { JsonObject } from "../operation.ts";
 import { asBuffer } from "../as-buffer.ts";
 import { isEmpty } from "../field-table.ts";
-import { findMember, isWord, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
+import { findMember, isMemberText, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
 
 const QUOTE = 0x22;
 const OPEN_BRACE = 0x7b;
@@ -73,15 +73,7 @@ export class JsonTextView implements JsonView {
 
   /** The member is exactly this text, spelled without escapes. */
   isText(name: string, text: string): boolean {
-    const at = findMember(this.text, this.fields, name);
-    if (at < 0) return false;
-    const { spans } = this.fields;
-    const start = spans[at + 2]!;
-    return (
-      this.text[start] === QUOTE &&
-      this.text[spans[at + 3]! - 1] === QUOTE &&
-      isWord(this.text, start + 1, spans[at + 3]! - 1, text)
-    );
+    return isMemberText(this.text, this.fields, name, text);
   }
 
   typeOf(name: string): JsonType {

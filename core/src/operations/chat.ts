@@ -1,4 +1,5 @@
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
+import { createChunkText } from "./chunk-text.ts";
 import {
   answersOf,
   checkAmounts,
@@ -30,13 +31,20 @@ export const chat: Operation = defineOperation({
   usage: usageOf,
   stream: {
     isContent: (json) => choicesOf(json).some(hasContent),
-    finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,
+    finishes: countFinishes,
     finishMember: "finish_reason",
     error: readStreamError,
     usage: readUsage,
+    createText: createChunkText,
     terminator: "[DONE]",
   },
 });
+
+function countFinishes(json: JsonObject): number {
+  let finishes = 0;
+  for (const choice of choicesOf(json)) if (typeof choice.finish_reason === "string") finishes++;
+  return finishes;
+}
 
 export function choicesOf(json: JsonObject): Choice[] {
   const { choices } = json;

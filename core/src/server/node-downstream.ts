@@ -9,6 +9,7 @@ import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } f
 import type { Outcome } from "../attempt.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
 import { leavesBodyUnread } from "./refusal.ts";
+import { writeChunk } from "./write-chunk.ts";
 
 /** An upload slower than this for a minute is given up. */
 const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
@@ -34,6 +35,8 @@ export class NodeDownstream implements Downstream, BodySink {
   #answered = false;
   #stream: BodyStream | undefined;
   #events = false;
+  /** Something of the stream was written. */
+  #begun = false;
   #blockedSince = 0;
   #lastWriteAt = 0;
   /** Something was written since the limits were looked at last: cheaper than asking the clock for each write. */
@@ -182,14 +185,20 @@ export class NodeDownstream implements Downstream, BodySink {
     if (this.#res.destroyed) return;
     this.#exchange.bytesOut += chunk.length;
     this.#wrote = true;
-    if (!this.#res.write(chunk) && this.#blockedSince === 0) {
-      this.#blockedSince = performance.now();
-      this.#stream!.pause();
-      this.#res.once("drain", () => {
-        this.#blockedSince = 0;
-        this.#stream?.resume();
-      });
-    }
+    // The first piece takes the head with it.
+    const goesOn = this.#begun ? writeChunk(this.#res, chunk) : this.#res.write(chunk);
+    this.#begun = true;
+    if (!goesOn && this.#blockedSince === 0) this.#waitForDrain();
+  }
+
+  #waitForDrain(): void {
+    this.#blockedSince = performance.now();
+    this.#stream!.pause();
+    // The socket's own event comes for whatever was written; the reply's only for what it wrote itself.
+    (this.#res.socket ?? this.#res).once("drain", () => {
+      this.#blockedSince = 0;
+      this.#stream?.resume();
+    });
   }
 
   end(): void {

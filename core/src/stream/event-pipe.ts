@@ -59,8 +59,10 @@ export class EventPipe implements EventStream {
   #held: PipedEvent[] = [];
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
-  /** Events side by side in one buffer. */
-  #run: { buffer: Buffer; start: number; end: number } | undefined;
+  /** Events side by side in one buffer: where they begin and end in it. */
+  #run: Buffer | undefined;
+  #runStart = 0;
+  #runEnd = 0;
   #out: (Buffer | string)[] = [];
 
   constructor(owner: EventPipeOwner) {
@@ -92,22 +94,28 @@ export class EventPipe implements EventStream {
       this.push(new RawEvent(buffer.subarray(start, end), dataStart - start, dataEnd - start));
       return;
     }
-    const run = this.#run;
-    if (run && run.buffer === buffer && run.end === start) {
-      run.end = end;
+    if (this.#run === buffer && this.#runEnd === start) {
+      this.#runEnd = end;
       return;
     }
-    this.#flushRun();
-    this.#run = { buffer, start, end };
+    this.#endRun();
+    this.#run = buffer;
+    this.#runStart = start;
+    this.#runEnd = end;
   }
 
   flush(): void {
-    if (!this.#sink) return;
-    this.#flushRun();
+    const sink = this.#sink;
+    if (!sink) return;
+    if (this.#out.length === 0) {
+      const run = this.#takeRun();
+      if (run) sink.data(run);
+      return;
+    }
+    this.#endRun();
     const out = this.#out;
-    if (out.length === 0) return;
     this.#out = [];
-    this.#sink.data(joinPieces(out));
+    sink.data(joinPieces(out));
   }
 
   end(): void {
@@ -189,21 +197,19 @@ export class EventPipe implements EventStream {
   }
 
   #write(event: PipedEvent): void {
-    const { raw } = event;
-    if (!raw) {
-      this.#flushRun();
-      this.#out.push(writeSse(event.data, event.type));
-      return;
-    }
-    this.#flushRun();
-    this.#out.push(raw);
+    this.#endRun();
+    this.#out.push(event.raw ?? writeSse(event.data, event.type));
   }
 
-  #flushRun(): void {
-    const run = this.#run;
-    if (!run) return;
+  #endRun(): void {
+    const run = this.#takeRun();
+    if (run) this.#out.push(run);
+  }
+
+  #takeRun(): Buffer | undefined {
+    const run = this.#run?.subarray(this.#runStart, this.#runEnd);
     this.#run = undefined;
-    this.#out.push(run.buffer.subarray(run.start, run.end));
+    return run;
   }
 
   #settle(): void {

@@ -1,7 +1,7 @@
-import { editJson, memberText, scanJson } from "../body/json-text.ts";
-import { JsonTextView } from "../body/json-view.ts";
+import { findMember, glanceJson, isMemberText, type JsonGlance } from "../body/json-text.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject, StreamRules } from "../operation.ts";
+import { nameModel, withModel, withoutUsage } from "./edit-event.ts";
 import { EventPipe, type EventPipeOwner, type PipedEvent } from "./event-pipe.ts";
 import { NdjsonDecoder } from "./ndjson-decoder.ts";
 import { malformedStream, SseDecoder, type PlainEventTaker, type SseBlock } from "./sse-decoder.ts";
@@ -53,6 +53,7 @@ export class EventRelay {
   readonly #ndjson: NdjsonDecoder | undefined;
   readonly #framed: StreamDecoder | undefined;
   readonly #finishMember: Uint8Array | undefined;
+  readonly #toText: (json: JsonObject) => string;
   #flushing = false;
   #committed = false;
   #finishes = 0;
@@ -64,7 +65,8 @@ export class EventRelay {
     this.stream = new EventPipe(options.owner);
     this.#options = options;
     this.#rules = options.rules;
-    const { finishMember } = options.rules;
+    const { finishMember, createText } = options.rules;
+    this.#toText = createText && options.translator ? createText() : JSON.stringify;
     if (finishMember !== undefined) this.#finishMember = Buffer.from(finishMember);
     const format = options.translator?.format ?? "sse";
     if (format === "sse") this.#sse = new SseDecoder();
@@ -88,7 +90,7 @@ export class EventRelay {
     if (this.#flushing) return;
     this.#flushing = true;
     // Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well.
-    queueMicrotask(this.#flush);
+    void SOON.then(this.#flush);
   }
 
   /** The upstream body ended. Throws when it was not whole. */
@@ -124,9 +126,9 @@ export class EventRelay {
   readonly #takePlain: PlainEventTaker = (buffer, start, end, dataStart, dataEnd) => {
     if (!this.#finishMember || !this.#committed || this.#terminated || this.#options.translator) return false;
     if (buffer[dataStart] !== OPEN_BRACE) return false;
-    const event = readPlain(buffer, dataStart, dataEnd, this.#finishMember);
-    if (event.fields.watched || !event.isText("model", this.#options.model)) return false;
-    if (event.typeOf("error") !== "missing" || event.typeOf("usage") !== "missing") return false;
+    const event = glance(buffer, dataStart, dataEnd, this.#finishMember);
+    if (event.watched || !isMemberText(buffer, event, "model", this.#options.model)) return false;
+    if (findMember(buffer, event, "error") >= 0 || findMember(buffer, event, "usage") >= 0) return false;
     this.stream.passRaw(buffer, start, end, dataStart, dataEnd);
     return true;
   };
@@ -180,23 +182,33 @@ export class EventRelay {
     const isLast = failure?.told === true && this.#committed && !this.#terminated;
     if (failure && !isLast) throw toStreamError({ ...failure, told: false });
     if (this.#terminated) return;
-    let event: PipedEvent = { raw, data: data ?? "", type, json };
     if (json["usage"] !== undefined || rules.finishMember === undefined) this.#readUsage(json, type);
-    if (this.#options.hideUsage && json["usage"] !== undefined) {
-      if (isUsageOnly(json)) return;
-      event = withFields(event, { usage: undefined });
-    }
-    event = withModel(event, rules.modelAt, this.#options.model);
-    // Field by field: a spread would cost each translated event several times as much.
-    if (event.data === "")
-      event = { raw: event.raw, data: JSON.stringify(event.json), type: event.type, json: event.json };
-    this.stream.push(event);
+    const hidesUsage = this.#options.hideUsage && json["usage"] !== undefined;
+    if (hidesUsage && isUsageOnly(json)) return;
+    this.stream.push(
+      data === undefined
+        ? this.#write(json, type, hidesUsage)
+        : this.#edit({ raw, data, type, json }, hidesUsage),
+    );
     if (failure) throw toStreamError(failure);
     const finishes = rules.finishes(json, type);
     if (finishes > 0) {
       this.#finishes += finishes;
       this.#commit();
     } else if (!this.#committed && rules.isContent(json, type)) this.#commit();
+  }
+
+  /** A translated event: there is no text of it yet. */
+  #write(json: JsonObject, type: string | undefined, hidesUsage: boolean): PipedEvent {
+    const shown = hidesUsage ? { ...json, usage: undefined } : json;
+    const named = nameModel(shown, this.#rules.modelAt, this.#options.model);
+    return { raw: undefined, data: this.#toText(named), type, json: named };
+  }
+
+  /** An event that came in the client's dialect: what is not changed stays as it came. */
+  #edit(event: PipedEvent, hidesUsage: boolean): PipedEvent {
+    const shown = hidesUsage ? withoutUsage(event) : event;
+    return withModel(shown, this.#rules.modelAt, this.#options.model);
   }
 
   #readUsage(json: JsonObject, type: string | undefined): void {
@@ -220,14 +232,16 @@ export class EventRelay {
   }
 }
 
-function readPlain(buffer: Buffer, start: number, end: number, watch: Uint8Array): JsonTextView {
+function glance(buffer: Buffer, start: number, end: number, watch: Uint8Array): JsonGlance {
   try {
-    return new JsonTextView(buffer, scanJson(buffer, undefined, start, end, watch));
+    return glanceJson(buffer, start, end, watch);
   } catch {
     throw malformedStream(NOT_JSON);
   }
 }
 
+/** Waiting for it costs less than a microtask of Node's, which carries the context of asynchronous calls. */
+const SOON = Promise.resolve();
 const OPEN_BRACE = 0x7b;
 const NOT_JSON = "The backend sent a stream event that is not JSON";
 
@@ -243,55 +257,4 @@ function parseEvent(data: string): JsonObject {
 
 function isUsageOnly(json: JsonObject): boolean {
   return Array.isArray(json["choices"]) && json["choices"].length === 0 && json["usage"] !== null;
-}
-
-/** The event under the name that the client asked for, wherever it names a model. */
-function withModel(event: PipedEvent, at: readonly string[] | undefined, model: string): PipedEvent {
-  const json = event.json as JsonObject;
-  const [outer, inner] = at ?? MODEL;
-  const value = json[outer!];
-  if (inner === undefined)
-    return typeof value === "string" && value !== model ? withFields(event, { [outer!]: model }) : event;
-  const named = typeof value === "object" && value !== null ? (value as JsonObject)[inner] : undefined;
-  return typeof named === "string" && named !== model
-    ? withInnerFields(event, outer!, { [inner]: model })
-    : event;
-}
-
-const MODEL = ["model"] as const;
-
-/** The event with members changed, or removed by undefined; all its other bytes as they came. */
-function withFields(event: PipedEvent, fields: JsonObject): PipedEvent {
-  const json = { ...(event.json as JsonObject), ...fields };
-  // Translated: there is no text yet.
-  if (event.data === "") return { ...event, json };
-  return withText(event, editMembers(Buffer.from(event.data), fields), json);
-}
-
-/** The same for members of a member, which is an object. */
-function withInnerFields(event: PipedEvent, name: string, fields: JsonObject): PipedEvent {
-  const outer = event.json as JsonObject;
-  const json = { ...outer, [name]: { ...(outer[name] as JsonObject), ...fields } };
-  if (event.data === "") return { ...event, json };
-  const text = Buffer.from(event.data);
-  const spans = scanJson(text);
-  const inner = editMembers(memberText(text, spans, name)!, fields).toString("utf8");
-  return withText(event, editJson(text, spans, { [name]: inner }), json);
-}
-
-function editMembers(text: Buffer, fields: JsonObject): Buffer {
-  const edits: Record<string, string | undefined> = {};
-  for (const name of Object.keys(fields))
-    edits[name] = fields[name] === undefined ? undefined : JSON.stringify(fields[name]);
-  return editJson(text, scanJson(text), edits);
-}
-
-/** The event under another text, in the place of the old one. Data over several lines is written anew. */
-function withText(event: PipedEvent, text: Buffer, json: JsonObject): PipedEvent {
-  const old = Buffer.from(event.data);
-  const { raw, type } = event;
-  const at = raw?.indexOf(old) ?? -1;
-  const data = text.toString("utf8");
-  if (!raw || at < 0) return { data, type, json };
-  return { raw: Buffer.concat([raw.subarray(0, at), text, raw.subarray(at + old.length)]), data, type, json };
 }

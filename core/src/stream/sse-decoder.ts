@@ -4,14 +4,27 @@ import { GatewayError } from "../errors.ts";
 const LF = 0x0a;
 const CR = 0x0d;
 
-/**
- * One event as it came. `raw` is its bytes, blank line included, with CR and CRLF line ends turned into LF. `data` is
- * null for a block of comments alone.
- */
-export interface SseBlock {
-  raw: Buffer;
-  data: string | null;
-  type: string | undefined;
+/** One event as it came. */
+export class SseBlock {
+  /** Null for a block of comments alone. */
+  readonly data: string | null;
+  readonly type: string | undefined;
+  readonly #buffer: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(buffer: Buffer, start: number, end: number, data: string | null, type: string | undefined) {
+    this.#buffer = buffer;
+    this.#start = start;
+    this.#end = end;
+    this.data = data;
+    this.type = type;
+  }
+
+  /** Its bytes, blank line included, with CR and CRLF line ends turned into LF. Made when asked for. */
+  get raw(): Buffer {
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
 }
 
 /**
@@ -94,7 +107,7 @@ export class SseDecoder {
     if (!rest) return;
     const text = rest.toString("latin1").trimEnd();
     if (text === "data: [DONE]" || text === "data:[DONE]")
-      onBlock({ raw: Buffer.from("data: [DONE]\n\n"), data: "[DONE]", type: undefined });
+      onBlock(new SseBlock(DONE, 0, DONE.length, "[DONE]", undefined));
   }
 
   /** Rewrites CR and CRLF line ends of what has not been scanned yet to LF. */
@@ -120,7 +133,9 @@ function isBomPrefix(buffer: Buffer): boolean {
   return (buffer.length === 0 || buffer[0] === 0xef) && (buffer.length < 2 || buffer[1] === 0xbb);
 }
 
+const DONE = Buffer.from("data: [DONE]\n\n");
 const DATA = Buffer.from("data:");
+const EVENT = Buffer.from("event:");
 
 /** Undefined when the event was taken already. */
 function readBlock(
@@ -130,22 +145,31 @@ function readBlock(
   takePlain: PlainEventTaker | undefined,
 ): SseBlock | undefined {
   const firstLineEnd = buffer.indexOf(LF, start);
-  if (firstLineEnd === end - 2 && startsWithData(buffer, start, firstLineEnd)) {
+  if (firstLineEnd === end - 2 && startsWith(DATA, buffer, start, firstLineEnd)) {
     const from = buffer[start + 5] === 0x20 ? start + 6 : start + 5;
     if (takePlain?.(buffer, start, end, from, firstLineEnd)) return undefined;
-    return {
-      raw: buffer.subarray(start, end),
-      data: buffer.toString("utf8", from, firstLineEnd),
-      type: undefined,
-    };
+    return new SseBlock(buffer, start, end, buffer.toString("utf8", from, firstLineEnd), undefined);
   }
-  return readFields(buffer.toString("utf8", start, end), buffer.subarray(start, end));
+  if (startsWith(EVENT, buffer, start, firstLineEnd) && startsWith(DATA, buffer, firstLineEnd + 1, end)) {
+    const secondLineEnd = buffer.indexOf(LF, firstLineEnd + 1);
+    if (secondLineEnd === end - 2) {
+      const data = readValue(buffer, firstLineEnd + 1 + DATA.length, secondLineEnd);
+      return new SseBlock(buffer, start, end, data, readValue(buffer, start + EVENT.length, firstLineEnd));
+    }
+  }
+  const { data, type } = readFields(buffer.toString("utf8", start, end));
+  return new SseBlock(buffer, start, end, data, type);
 }
 
-function startsWithData(buffer: Buffer, start: number, end: number): boolean {
-  if (end - start < DATA.length) return false;
-  for (let i = 0; i < DATA.length; i++) if (buffer[start + i] !== DATA[i]) return false;
+function startsWith(name: Buffer, buffer: Buffer, start: number, end: number): boolean {
+  if (end - start < name.length) return false;
+  for (let i = 0; i < name.length; i++) if (buffer[start + i] !== name[i]) return false;
   return true;
+}
+
+/** What follows a field's colon, without the blank that may stand in front. */
+function readValue(buffer: Buffer, from: number, end: number): string {
+  return buffer.toString("utf8", buffer[from] === 0x20 ? from + 1 : from, end);
 }
 
 /** Unknown fields are ignored, but none is named with control characters or with what is no UTF-8. */
@@ -157,7 +181,7 @@ export function malformedStream(message: string): GatewayError {
   return new GatewayError("provider_error", { message, upstream: { kind: "malformed", sent: true } });
 }
 
-function readFields(text: string, raw: Buffer): SseBlock {
+function readFields(text: string): Pick<SseBlock, "data" | "type"> {
   let data: string | null = null;
   let type: string | undefined;
   for (const line of text.split("\n")) {
@@ -170,7 +194,7 @@ function readFields(text: string, raw: Buffer): SseBlock {
     if (name === "data") data = data === null ? value : `${data}\n${value}`;
     else if (name === "event") type = value;
   }
-  return { raw, data, type };
+  return { data, type };
 }
 
 /** An event in the form in which all of ours leave: an `event:` line where there is a type, `data:` lines, LF. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SseDecoder, writeSse, type SseBlock } from "../../../core/src/stream/sse-decoder.ts";
+import { SseDecoder, writeSse } from "../../../core/src/stream/sse-decoder.ts";
 
 const RUNS = { seed: 20_240_229, numRuns: 500 };
 
@@ -9,16 +9,22 @@ interface Read {
   type: string | undefined;
 }
 
-function decode(chunks: readonly Uint8Array[]): SseBlock[] {
+interface Block {
+  data: string | null;
+  type: string | undefined;
+  raw: Buffer;
+}
+
+function decode(chunks: readonly Uint8Array[]): Block[] {
   const decoder = new SseDecoder();
-  const blocks: SseBlock[] = [];
-  for (const chunk of chunks)
-    decoder.push(chunk, (block) => blocks.push({ ...block, raw: Buffer.from(block.raw) }));
-  decoder.end((block) => blocks.push(block));
+  const blocks: Block[] = [];
+  const keep = ({ data, type, raw }: Block) => blocks.push({ data, type, raw: Buffer.from(raw) });
+  for (const chunk of chunks) decoder.push(chunk, keep);
+  decoder.end(keep);
   return blocks;
 }
 
-const read = (blocks: readonly SseBlock[]): Read[] => blocks.map(({ data, type }) => ({ data, type }));
+const read = (blocks: readonly Block[]): Read[] => blocks.map(({ data, type }) => ({ data, type }));
 const decodeText = (text: string): Read[] => read(decode([Buffer.from(text)]));
 
 function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
