@@ -5,9 +5,10 @@ import type { PluginDefinition, StandardSchemaV1 } from "gatewright";
 import { SectionSchemas, BackendSchema, ModelSchema } from "../core/src/config/schema.ts";
 import type { GeneratedFile } from "./generate.ts";
 import { listAdapters } from "./generate-adapters.ts";
-import { renderAdapterParts, type AdapterModule } from "./reference/adapter-page.ts";
+import { renderAdapterFields, renderAdapterParts, type AdapterModule } from "./reference/adapter-page.ts";
 import { readDocs, type Docs } from "./reference/docstrings.ts";
 import { fieldsOf, type SchemaNode } from "./reference/fields.ts";
+import { renderFrontDoorFields } from "./reference/front-door-page.ts";
 import { listPublished, ROOT, type Manifest } from "./workspace.ts";
 
 const FOLDER = join(ROOT, "docs/reference");
@@ -17,9 +18,12 @@ const CHOICES =
 
 /** Reference pages of the config, of the adapters and of every plugin, from the schemas that check them and their docstrings. */
 export async function generateReference(): Promise<GeneratedFile[]> {
+  const adapters = await importAdapters();
   return [
-    { file: join(FOLDER, "adapters.md"), text: page(renderAdapterParts(await importAdapters())) },
+    { file: join(FOLDER, "adapter-fields.md"), text: page(renderAdapterFields(adapters)) },
+    { file: join(FOLDER, "adapters.md"), text: page(renderAdapterParts(adapters)) },
     { file: join(FOLDER, "config.md"), text: await renderConfig() },
+    { file: join(FOLDER, "front-door-fields.md"), text: page(renderFrontDoorFields()) },
     { file: join(FOLDER, "plugins.md"), text: await renderPlugins() },
   ];
 }
@@ -120,18 +124,11 @@ function toDefinition(value: unknown): PluginDefinition<StandardSchemaV1> | unde
 }
 
 /** What the list must look like around the plugin. */
-function placeOf({
-  needs = [],
-  gives = [],
-  headersOnly,
-  streams = "observe",
-  exact,
-}: PluginDefinition<StandardSchemaV1>) {
+function placeOf({ needs = [], gives = [], headersOnly, exact }: PluginDefinition<StandardSchemaV1>) {
   const names = (facts: readonly string[]): string => facts.map((fact) => `\`${fact}\``).join(", ");
   return [
     `- Needs: ${names(needs) || "nothing"}. Gives: ${names(gives) || "nothing"}.`,
     headersOnly ? "- Decides on headers alone: listed first, it refuses before the body is read." : "",
-    `- Streams: \`${streams}\`.`,
     exact ? "- Exact counts: with several workers it needs Redis state." : "",
   ]
     .filter(Boolean)

@@ -8,6 +8,7 @@ import { errorInReply, fromError, retryAfterMs } from "./_anthropic/errors.ts";
 import { chatFields, contentPartFields, messageFields } from "./_anthropic/fields.ts";
 import { modelList } from "./_anthropic/model-list.ts";
 import { AnthropicOptions } from "./_anthropic/options.ts";
+import { CLAUDE_EFFORTS } from "./_reasoning-efforts.ts";
 
 export { AnthropicOptions, contentPartFields, messageFields };
 
@@ -45,6 +46,7 @@ const anthropic: Adapter<typeof AnthropicOptions> = defineAdapter({
     messagesCountTokens: { path: "/v1/messages/count_tokens" },
   },
   // The second is how a gateway before this one spelt it.
+  reasoningEfforts: CLAUDE_EFFORTS,
   vendorPrefixes: ["anthropic", "ahtnorpic"],
   modelPatterns: ["claude-*"],
   models: modelList,

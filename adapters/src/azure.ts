@@ -2,7 +2,9 @@ import { defineAdapter } from "gatewright";
 import type { Adapter, OperationMapping } from "gatewright";
 import * as v from "valibot";
 import { ExtraHeaders, toSentHeaders } from "./_extra-headers.ts";
+import { FOREIGN_MEMBERS } from "./_openai/messages.ts";
 import { PATHS } from "./_openai/family.ts";
+import { KNOWN_EFFORTS } from "./_reasoning-efforts.ts";
 
 export const AzureOptions = v.strictObject({
   /** Name of the resource: `https://<resource>.openai.azure.com`. Or say `baseURL`, the endpoint without a path. */
@@ -33,7 +35,8 @@ const DEPLOYED = [
 
 /**
  * Azure OpenAI, a deployment's name for the model's. Chunks with `choices: []` hold what its filter says of the prompt and
- * pass as they are (https://learn.microsoft.com/azure/ai-foundry/openai/reference).
+ * pass as they are (https://learn.microsoft.com/azure/ai-foundry/openai/reference). Its list is of the models that might be
+ * deployed, not of deployments: a probe that costs nothing, and no more.
  */
 const azure: Adapter<typeof AzureOptions> = defineAdapter({
   name: "azure",
@@ -48,17 +51,30 @@ const azure: Adapter<typeof AzureOptions> = defineAdapter({
   headers: ({ headers }) => toSentHeaders(headers),
   operations: {
     ...Object.fromEntries(DEPLOYED.map((operation) => [operation, deployed(operation)])),
-    responses: {
-      path: ({ options: { apiVersion } }) =>
-        apiVersion === "v1"
-          ? `/openai/v1${PATHS.responses}`
-          : `/openai${PATHS.responses}?api-version=${apiVersion}`,
+    responses: { path: atResource(PATHS.responses) },
+    files: { path: atResource(PATHS.files) },
+    batches: { path: atResource(PATHS.batches) },
+    realtime: {
+      path: ({ model, options: { apiVersion } }) => {
+        const name = encodeURIComponent(model);
+        return apiVersion === "v1"
+          ? `/openai/v1/realtime?model=${name}`
+          : `/openai/realtime?api-version=${apiVersion}&deployment=${name}`;
+      },
     },
   },
+  reasoningEfforts: KNOWN_EFFORTS,
   vendorPrefixes: ["azure"],
+  health: { path: "/openai/v1/models" },
 });
 
 export default azure;
+
+/** What the classic API has outside of deployments. */
+function atResource(path: string): OperationMapping<AzureSettings>["path"] {
+  return ({ options: { apiVersion } }) =>
+    apiVersion === "v1" ? `/openai/v1${path}` : `/openai${path}?api-version=${apiVersion}`;
+}
 
 function deployed(operation: (typeof DEPLOYED)[number]): OperationMapping<AzureSettings> {
   const path = PATHS[operation];
@@ -68,5 +84,8 @@ function deployed(operation: (typeof DEPLOYED)[number]): OperationMapping<AzureS
         ? `/openai/v1${path}`
         : `/openai/deployments/${encodeURIComponent(model)}${path}?api-version=${apiVersion}`,
     ...((operation === "chat" || operation === "completions") && { streamUsage: true }),
+    // https://learn.microsoft.com/azure/ai-foundry/openai/how-to/embeddings
+    ...(operation === "embeddings" && { maxInputs: 2048 }),
+    ...(operation === "chat" && { foreign: FOREIGN_MEMBERS }),
   };
 }

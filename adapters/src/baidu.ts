@@ -10,7 +10,7 @@ const baidu: FamilyAdapter = openaiFamily({
   name: "baidu",
   baseURL: "https://qianfan.baidubce.com/v2",
   has: ["rerank", "imageGeneration"],
-  operations: { embeddings: numberEmbeddings(PATHS.embeddings) },
+  operations: { embeddings: { ...numberEmbeddings(PATHS.embeddings), maxInputs: 16 } },
   extensions: ["reasoning_content"],
   modelPatterns: ["ernie-*"],
 });

@@ -1,6 +1,7 @@
 import { defineAdapter, isJsonObject, isSecret, revealSecret } from "gatewright";
 import type { Adapter, FieldTable, OperationName, Secret } from "gatewright";
 import { converseStream, fromConverseReply } from "./_bedrock/chat-reply.ts";
+import { toSentHeaders } from "./_extra-headers.ts";
 import { chatFields, toConverseRequest } from "./_bedrock/chat-request.ts";
 import { embeddingsFields, fromInvokeReply, toInvokeRequest } from "./_bedrock/embeddings.ts";
 import {
@@ -64,6 +65,7 @@ const bedrock: Adapter<typeof BedrockOptions> = defineAdapter({
       sessionToken: sessionToken && inClear(sessionToken),
     });
   },
+  headers: ({ headers }) => toSentHeaders(headers),
   operations: {
     chat: {
       path: ({ model, stream }) => pathOf(model, stream ? "converse-stream" : "converse"),
@@ -75,6 +77,8 @@ const bedrock: Adapter<typeof BedrockOptions> = defineAdapter({
       path: ({ model }) => pathOf(model, "invoke"),
       toRequest: toInvokeRequest,
       fromResponse: fromInvokeReply,
+      // Cohere's, and Amazon's own.
+      maxInputs: (model) => (model.includes("cohere.embed") ? 96 : 1),
     },
     messages: {
       path: ({ model, stream }) => pathOf(model, stream ? "invoke-with-response-stream" : "invoke"),

@@ -5,12 +5,12 @@ import { NO_ACCOUNT } from "./_openai/field-changes.ts";
 
 /**
  * Cerebras (https://inference-docs.cerebras.ai). Reasoning is `reasoning` there, in answers and in the history; a message
- * with a member that it does not know is refused.
+ * with a member that it does not know is refused. Batches: https://inference-docs.cerebras.ai/capabilities/batch.
  */
 const cerebras: FamilyAdapter = openaiFamily({
   name: "cerebras",
   baseURL: "https://api.cerebras.ai/v1",
-  has: ["completions"],
+  has: ["completions", "files", "batches"],
   chat: {
     reasoning: "reasoning",
     only: new Set(["role", "content", "name", "tool_calls", "tool_call_id"]),

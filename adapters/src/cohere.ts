@@ -1,6 +1,7 @@
 import { defineAdapter, isJsonObject } from "gatewright";
 import type { Adapter, FieldTable, JsonObject, ListedModel, OperationName } from "gatewright";
 import { chatStream, fromChatReply } from "./_cohere/chat-reply.ts";
+import { toSentHeaders } from "./_extra-headers.ts";
 import { chatFields, toChatRequest } from "./_cohere/chat-request.ts";
 import { embeddingsFields, fromEmbedReply, toEmbedRequest } from "./_cohere/embeddings.ts";
 import { CohereOptions } from "./_cohere/options.ts";
@@ -25,9 +26,11 @@ const cohere: Adapter<typeof CohereOptions> = defineAdapter({
   auth(apiKey): Record<string, string> {
     return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   },
+  headers: ({ headers }) => toSentHeaders(headers),
   operations: {
     chat: { path: "/v2/chat", toRequest: toChatRequest, fromResponse: fromChatReply, stream: chatStream },
-    embeddings: { path: "/v2/embed", toRequest: toEmbedRequest, fromResponse: fromEmbedReply },
+    // https://docs.cohere.com/reference/embed
+    embeddings: { path: "/v2/embed", toRequest: toEmbedRequest, fromResponse: fromEmbedReply, maxInputs: 96 },
     rerank: { path: "/v2/rerank", toRequest: toRerankRequest, fromResponse: fromRerankReply },
   },
   vendorPrefixes: ["cohere"],

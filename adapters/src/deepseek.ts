@@ -4,6 +4,7 @@ import { openaiFamily } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { become, NO_ACCOUNT, ONLY_MAX_TOKENS } from "./_openai/field-changes.ts";
 import type { FieldChanges } from "./_openai/field-changes.ts";
+import { statelessResponses } from "./_openai/responses.ts";
 
 const changes: FieldChanges = {
   ...ONLY_MAX_TOKENS,
@@ -27,13 +28,14 @@ function toEffort(effort: unknown, { thinking }: JsonObject): JsonObject {
 
 /**
  * DeepSeek. In a turn with tool calls the `reasoning_content` of the answer has to be sent back, so the history keeps
- * it (https://api-docs.deepseek.com/guides/thinking_mode).
+ * it (https://api-docs.deepseek.com/guides/thinking_mode). It keeps no responses
+ * (https://api-docs.deepseek.com/guides/responses_api).
  */
 const deepseek: FamilyAdapter = openaiFamily({
   name: "deepseek",
   baseURL: "https://api.deepseek.com",
-  has: ["responses"],
   operations: {
+    responses: statelessResponses(),
     completions: { path: "/beta/completions", streamUsage: true },
     messages: { path: "/anthropic/v1/messages" },
   },

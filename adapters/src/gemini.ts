@@ -16,6 +16,7 @@ import {
   toCountRequest,
 } from "./_gemini/native.ts";
 import { GeminiOptions } from "./_gemini/options.ts";
+import { GEMINI_EFFORTS } from "./_reasoning-efforts.ts";
 
 export { GeminiOptions };
 
@@ -46,6 +47,8 @@ const gemini: Adapter<typeof GeminiOptions> = defineAdapter({
       stream: chatStream,
     },
     embeddings: {
+      // Its own words for more: "at most 100 requests can be in one batch".
+      maxInputs: 100,
       path: ({ model }) => methodPath(model, "batchEmbedContents"),
       toRequest: toEmbedRequest,
       fromResponse: fromEmbedReply,
@@ -63,6 +66,7 @@ const gemini: Adapter<typeof GeminiOptions> = defineAdapter({
       fromResponse: asItIs,
     },
   },
+  reasoningEfforts: GEMINI_EFFORTS,
   vendorPrefixes: ["google", "gemini"],
   modelPatterns: ["gemini-*", "gemma-*", "text-embedding-00*", "embedding-00*"],
   models: modelList,

@@ -1,7 +1,7 @@
 import type { JsonObject } from "gatewright";
 import { errorInBody, toStatus } from "./_openai/errors.ts";
 import type { FoundError } from "./_openai/errors.ts";
-import { openaiFamily } from "./_openai/family.ts";
+import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 
 /** `{ status_code, detail }` in a 200: an error of that status, or of 500 where it is none that an error has. */
@@ -13,13 +13,13 @@ function errorInReply(body: JsonObject): FoundError | undefined {
 
 /**
  * GPUStack: `baseURL` is its API, with `/v1`. It asks its engines for usage in streams by itself; so does the gateway,
- * which takes it out again for a client that did not ask.
+ * which takes it out again for a client that did not ask. What one instance of a model keeps of responses, the next one asked
+ * does not know.
  */
 const gpustack: FamilyAdapter = openaiFamily({
   name: "gpustack",
   has: [
     "completions",
-    "responses",
     "embeddings",
     "rerank",
     "speech",
@@ -29,6 +29,7 @@ const gpustack: FamilyAdapter = openaiFamily({
     "moderation",
     "messages",
   ],
+  operations: { responses: { path: PATHS.responses, stateless: true } },
   extensions: ["top_k"],
   errorInReply,
 });

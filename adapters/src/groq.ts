@@ -4,6 +4,7 @@ import { openaiFamily } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { NO_ACCOUNT } from "./_openai/field-changes.ts";
 import { createReplyReading, toHubMessage } from "./_openai/hub-reply.ts";
+import { statelessResponses } from "./_openai/responses.ts";
 
 /** A stream tells its usage, and what broke it, in `x_groq` of its last chunk. */
 function readChunk(chunk: JsonObject): JsonObject {
@@ -16,12 +17,14 @@ function readChunk(chunk: JsonObject): JsonObject {
 
 /**
  * Groq. Reasoning is `reasoning` there, in answers and in the history; a message with any member that it does not know
- * is refused (https://console.groq.com/docs/openai, and the types of groq-sdk 1.6).
+ * is refused (https://console.groq.com/docs/openai, and the types of groq-sdk 1.6). It keeps no responses
+ * (https://console.groq.com/docs/responses-api), but files and their batches (https://console.groq.com/docs/batch).
  */
 const groq: FamilyAdapter = openaiFamily({
   name: "groq",
   baseURL: "https://api.groq.com/openai/v1",
-  has: ["responses", "speech", "transcription", "translation"],
+  has: ["speech", "transcription", "translation", "files", "batches"],
+  operations: { responses: statelessResponses() },
   chat: {
     reasoning: "reasoning",
     only: new Set(["role", "content", "name", "tool_calls", "tool_call_id", "function_call"]),

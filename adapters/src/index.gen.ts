@@ -21,6 +21,7 @@ import type mistral from "./mistral.ts";
 import type moonshot from "./moonshot.ts";
 import type nvidia from "./nvidia.ts";
 import type ollama from "./ollama.ts";
+import type ollamaOpenai from "./ollama-openai.ts";
 import type openai from "./openai.ts";
 import type openaiCompatible from "./openai-compatible.ts";
 import type openrouter from "./openrouter.ts";
@@ -66,6 +67,7 @@ export const adapters: Readonly<Record<string, () => AdapterModule>> = {
   moonshot: () => import("./moonshot.ts") as unknown as AdapterModule,
   nvidia: () => import("./nvidia.ts") as unknown as AdapterModule,
   ollama: () => import("./ollama.ts") as unknown as AdapterModule,
+  "ollama-openai": () => import("./ollama-openai.ts") as unknown as AdapterModule,
   openai: () => import("./openai.ts") as unknown as AdapterModule,
   "openai-compatible": () => import("./openai-compatible.ts") as unknown as AdapterModule,
   openrouter: () => import("./openrouter.ts") as unknown as AdapterModule,
@@ -109,6 +111,7 @@ declare module "gatewright" {
     moonshot: typeof moonshot;
     nvidia: typeof nvidia;
     ollama: typeof ollama;
+    "ollama-openai": typeof ollamaOpenai;
     openai: typeof openai;
     "openai-compatible": typeof openaiCompatible;
     openrouter: typeof openrouter;

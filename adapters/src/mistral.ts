@@ -9,12 +9,13 @@ import { chatChanges, MESSAGE_MEMBERS } from "./_mistral/chat-request.ts";
 
 /**
  * Mistral (https://docs.mistral.ai/api, types of @mistralai/mistralai 2.7); other regions by `baseURL`. OpenAI's shape with
- * names of its own, thinking inside of `content`, and no patience with fields that it does not know.
+ * names of its own, thinking inside of `content`, and no patience with fields that it does not know. It has files as OpenAI
+ * has them; its batches are jobs of another shape.
  */
 const mistral: FamilyAdapter = openaiFamily({
   name: "mistral",
   baseURL: "https://api.mistral.ai/v1",
-  has: ["moderation", "transcription"],
+  has: ["moderation", "transcription", "files"],
   operations: {
     embeddings: changedMapping(PATHS.embeddings, {
       changes: {

@@ -2,6 +2,7 @@ import { defineAdapter } from "gatewright";
 import type { Adapter, ListedModel, OperationName } from "gatewright";
 import type { FieldTable } from "gatewright";
 import { isJsonObject } from "gatewright";
+import { toSentHeaders } from "./_extra-headers.ts";
 import { chatStream, fromChatReply } from "./_ollama/chat-reply.ts";
 import { chatFields, toChatRequest } from "./_ollama/chat-request.ts";
 import {
@@ -13,6 +14,7 @@ import {
 import { embeddingsFields, fromEmbedReply, toEmbedRequest } from "./_ollama/embeddings.ts";
 import { OllamaOptions } from "./_ollama/options.ts";
 import { errorInReply, toErrorMessage } from "./_ollama/reply.ts";
+import { KNOWN_EFFORTS } from "./_reasoning-efforts.ts";
 
 export { OllamaOptions };
 
@@ -33,6 +35,7 @@ const ollama: Adapter<typeof OllamaOptions> = defineAdapter({
   options: OllamaOptions,
   baseURL: "http://127.0.0.1:11434",
   auth: toAuth,
+  headers: ({ headers }) => toSentHeaders(headers),
   operations: {
     chat: { path: "/api/chat", toRequest: toChatRequest, fromResponse: fromChatReply, stream: chatStream },
     completions: {
@@ -43,6 +46,7 @@ const ollama: Adapter<typeof OllamaOptions> = defineAdapter({
     },
     embeddings: { path: "/api/embed", toRequest: toEmbedRequest, fromResponse: fromEmbedReply },
   },
+  reasoningEfforts: KNOWN_EFFORTS,
   models: { path: "/api/tags", read: readModels },
   health: { path: "/api/version" },
   // Not by its model list, which other servers answer too (docs.ollama.com/api).

@@ -1,12 +1,23 @@
-import { openaiFamily } from "./_openai/family.ts";
+import { defineAdapter } from "gatewright";
+import type { Adapter } from "gatewright";
+import * as v from "valibot";
+import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
+import { FamilyOptions } from "./_openai/options.ts";
 
-/** Any server with OpenAI's API: `baseURL` is the folder of the API, with its `/v1` where it has one. */
-const openaiCompatible: FamilyAdapter = openaiFamily({
+export const OpenaiCompatibleOptions = v.strictObject({
+  ...FamilyOptions.entries,
+  /**
+   * How `/v1/responses` is served: `bridged` through chat, which every such server has, or `native` by the server's own
+   * `/responses`. @default "bridged"
+   */
+  responses: v.optional(v.picklist(["bridged", "native"]), "bridged"),
+});
+
+const family: FamilyAdapter = openaiFamily({
   name: "openai-compatible",
   has: [
     "completions",
-    "responses",
     "embeddings",
     "rerank",
     "speech",
@@ -17,6 +28,16 @@ const openaiCompatible: FamilyAdapter = openaiFamily({
     "imageVariation",
     "moderation",
   ],
+});
+
+/** Any server with OpenAI's API: `baseURL` is the folder of the API, with its `/v1` where it has one. */
+const openaiCompatible: Adapter<typeof OpenaiCompatibleOptions> = defineAdapter({
+  ...family,
+  options: OpenaiCompatibleOptions,
+  operations: {
+    ...family.operations,
+    responses: { path: PATHS.responses, serves: (_model, { responses }) => responses === "native" },
+  },
 });
 
 export default openaiCompatible;

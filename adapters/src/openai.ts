@@ -2,8 +2,10 @@ import { defineAdapter } from "gatewright";
 import type { Adapter } from "gatewright";
 import * as v from "valibot";
 import { ExtraHeaders, toSentHeaders } from "./_extra-headers.ts";
+import { FOREIGN_MEMBERS } from "./_openai/messages.ts";
 import { readModels } from "./_openai/model-list.ts";
 import { bearer } from "./_openai/options.ts";
+import { KNOWN_EFFORTS } from "./_reasoning-efforts.ts";
 
 declare module "gatewright" {
   interface OperationNames {
@@ -23,8 +25,9 @@ export const OpenaiOptions = v.strictObject({
 });
 
 /**
- * OpenAI, and any server that speaks its API: requests and replies pass as they are, save the model's name. Point
- * `baseURL` at the folder of the API, with its `/v1` where the server has one.
+ * OpenAI, and any server that speaks its API: requests and replies pass as they are, save the model's name and what
+ * another vendor's answers left in a history. Point `baseURL` at the folder of the API, with its `/v1` where the server has one.
+ * Servers that have no more of it than chat are for `openai-compatible`.
  */
 const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
   name: "openai",
@@ -40,7 +43,7 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
   },
   forwardHeaders: ["openai-beta"],
   operations: {
-    chat: { path: "/chat/completions", streamUsage: true },
+    chat: { path: "/chat/completions", streamUsage: true, foreign: FOREIGN_MEMBERS },
     completions: { path: "/completions", streamUsage: true },
     responses: { path: "/responses" },
     embeddings: { path: "/embeddings" },
@@ -56,6 +59,7 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
     batches: { path: "/batches" },
     realtime: { path: "/realtime?model={model}" },
   },
+  reasoningEfforts: KNOWN_EFFORTS,
   vendorPrefixes: ["openai"],
   modelPatterns: [
     "gpt-*",

@@ -1,15 +1,18 @@
 import { errorInBody } from "./_openai/errors.ts";
 import { openaiFamily } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
+import { statelessResponses } from "./_openai/responses.ts";
 
 /**
  * OpenRouter (https://openrouter.ai/docs/api/reference/errors-and-debugging). A provider that fails after the work began
- * is told in a 200: in the body, in a choice of it, or in a chunk of the stream.
+ * is told in a 200: in the body, in a choice of it, or in a chunk of the stream. It keeps no responses
+ * (https://openrouter.ai/docs/api/reference/responses/overview).
  */
 const openrouter: FamilyAdapter = openaiFamily({
   name: "openrouter",
   baseURL: "https://openrouter.ai/api/v1",
-  has: ["completions", "responses", "embeddings", "messages"],
+  has: ["completions", "embeddings", "messages"],
+  operations: { responses: statelessResponses() },
   extensions: ["top_k", "cache_control"],
   errorInReply: errorInBody,
 });

@@ -5,7 +5,8 @@ import { textRerank } from "./_openai/rerank.ts";
 
 /**
  * SGLang: `baseURL` is its API, with `/v1`. It reranks texts alone and answers that with a bare list
- * (sgl-project/sglang, `entrypoints/openai/protocol.py`).
+ * (sgl-project/sglang, `entrypoints/openai/protocol.py`). It keeps responses in its memory, until it ends
+ * (`entrypoints/openai/serving_responses.py`). It is up when it lists its model: its `/health` generates a token.
  */
 const sglang: FamilyAdapter = openaiFamily({
   name: "sglang",

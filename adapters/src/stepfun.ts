@@ -5,8 +5,8 @@ import type { FamilyAdapter } from "./_openai/family.ts";
 const stepfun: FamilyAdapter = openaiFamily({
   name: "stepfun",
   baseURL: "https://api.stepfun.com/v1",
-  has: ["speech", "transcription", "imageGeneration"],
-  chat: MAX_TOKENS_CHAT,
+  has: ["speech", "transcription", "imageGeneration", "realtime"],
+  chat: { ...MAX_TOKENS_CHAT, translatesReplies: true },
   modelPatterns: ["step-*"],
 });
 

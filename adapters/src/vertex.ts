@@ -22,6 +22,7 @@ import {
 } from "./_vertex/native.ts";
 import { VertexOptions } from "./_vertex/options.ts";
 import type { VertexSettings } from "./_vertex/options.ts";
+import { KNOWN_EFFORTS } from "./_reasoning-efforts.ts";
 
 export { VertexOptions };
 
@@ -59,6 +60,8 @@ const vertex: Adapter<typeof VertexOptions> = defineAdapter({
   operations: {
     chat: { path: chatPath, toRequest: toChatRequest, fromResponse: fromChatReply, stream: chatStream },
     embeddings: {
+      // https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
+      maxInputs: 250,
       path: ({ model, options }) =>
         methodPath(model, options, usesEmbedContent(model) ? "embedContent" : "predict"),
       serves: isGoogles,
@@ -94,6 +97,7 @@ const vertex: Adapter<typeof VertexOptions> = defineAdapter({
       serves: usesEmbedContent,
     },
   },
+  reasoningEfforts: KNOWN_EFFORTS,
   vendorPrefixes: ["vertex"],
   modelPatterns: [
     "gemini-*",

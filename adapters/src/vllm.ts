@@ -4,21 +4,20 @@ import { textRerank } from "./_openai/rerank.ts";
 
 /**
  * vLLM: `baseURL` is its API, with `/v1`. Reasoning is `reasoning` there, in answers and in the history
- * (vllm-project/vllm, pull request 27752); to clients of OpenAI's API it passes as it is.
+ * (vllm-project/vllm, pull request 27752); to clients of OpenAI's API it passes as it is. It keeps responses by
+ * `VLLM_ENABLE_RESPONSES_API_STORE` alone, which never lets one go (vllm/entrypoints/openai/responses/serving.py). Its
+ * realtime API transcribes, by events of its own. `/health` is 503 once its engine is dead
+ * (vllm/entrypoints/serve/instrumentator/health.py).
  */
 const vllm: FamilyAdapter = openaiFamily({
   name: "vllm",
-  has: [
-    "completions",
-    "responses",
-    "embeddings",
-    "transcription",
-    "translation",
-    "messages",
-    "messagesCountTokens",
-  ],
-  operations: { rerank: textRerank(PATHS.rerank) },
+  has: ["completions", "embeddings", "transcription", "translation", "messages", "messagesCountTokens"],
+  operations: {
+    responses: { path: PATHS.responses, stateless: true },
+    rerank: textRerank(PATHS.rerank),
+  },
   extensions: ["top_k"],
+  health: { path: "/health", outside: "/v1" },
 });
 
 export default vllm;

@@ -26,7 +26,8 @@ const CHAT = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat";
 
 /**
  * Baidu's Wenxin by its first API, for accounts with a key and a secret: the token that they buy goes into the URL. The
- * model's name is that of its endpoint, e.g. `completions_pro` for ERNIE 4.0. The second API is the adapter `baidu`.
+ * model's name is that of its endpoint, e.g. `completions_pro` for ERNIE 4.0. There is no list of these, and no probe that
+ * costs nothing. The second API is the adapter `baidu`.
  */
 const wenxin: Adapter<typeof WenxinOptions> = defineAdapter({
   name: "wenxin",

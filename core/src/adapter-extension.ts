@@ -46,7 +46,10 @@ export const ExtensionSchema = v.strictObject({
   headers: v.optional(v.record(headerName, headerValue), {}),
   /** Client headers that the server takes, beside those of the other adapter. */
   forwardHeaders: v.optional(v.array(headerName), []),
-  /** Where operations are, beneath the base URL; `false` for one that the server lacks. `{model}` is the model's name. */
+  /**
+   * Where operations are, beneath the base URL, for all its models; `false` for one that the server lacks. `{model}` is the
+   * model's name. One that the other adapter lacks is added, and passes as bytes.
+   */
   paths: v.optional(
     v.record(v.string(), v.union([v.literal(false), path], "a path that begins with /, or false")),
     {},
@@ -70,7 +73,10 @@ type KnownAdapter = keyof AdapterRegistry | (string & {});
 export interface AdapterExtension extends Omit<v.InferInput<typeof ExtensionSchema>, "extends" | "paths"> {
   /** The adapter that it is like: a built-in one, or one of the same folder. */
   extends: KnownAdapter;
-  /** Where operations are, beneath the base URL; `false` for one that the server lacks. `{model}` is the model's name. */
+  /**
+   * Where operations are, beneath the base URL, for all its models; `false` for one that the server lacks. `{model}` is the
+   * model's name. One that the other adapter lacks is added, and passes as bytes.
+   */
   paths?: { readonly [Name in OperationName]?: string | false };
 }
 
@@ -82,7 +88,7 @@ export function extendAdapter(extension: AdapterExtension): AdapterExtension {
   return extension;
 }
 
-/** The adapter that an extension of `base` describes. `paths` name operations of `base` alone. */
+/** The adapter that an extension of `base` describes. */
 export function toExtendedAdapter(base: Adapter, extension: CheckedExtension, ownName: string): Adapter {
   const { auth, headers, paths, models, health } = extension;
   const adapter = { ...base };
@@ -115,12 +121,18 @@ export function toExtendedAdapter(base: Adapter, extension: CheckedExtension, ow
 }
 
 function toOperations(base: Adapter, paths: CheckedExtension["paths"]): Adapter["operations"] {
-  const operations = Object.entries(base.operations).flatMap(
-    ([operation, mapping]): [string, OperationMapping][] => {
-      const given = paths[operation];
-      if (given === false) return [];
-      return [[operation, given === undefined ? mapping : { ...mapping, path: given }]];
-    },
-  );
-  return Object.fromEntries(operations);
+  const operations: Record<string, OperationMapping> = { ...base.operations };
+  for (const [operation, path] of Object.entries(paths)) {
+    if (path === false) delete operations[operation];
+    else operations[operation] = movedTo(path, operations[operation]);
+  }
+  return operations;
+}
+
+/** What the other adapter serves to some models, or by an option alone, is at this path for all of them. */
+function movedTo(
+  path: string,
+  { serves: _serves, ...mapping }: Partial<OperationMapping> = {},
+): OperationMapping {
+  return { ...mapping, path };
 }

@@ -1,3 +1,4 @@
+import type { ReasoningEfforts } from "./bridges/reasoning-effort.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 import { brand } from "./brand.ts";
 import type { JsonObject, OperationName } from "./operation.ts";
@@ -20,6 +21,8 @@ export interface MappingInfo<Options = Record<string, unknown>> {
   request: JsonObject;
   /** For bridges: members beyond the standing-in API that the backend takes. Absent: the adapter sorts them out. */
   extensions?: readonly string[];
+  /** For bridges: the efforts that models of the backend take, as its adapter knows them. */
+  reasoningEfforts?: ReasoningEfforts;
   /**
    * Names what of the backend's answer could not be carried: `x-gatewright-dropped` then has `reply.` and this, without
    * indices. In a stream, for as long as nothing has gone out.
@@ -66,6 +69,8 @@ export interface OperationMapping<Options = Record<string, unknown>> {
   serves?(model: string, options: Options): boolean;
   /** Same dialect only: ask for usage in streams by this field patch when the client did not. */
   streamUsage?: boolean;
+  /** The most inputs (`input`) that the backend takes in one call, which may depend on the model. More are a 400. */
+  maxInputs?: number | ((model: string) => number);
   /** The dialect has ids to go on from or to ask for later, and this backend keeps nothing under them. */
   stateless?: boolean;
   /**
@@ -73,6 +78,15 @@ export interface OperationMapping<Options = Record<string, unknown>> {
    * out, e.g. `top_k`, `reasoning_content`, `cache_control`.
    */
   extensions?: readonly string[];
+  /** Same dialect only: members that the server would refuse, such as another vendor's answers leave in a history. */
+  foreign?: ForeignMembers;
+}
+
+/** A body in which none of the names stands passes as bytes, without being parsed. */
+export interface ForeignMembers {
+  readonly names: readonly string[];
+  /** The fields of the request that have to be written anew, without what is reported into `dropped`. Pure. */
+  leaveOut(request: JsonObject, dropped: Set<string>): JsonObject;
 }
 
 /** Reads a backend's stream into events of the operation's own dialect. */
@@ -153,6 +167,14 @@ export interface ModelList {
   nextPage?(body: unknown): Readonly<Record<string, string>> | undefined;
 }
 
+/** What a server is asked to find out whether it is up. */
+export interface HealthProbe {
+  /** Joined to the backend's base URL. */
+  readonly path: string;
+  /** What the base URL ends with and this path is not beneath, e.g. `/v1`. */
+  readonly outside?: string;
+}
+
 /** A sign by which a server is known. All functions are pure. */
 export interface Recognition {
   /** Where several adapters recognise a server the lowest counts: the surer the sign, the lower. */
@@ -208,17 +230,24 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   readonly vendorPrefixes?: readonly string[];
   /** Names of the vendor's models, with `*`, for as long as a backend that lists none was not asked yet. */
   readonly modelPatterns?: readonly string[];
+  /**
+   * Values of the hub's `reasoning_effort` by names of models at the backend, with `*`; the first that fits counts. A
+   * model that none fits is sent no effort by front doors in other dialects.
+   */
+  readonly reasoningEfforts?: ReasoningEfforts;
   /** The model list; absent where the backend has none. */
   readonly models?: ModelList;
   /** Signs by which `adapter: "auto"` finds that a server speaks this dialect; any of them does. */
   readonly recognition?: readonly Recognition[];
   /** A free probe: 200 is up. */
-  readonly health?: { readonly path: string };
+  readonly health?: HealthProbe;
   /** A 2xx body that is an error all the same (some servers do this). `operation` is the adapter's own that it answers. */
   errorInReply?(
     body: JsonObject,
     operation: OperationName,
   ): { status: number; message?: string; code?: string } | undefined;
+  /** Top-level members of which such a body has one; others are not parsed to find out. Absent: each is looked at. */
+  readonly errorMembers?: readonly string[];
   /** Reads an error body; absent: the shapes that core knows. A `status` here corrects a misleading one. */
   fromError?(
     status: number,

@@ -98,6 +98,8 @@ export type ErrorCode = keyof typeof ERROR_CODES;
  */
 export interface UpstreamFailure {
   readonly kind:
+    /** No connection of the gateway's own pool was free in time: the backend has no part in it. */
+    | "queued"
     | "connect"
     | "tls"
     | "reset"
@@ -129,8 +131,6 @@ export interface GatewayErrorOptions {
   headers?: Record<string, string>;
   /** Set when a backend caused it. */
   upstream?: UpstreamFailure;
-  /** Body to send as it is, when the client's dialect is the one the backend answered in. */
-  body?: Uint8Array;
   cause?: unknown;
 }
 
@@ -147,7 +147,6 @@ export class GatewayError extends Error {
   readonly details?: Record<string, unknown>;
   headers: Record<string, string>;
   readonly upstream?: UpstreamFailure;
-  readonly body?: Uint8Array;
   /** The attempt that failed, set by dispatch. */
   attempt?: Attempt;
 
@@ -165,7 +164,6 @@ export class GatewayError extends Error {
     if (options.details) this.details = options.details;
     this.headers = options.headers ?? {};
     if (options.upstream) this.upstream = options.upstream;
-    if (options.body) this.body = options.body;
     brand("error", this);
   }
 }

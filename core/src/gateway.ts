@@ -14,13 +14,13 @@ import type { Reply } from "./reply.ts";
 import { createAdmission } from "./request/read-body.ts";
 import type { RequestContext } from "./request/request-context.ts";
 import { Sweeper } from "./request/sweeper.ts";
-import { checkOperationNames } from "./models/check-operation-names.ts";
 import { createCatalog, createDiscovery } from "./models/catalog.ts";
 import type { Load } from "./models/routed-target.ts";
 import { createRouter, type Router } from "./router.ts";
 import { createClientAddress } from "./server/client-address.ts";
 import type { ExchangeKeeping } from "./server/open-exchange.ts";
 import { createOperationRoutes, type OperationRoutes } from "./server/operation-routes.ts";
+import { setupRefusal } from "./server/start-refused.ts";
 import { createWebHandler } from "./server/web-handler.ts";
 import type { State } from "./state/state.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -102,6 +102,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
     await Promise.all([...backends.values()].map(({ transport }) => transport.close()));
   };
 
+  let routes: OperationRoutes;
   try {
     await discovery.start();
     for (const { plugin, scope } of withScopes(config.plugins)) {
@@ -119,16 +120,16 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         random: options.random ?? Math.random,
         now: options.now ?? (() => performance.now()),
       };
-      const instance = await plugin.plugin.definition.setup(plugin.options, host);
+      const instance = await setUp(plugin, host, config);
       instances.push({ plugin, instance });
       for (const operation of instance.operations ?? []) operations.set(operation.name, operation);
     }
-    checkOperationNames(config, operations);
+    for (const { instance } of instances) instance.routes?.(app);
+    routes = createOperationRoutes([...operations.values()]);
   } catch (error) {
     await closeAll();
     throw error;
   }
-  for (const { instance } of instances) instance.routes?.(app);
 
   const handle = buildChain(config, instances, router, dispatch);
   let active = 0;
@@ -137,7 +138,7 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const gateway: Gateway = {
     config,
     router,
-    routes: createOperationRoutes([...operations.values()]),
+    routes,
     via,
     log,
     app,
@@ -161,6 +162,18 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
       })()),
   };
   return gateway;
+}
+
+async function setUp(
+  { plugin, options, path }: ResolvedPlugin,
+  host: GatewayHost,
+  { file }: ResolvedConfig,
+): Promise<PluginInstance> {
+  try {
+    return await plugin.definition.setup(options, host);
+  } catch (error) {
+    throw setupRefusal(error, { file, path });
+  }
 }
 
 /** A plugin that is listed twice keeps two states: the second is `name-2`. */

@@ -7,9 +7,11 @@ export { defineAdapter, UnsupportedField } from "./adapter.ts";
 export type {
   Adapter,
   AdapterRegistry,
+  ForeignMembers,
   ListedModel,
   MappedRequest,
   MappingInfo,
+  HealthProbe,
   ModelList,
   OperationBridge,
   OperationMapping,
@@ -19,6 +21,10 @@ export type {
   StreamFraming,
   StreamMapping,
 } from "./adapter.ts";
+export { HubCallReader, isWholeInput, readHubArguments, readHubCalls } from "./bridges/hub-calls.ts";
+export type { HubCall, HubCallPiece } from "./bridges/hub-calls.ts";
+export { finishOf, isCutShort, oneHubChoice, readHubMessage } from "./bridges/hub-message.ts";
+export type { HubMessage } from "./bridges/hub-message.ts";
 export { responseIdOfItem } from "./bridges/responses/ids.ts";
 export {
   createReasoningEfforts,
@@ -29,6 +35,7 @@ export {
 export type { ReasoningEffort, ReasoningEfforts, ReasoningEffortsOf } from "./bridges/reasoning-effort.ts";
 export { extendAdapter } from "./adapter-extension.ts";
 export type { AdapterExtension } from "./adapter-extension.ts";
+export { isLongInteger, parseJson, stringifyJson } from "./body/exact-json.ts";
 export { viewOf } from "./body/json-view.ts";
 export type { JsonType, JsonView } from "./body/json-view.ts";
 export type { RequestBody } from "./body/request-body.ts";
@@ -92,6 +99,8 @@ export type {
   Operation,
   OperationName,
   OperationNames,
+  ParameterPlace,
+  ParameterPlaces,
   StreamRules,
   WebSocketRules,
 } from "./operation.ts";
@@ -100,6 +109,7 @@ export { openaiDialect, readUsage } from "./operations/openai-dialect.ts";
 export { defineGatewayPlugin } from "./plugin.ts";
 export type {
   ChainFact,
+  ConfigView,
   Contribution,
   GatewayHost,
   GatewayPluginFactory,
@@ -107,6 +117,7 @@ export type {
   Plugin,
   PluginDefinition,
   PluginInstance,
+  UnknownName,
 } from "./plugin.ts";
 export { isQuotaSpent } from "./quota-spent.ts";
 export { discardReply, isBodyStream } from "./reply.ts";

@@ -1,4 +1,5 @@
 import { asBuffer } from "./as-buffer.ts";
+import { parseJson, stringifyJson } from "./body/exact-json.ts";
 import { JsonBody } from "./body/json-body.ts";
 import { JsonTextView } from "./body/json-view.ts";
 import type { Handler } from "./chain.ts";
@@ -79,7 +80,7 @@ async function firstAnswer(
   json: JsonObject,
   dispatch: Handler,
 ): Promise<Reply> {
-  const body = new JsonBody(JsonTextView.read(Buffer.from(JSON.stringify(json))));
+  const body = new JsonBody(JsonTextView.read(Buffer.from(stringifyJson(json))));
   let failure = new GatewayError("no_available_instances");
   for (const target of exchange.router.resolve(exchange.requestedModel, operation)) {
     if (target.weight === 0) continue;
@@ -108,7 +109,7 @@ function readReply(reply: Reply): JsonObject {
     discardReply(reply);
     throw new GatewayError("provider_error", { message: "Expected a whole JSON reply" });
   }
-  return JSON.parse(typeof body === "string" ? body : asBuffer(body).toString("utf8")) as JsonObject;
+  return parseJson(typeof body === "string" ? body : asBuffer(body).toString("utf8")) as JsonObject;
 }
 
 const NO_CLIENT: Downstream = {

@@ -2,6 +2,7 @@ import { brand } from "./brand.ts";
 import type { JsonView } from "./body/json-view.ts";
 import type { Usage } from "./attempt.ts";
 import type { OperationBridge } from "./adapter.ts";
+import type { ServerLimits } from "./config/resolved.ts";
 import type { Context, DownstreamRequest } from "./context.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Reply } from "./reply.ts";
@@ -62,7 +63,7 @@ export interface StreamRules {
   usage?(json: JsonObject, type?: string, before?: Usage): Usage | undefined;
   /** The name on the `event:` line of an event that the gateway writes; absent: events have no names. */
   eventName?(json: JsonObject): string | undefined;
-  /** Makes what writes the events of one stream as JSON text. Default: `JSON.stringify`. */
+  /** Makes what writes the events of one stream as JSON text. Default: `stringifyJson`. */
   createText?(): (json: JsonObject) => string;
   /** Members that lead to the model's name in an event. Default: `model`, or that of `response`. */
   modelAt?: readonly string[];
@@ -86,6 +87,19 @@ export interface WebSocketRules {
    * subprotocols, and it has to be where credentials are looked for.
    */
   readHeaders?(headers: DownstreamRequest["headers"]): DownstreamRequest["headers"];
+}
+
+/** A member of the body, or of the object that is the member `within`. */
+export interface ParameterPlace {
+  readonly within?: string;
+  readonly name: string;
+}
+
+/** All places where a parameter may stand, in every spelling that the dialect takes. */
+export interface ParameterPlaces {
+  readonly temperature: readonly ParameterPlace[];
+  /** The most tokens of one answer. */
+  readonly outputLimit: readonly ParameterPlace[];
 }
 
 /** How errors and events look in one client dialect. */
@@ -149,7 +163,7 @@ export interface Operation {
   readonly streamOptional?: boolean;
   readonly stream?: StreamRules;
   /** Checks the fields and headers that core and plugins rely on; `model` is checked for all operations. */
-  validate?(body: JsonView, request: DownstreamRequest): FieldFault | undefined;
+  validate?(body: JsonView, request: DownstreamRequest, limits: ServerLimits): FieldFault | undefined;
   /** Usage of a whole JSON reply. */
   usage?(reply: JsonView): Usage | undefined;
   /** The member of a reply that holds the model's name. Default: `model`. */
@@ -159,6 +173,8 @@ export interface Operation {
    * `model` among them the dialect has the model in the path.
    */
   readonly ownMembers?: readonly string[];
+  /** Where the dialect has the parameters that layers adjust. Absent: by OpenAI's names at the top level. */
+  readonly parameters?: ParameterPlaces;
   /** Multipart: other spellings of fields, with those in which they leave. */
   readonly fieldAliases?: Readonly<Record<string, string>>;
   /** Multipart: names of files held to `server.limits.imageBytes`. */

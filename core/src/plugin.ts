@@ -1,6 +1,7 @@
 import type { H3 } from "h3";
 import { brand } from "./brand.ts";
 import type { Middleware } from "./chain.ts";
+import type { ResolvedBackend } from "./config/resolved.ts";
 import type { InnerCall } from "./inner-call.ts";
 import type { Logger } from "./log.ts";
 import type { ListingChange } from "./models/model-table.ts";
@@ -79,6 +80,25 @@ export interface Contribution {
   readonly knownVendors?: readonly string[];
 }
 
+/** What `check` sees: a config whose backends and models have no faults. */
+export interface ConfigView {
+  /** By name. Those that tell their models themselves (`discovers`) may come to have any. */
+  readonly backends: ReadonlyMap<string, ResolvedBackend>;
+  /** Ids, `backend/model`, of the targets that the config names. */
+  readonly targets: ReadonlySet<string>;
+}
+
+/** A name among the options that means nothing in this config. */
+export interface UnknownName {
+  /** Where it stands, below the options: `["regions", "eu", "backends", 0]`. */
+  readonly path: readonly (string | number)[];
+  /** E.g. `the name of a backend`. */
+  readonly expected: string;
+  readonly received: string;
+  /** What it may have been meant to be, for the nearest spelling. */
+  readonly known: Iterable<string>;
+}
+
 /** What `setup` returns. */
 export interface PluginInstance {
   middleware?: Middleware;
@@ -100,8 +120,8 @@ export interface PluginDefinition<Schema extends StandardSchemaV1> {
   readonly gives?: readonly ChainFact[];
   /** Decides on headers alone: listed first, it refuses before a byte of the body is read. */
   readonly headersOnly?: boolean;
-  /** How the middleware treats streams: bytes untouched, event by event, or whole. Default `observe`. */
-  readonly streams?: "observe" | "transform" | "buffer";
+  /** Names of the operations that `setup` adds: what a config may say in `when()` and `defaultModels`. */
+  readonly operations?: readonly OperationName[];
   /** Promises exact counts, so that with several workers memory and file state are refused. */
   readonly exact?: boolean | ((options: StandardSchemaV1.InferOutput<Schema>) => boolean);
   /** Adds to the config, once the options are checked and before the backends are. `environment`: its variables. */
@@ -109,6 +129,12 @@ export interface PluginDefinition<Schema extends StandardSchemaV1> {
     options: StandardSchemaV1.InferOutput<Schema>,
     environment: Readonly<Record<string, string | undefined>>,
   ): Contribution;
+  /** Names that the rest of the config does not have: faults of the config, told by `gatewright check` too. */
+  check?(options: StandardSchemaV1.InferOutput<Schema>, config: ConfigView): readonly UnknownName[];
+  /**
+   * Makes the plugin's part of a gateway. An `Error` that it throws is told with the plugin's place in the config; one
+   * of the language's own (`TypeError` and the like) is a bug, and told with its stack.
+   */
   setup(
     options: StandardSchemaV1.InferOutput<Schema>,
     gateway: GatewayHost,

@@ -1,4 +1,5 @@
 import { asBuffer } from "./as-buffer.ts";
+import { parseJson } from "./body/exact-json.ts";
 import { isJsonObject } from "./json-object.ts";
 import type { JsonObject } from "./operation.ts";
 import { isBodyStream, type Reply } from "./reply.ts";
@@ -50,7 +51,7 @@ function readWhole(body: Uint8Array | string, { maxBytes, mayKeep }: RecordingRu
   if (!mayKeep) return text;
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     // Plain text, as some operations give it: nothing says that it is whole.
     return undefined;
@@ -109,7 +110,7 @@ function toPipedEvent({ type, data }: RecordedEvent): PipedEvent {
     ...(type !== undefined && { type }),
     data,
     get json(): unknown {
-      return data.startsWith("{") ? (JSON.parse(data) as unknown) : undefined;
+      return data.startsWith("{") ? parseJson(data) : undefined;
     },
   };
 }

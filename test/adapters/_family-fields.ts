@@ -1,9 +1,27 @@
 import type { FieldTest } from "@gatewright/adapter-tests";
 import type { OperationName } from "gatewright";
 
+/** Parameters of local engines. */
+const ENGINE = { top_k: 40, min_p: 0.1, num_ctx: 4096, keep_alive: "5m", options: { num_ctx: 4096 } };
+
 /** What the kit does not know of the fields in which servers of the family deviate. */
 export const FAMILY_FIELD_TESTS: Partial<Record<OperationName, Omit<FieldTest, "table">>> = {
-  chat: { samples: { reasoning_effort: "none", top_k: 40 }, byExchange: ["stream_options"] },
+  chat: {
+    samples: { ...ENGINE, reasoning_effort: "none" },
+    defaults: { options: {} },
+    byExchange: ["stream_options", "tool_choice"],
+  },
+  completions: { samples: ENGINE, defaults: { options: {} } },
   embeddings: { byExchange: ["encoding_format"] },
   rerank: { byExchange: ["documents"] },
+  responses: {
+    request: { input: "Hi" },
+    samples: {
+      store: true,
+      previous_response_id: "resp_1",
+      conversation: "conv_1",
+      background: true,
+    },
+    defaults: { store: false, background: false },
+  },
 };

@@ -69,12 +69,13 @@ export const FAMILY: Readonly<Record<string, FamilyFacts>> = {
   moonshot: olderLimit,
   nvidia: { ...olderLimit, reasoning: "reasoning_content", embeddings: "base64" },
   "openai-compatible": { ...bytes, embeddings: "base64", rerank: "objects" },
+  "ollama-openai": { ...strict, limit: "max_tokens", embeddings: "numbers" },
   openrouter: { ...bytes, embeddings: "base64" },
   perplexity: olderLimit,
   qwen: { ...olderLimit, embeddings: "numbers" },
   sglang: { ...bytes, embeddings: "numbers", rerank: "texts" },
   siliconflow: { ...olderLimit, embeddings: "base64", rerank: "objects" },
-  stepfun: olderLimit,
+  stepfun: { ...olderLimit, reasoning: "reasoning_content" },
   together: { ...olderLimit, reasoning: "reasoning_content", embeddings: "base64", rerank: "objects" },
   vllm: { ...bytes, embeddings: "base64", rerank: "texts" },
   volcengine: { ...bytes, embeddings: "numbers" },
@@ -120,6 +121,7 @@ export function familyExchanges(adapter: string): Exchange[] {
     declined(),
     ...streams(facts),
     ...(facts.ownErrors ? [] : errors(facts)),
+    ...errorsInAnswers(facts),
     ...(facts.embeddings ? [embeddings(facts.embeddings)] : []),
     ...(facts.rerank ? [rerank(facts.rerank)] : []),
   ];
@@ -420,6 +422,45 @@ function errors({ limit }: FamilyFacts): Case[] {
         read: { message: "Loading model", type: "unavailable_error", code: 503 },
       },
     ),
+  ];
+}
+
+/** What some servers answer with status 200. */
+function errorsInAnswers({ limit, tellsUsage }: FamilyFacts): Case[] {
+  const request = { messages: [user], max_completion_tokens: 8 };
+  const sent = { messages: [user], [limit]: 8 };
+  const tooMany = { status: 429, code: "rate_limit_exceeded", read: { status: 429, message: "Slow down." } };
+  const failing = (id: string, title: string, body: JsonObject, error: HubOutcome["error"]): Case => ({
+    id: `error-in-200-${id}`,
+    title: `a 200 that is an error: ${title}`,
+    request,
+    sent,
+    reply: { status: 200, headers: JSON_TYPE, body },
+    hub: { error },
+  });
+  return [
+    failing("object", "`error`", { error: { message: "Slow down.", code: 429 } }, tooMany),
+    failing("bare", "`object`", { object: "error", message: "Slow down.", type: "x", code: 429 }, tooMany),
+    failing(
+      "text",
+      "a text",
+      { error: "Gone." },
+      {
+        status: 502,
+        code: "provider_error",
+        read: { status: 500, message: "Gone." },
+      },
+    ),
+    {
+      ...failing(
+        "stream",
+        "where a stream was asked for",
+        { error: { message: "Slow down.", code: 429 } },
+        tooMany,
+      ),
+      request: { ...request, stream: true },
+      sent: { ...sent, stream: true, ...(!tellsUsage && { stream_options: { include_usage: true } }) },
+    },
   ];
 }
 

@@ -5,18 +5,8 @@ import * as v from "valibot";
 import azure, { AzureOptions } from "../../adapters/src/azure.ts";
 import { exchangesOf } from "./_exchanges.ts";
 
-const SAME_BYTES = "Chats pass as bytes, whatever is in them.";
-
 testAdapter(azure, {
   exchanges: exchangesOf("azure"),
-  waived: {
-    tools: SAME_BYTES,
-    "streamed tools": SAME_BYTES,
-    vision: SAME_BYTES,
-    "structured output": SAME_BYTES,
-    "usage details": SAME_BYTES,
-    "stop reasons": SAME_BYTES,
-  },
 });
 
 describe("options of azure", () => {

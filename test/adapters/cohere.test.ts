@@ -76,13 +76,13 @@ testAdapter(cohere, {
 
 describe("options of cohere", () => {
   it("embeds for search where nothing else is said, and refuses a use that is none", () => {
-    expect(v.parse(CohereOptions, {})).toEqual({ inputType: "search_document" });
+    expect(v.parse(CohereOptions, {})).toEqual({ inputType: "search_document", headers: {} });
     expect(v.safeParse(CohereOptions, { inputType: "document" }).success).toBe(false);
     expect(v.safeParse(CohereOptions, { input_type: "clustering" }).success).toBe(false);
   });
 
   it("sends no key where there is none, as own deployments have", () => {
-    expect(cohere.auth(undefined, { inputType: "search_query" })).toEqual({});
+    expect(cohere.auth(undefined, { inputType: "search_query", headers: {} })).toEqual({});
   });
 });
 
@@ -116,7 +116,7 @@ describe("own fields of cohere", () => {
       model: "m",
       requestedModel: "m",
       stream: false,
-      options: { inputType: "search_document" },
+      options: { inputType: "search_document", headers: {} },
       requestId: "r",
       nowSeconds: 0,
       report: () => {},

@@ -20,7 +20,7 @@ const STREAM: UpstreamReply = {
   ],
 };
 
-async function ask(adapter: string, path: string, body: object, reply: UpstreamReply) {
+async function ask(adapter: string, path: string, body: object, reply: UpstreamReply, status = 200) {
   const backend = await playBackend(reply);
   onTestFinished(() => backend.close());
   const resolved = await resolveConfig(
@@ -40,7 +40,7 @@ async function ask(adapter: string, path: string, body: object, reply: UpstreamR
     headers: { "content-type": "application/json", "anthropic-version": "2023-06-01" },
     body: JSON.stringify(body),
   });
-  expect(response.status).toBe(200);
+  expect(response.status).toBe(status);
   return { text: await response.text(), received: backend.received };
 }
 
@@ -59,6 +59,22 @@ describe("a server of the family", () => {
       expect(text).toBe(STREAM.chunks!.join(""));
     },
   );
+
+  it.each([
+    { status_code: 503, detail: "No instance" },
+    { object: "error", message: "No.", code: 503 },
+  ])("st-6: the error that an event %j is does not pass for a stream that was cut", async (event) => {
+    const { text } = await ask(
+      "gpustack",
+      "/v1/chat/completions",
+      { model: "smart", messages: [user], stream: true },
+      { ...STREAM, chunks: [`data: ${JSON.stringify(event)}\n\n`] },
+      502,
+    );
+    expect(JSON.parse(text)).toMatchObject({
+      error: { code: "provider_error", message: "The backend reported an error in its stream" },
+    });
+  });
 
   it("gives the Anthropic front door its reasoning, whatever it is called there", async () => {
     const { text, received } = await ask(
@@ -81,6 +97,41 @@ describe("a server of the family", () => {
     );
     expect(received[0]?.path).toBe("/chat/completions");
   });
+
+  it.each(["mistral", "groq", "cerebras", "moonshot", "openai-compatible"])(
+    "in-11: %s gets no marks for Anthropic's cache by the Anthropic front door",
+    async (adapter) => {
+      const cache_control = { type: "ephemeral" };
+      const use = { type: "tool_use", id: "toolu_1", name: "clock", input: {}, cache_control };
+      const result = { type: "tool_result", tool_use_id: "toolu_1", content: "noon", cache_control };
+      const { received } = await ask(
+        adapter,
+        "/v1/messages",
+        {
+          model: "smart",
+          max_tokens: 8,
+          system: [{ type: "text", text: "Be short.", cache_control }],
+          tools: [{ name: "clock", input_schema: { type: "object" }, cache_control }],
+          messages: [
+            { role: "user", content: [{ type: "text", text: "What time is it?", cache_control }] },
+            { role: "assistant", content: [use] },
+            { role: "user", content: [result] },
+          ],
+        },
+        {
+          status: 200,
+          headers: { "content-type": "application/json" },
+          body: {
+            id: "c-1",
+            model: "smart",
+            choices: [{ index: 0, message: { role: "assistant", content: "Noon." }, finish_reason: "stop" }],
+          },
+        },
+      );
+      expect(JSON.stringify(received[0]?.body)).toContain("clock");
+      expect(JSON.stringify(received[0]?.body)).not.toContain("cache_control");
+    },
+  );
 
   it("in-11: gets the bytes of an Anthropic client where it has that API too", async () => {
     const answer = {

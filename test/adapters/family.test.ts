@@ -24,8 +24,6 @@ const MODELS = {
 };
 /** Fields without effect, and exchanges in which something is left out on purpose. */
 const VALUE_TESTS: Readonly<Record<string, ValueTests>> = {
-  // Of two limits the newer counts.
-  localai: { leftOut: ["both-limits"] },
   // The server hears itself what it is.
   mistral: { withoutEffect: ["messages[].content[].input_audio.format"], leftOut: ["allowed-tools"] },
 };

@@ -33,6 +33,22 @@ it.each(Object.entries(adapters))("loads %s, which bears the name of its file", 
   expect(adapter.name).toBe(name);
 });
 
+/** Options without which an adapter is none. */
+const REQUIRED: Readonly<Record<string, object>> = {
+  bedrock: { region: "us-east-1" },
+  vertex: { project: "p-1", location: "us-central1" },
+  wenxin: { secretKey: "s" },
+};
+
+it.each(Object.entries(adapters))("lets a config add headers to the requests of %s", async (name, load) => {
+  const { default: adapter } = await load();
+  const options = { ...REQUIRED[name], headers: { "X-Tenant": "t-1" } };
+  const checked = await (adapter.options as StandardSchemaV1)["~standard"].validate(options);
+  expect(checked.issues).toBeUndefined();
+  const { value } = checked as { value: never };
+  expect(adapter.headers?.(value)).toMatchObject({ "x-tenant": "t-1" });
+});
+
 it("gives an adapter by its own import too, and nothing internal", async () => {
   expect((await adapters["openai"]!()).default).toBe(openai);
   const { resolve } = createRequire(import.meta.url);
@@ -51,6 +67,9 @@ it("writes names with hyphens as names that the language takes", () => {
 it("tells types each adapter's own options", () => {
   expectTypeOf<OptionsOf<"ollama">["numCtx"]>().toEqualTypeOf<number | undefined>();
   expectTypeOf<OptionsOf<"openai">["organization"]>().toEqualTypeOf<string | undefined>();
+  expectTypeOf<OptionsOf<"openai-compatible">["responses"]>().toEqualTypeOf<
+    "bridged" | "native" | undefined
+  >();
   // @ts-expect-error -- a misspelt option
   expectTypeOf<OptionsOf<"ollama">["num_ctx"]>().toBeNumber();
 });

@@ -21,7 +21,7 @@ function toChat(request: JsonObject) {
     model: "upstream-model",
     requestedModel: "client-model",
     stream: request["stream"] === true,
-    options: {},
+    options: { headers: {} },
     requestId: "req-1",
     nowSeconds: 0,
     report: () => {},

@@ -79,7 +79,7 @@ describe("options of ollama", () => {
   });
 
   it("asks no key of a local server", () => {
-    expect(ollama.auth(undefined, {})).toEqual({});
+    expect(ollama.auth(undefined, { headers: {} })).toEqual({});
   });
 });
 

@@ -11,10 +11,6 @@ const messages = [{ role: "user", content: "Hi" }];
 testAdapter(vertex, {
   exchanges: exchangesOf("vertex"),
   withoutEffect: ["response_format.json_schema.name", "response_format.json_schema.strict"],
-  waived: {
-    vision: "The mappings are those of gemini and anthropic, which show it.",
-    "structured output": "The mappings are those of gemini and anthropic, which show it.",
-  },
   fields,
   fieldTests: {
     chat: geminiChat,

@@ -1,12 +1,9 @@
 import fc from "fast-check";
 import type { Arbitrary } from "fast-check";
 import type { JsonObject } from "gatewright";
-import { text } from "./_arbitrary-requests.ts";
+import { argumentsText as args, text } from "./_arbitrary-requests.ts";
 
 const count = fc.integer({ min: 0, max: 5_000 });
-const args = fc
-  .dictionary(fc.string({ maxLength: 6 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })
-  .map((value) => JSON.stringify(value));
 
 export interface ReplyKinds {
   /** Thoughts come signed by Anthropic. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { Arbitrary } from "fast-check";
+import { parseJson, stringifyJson } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** Text that says something, in characters of all lengths. */
@@ -15,10 +16,23 @@ const base64 = fc
   .map((bytes) => Buffer.from(bytes).toString("base64"));
 const imageType = fc.constantFrom("image/png", "image/jpeg", "image/webp");
 
-/** Arguments of a call, as JSON has them. */
-const args = fc
-  .dictionary(fc.string({ maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })
-  .map((value) => JSON.parse(JSON.stringify(value)) as JsonObject);
+/** JSON text of what a call is made with: ids of 64 bits, which a number does not hold, are among it. */
+export const argumentsText: Arbitrary<string> = fc
+  .dictionary(
+    fc.string({ maxLength: 8 }),
+    fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.bigInt({ min: 2n ** 62n, max: 2n ** 64n })),
+    { maxKeys: 3 },
+  )
+  .map((value) => {
+    // Longer than any text or name that there is.
+    const text = JSON.stringify(value, (_, member: unknown) =>
+      typeof member === "bigint" ? `@${member}` : member,
+    );
+    return text.replaceAll(/"@(\d{19,})"/g, "$1");
+  });
+
+/** Arguments of a call, as core reads them. */
+const args = argumentsText.map((text) => parseJson(text) as JsonObject);
 
 const schema: Arbitrary<JsonObject> = fc
   .dictionary(name, fc.record({ type: fc.constantFrom("string", "number", "boolean"), description: text }), {
@@ -163,7 +177,7 @@ export function toChatMessages({ system, rounds, asks }: Conversation): JsonObje
               tool_calls: calls.map((call) => ({
                 id: call.id,
                 type: "function",
-                function: { name: call.name, arguments: JSON.stringify(call.args) },
+                function: { name: call.name, arguments: stringifyJson(call.args) },
               })),
             },
             ...calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: call.result })),
@@ -223,7 +237,7 @@ function toInput({ rounds, asks }: Conversation): JsonObject[] {
         type: "function_call",
         call_id: call.id,
         name: call.name,
-        arguments: JSON.stringify(call.args),
+        arguments: stringifyJson(call.args),
       })),
       ...calls.map((call) => ({ type: "function_call_output", call_id: call.id, output: call.result })),
       { type: "message", role: "assistant", content: [{ type: "output_text", text: answers }] },

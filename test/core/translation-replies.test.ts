@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { parseJson } from "gatewright";
 import type { JsonObject, Operation, OperationMapping } from "gatewright";
 import { describe, expect, it } from "vitest";
 import anthropic from "../../adapters/src/anthropic.ts";
@@ -54,7 +55,7 @@ function meaning(reply: JsonObject): unknown {
       ({ function: called, ...rest }) => ({
         ...rest,
         name: called.name,
-        arguments: JSON.parse(called.arguments) as unknown,
+        arguments: parseJson(called.arguments),
       }),
     ),
     finish_reason,
@@ -142,7 +143,7 @@ function meaningOfResponse(response: JsonObject): unknown {
       type: "function",
       extra_content,
       name,
-      arguments: JSON.parse(text!) as unknown,
+      arguments: parseJson(text!),
     })),
     finish_reason: reason === undefined ? finish : reason === "max_output_tokens" ? "length" : reason,
     counts: [

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { retry } from "@gatewright/retry";
 import { defineGatewayPlugin } from "gatewright";
 import type { BodySink } from "gatewright";
@@ -139,6 +140,29 @@ describe("a client that leaves", () => {
     client.halfClose();
     await expectUpstreamClosed(backend);
     await expectClientAbort(stage, 499);
+  });
+
+  it("E14 L11: the same while it takes nothing and the gateway has more to write", async () => {
+    let sent = 0;
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(replyHead(200, EVENT_STREAM));
+      for (; !connection.ended; sent++) await connection.send(chunk(delta("x".repeat(8_000))));
+    });
+    const stage = await stageBefore(upstream);
+    const client = await sendChat(stage, { stream: true });
+    client.socket.pause();
+    let before = -1;
+    await waitFor("a backend that cannot send", async () => {
+      const stands = sent > 0 && sent === before;
+      before = sent;
+      await sleep(100);
+      return stands;
+    });
+    client.halfClose();
+    expect((await stage.ended()).outcome).toBe("client_abort");
+    await waitFor("the end of the upstream connection", () => upstream.connections[0]!.ended);
+    client.destroy();
   });
 
   it("E14: closes the call in mid-stream where the stream is translated", async () => {

@@ -1,5 +1,7 @@
+import { defineGatewayPlugin } from "gatewright";
+import * as v from "valibot";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startTestGateway } from "../_support/gateway.ts";
+import { startTestGateway, type TestGateway } from "../_support/gateway.ts";
 import { requestText } from "../_support/raw-client.ts";
 import { startScriptedUpstream } from "../_support/scripted-upstream.ts";
 import {
@@ -278,5 +280,83 @@ describe("forwarding headers (F20, li-9)", () => {
     expect(await clientOf(["127.0.0.1"], { Forwarded: 'for=1.1.1.1, for="[2001:db8::9]:1"' })).toBe(
       "2001:db8::9",
     );
+  });
+});
+
+describe("an answer from beside the operations", () => {
+  const ping = defineGatewayPlugin({
+    name: "ping",
+    options: v.strictObject({}),
+    setup: () => ({
+      middleware: (_, next) => next(),
+      routes: (app) => {
+        app.get("/ping", () => "pong");
+        app.get("/ping/own", () => new Response("pong", { headers: { "x-request-id": "its-own" } }));
+        app.get("/ping/moved", () => Response.redirect("http://elsewhere.test/", 302));
+        app.get("/ping/broken", () => {
+          throw new Error("broken");
+        });
+      },
+    }),
+  });
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startTestGateway({ ...configFor("http://127.0.0.1:9"), plugins: [ping()] });
+  });
+  afterAll(() => gateway.close());
+
+  it.each([
+    ["GET", "/health", 200],
+    ["GET", "/livez", 200],
+    ["GET", "/readyz", 200],
+    ["POST", "/health", 405],
+    ["OPTIONS", "*", 204],
+    ["GET", "/ping", 200],
+    ["GET", "/ping/moved", 302],
+    ["GET", "/ping/broken", 500],
+    ["GET", "/nowhere", 404],
+  ])("%s %s: %i with the client's `x-request-id`, or one of the gateway's", async (method, path, status) => {
+    const given = await sendOnce(
+      gateway.url,
+      requestText(method, path, { headers: { "X-Request-Id": "mine-1", Connection: "close" } }),
+    );
+    expect(given.status).toBe(status);
+    expect(given.headers["x-request-id"]).toBe("mine-1");
+    const made = await sendOnce(gateway.url, requestText(method, path, { headers: { Connection: "close" } }));
+    expect(made.headers["x-request-id"]).toMatch(/^req_[\da-z]+$/);
+  });
+
+  it("HEAD /health: the same, without a body", async () => {
+    const reply = await fetch(`${gateway.url}/health`, {
+      method: "HEAD",
+      headers: { "x-request-id": "mine-1" },
+    });
+    expect([reply.status, reply.headers.get("x-request-id"), await reply.text()]).toEqual([
+      200,
+      "mine-1",
+      "",
+    ]);
+  });
+
+  it("keeps an id that its route gave it", async () => {
+    const reply = await sendOnce(gateway.url, requestText("GET", "/ping/own"));
+    expect(reply.headers["x-request-id"]).toBe("its-own");
+  });
+
+  it.each(["/health", "/livez", "/readyz"])("on a web runtime too: %s", async (path) => {
+    const reply = await gateway.server.gateway.fetch(
+      new Request(`http://gateway.test${path}`, { headers: { "x-request-id": "mine-1" } }),
+    );
+    expect(reply.status).toBe(200);
+    expect(reply.headers.get("x-request-id")).toBe("mine-1");
+  });
+
+  it.each(["/health", "/livez", "/readyz"])("%s has no other methods: 405 with `allow`", async (path) => {
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+      const reply = await sendOnce(gateway.url, requestText(method, path));
+      expect(reply.status).toBe(405);
+      expect(reply.headers["allow"]).toBe("GET, HEAD");
+      expect(errorOf(reply).code).toBe("method_not_allowed");
+    }
   });
 });

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { defineGatewayPlugin } from "gatewright";
 import * as v from "valibot";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startTestGateway } from "../_support/gateway.ts";
 import {
   CHAT_BODY,
   chatText,
@@ -195,6 +196,29 @@ describe("fields", () => {
     }
   });
 
+  it.each(["/v1/chat/completions", "/v1/embeddings", "/v1/responses"])(
+    "J9: %s: half of a surrogate pair in `model` is 400 with param, also where a model of every name is served",
+    async (path) => {
+      const { url } = pair.backend;
+      await using gateway = await startTestGateway({
+        backends: {
+          any: { adapter: "openai", baseURL: `${url}/v1`, apiKey: "k", models: ["*"] },
+          gemini: { adapter: "gemini", baseURL: url, apiKey: "k", models: ["gemini-*"] },
+        },
+      });
+      for (const model of ["gemini-\\ud800", "other-\\udfff", "\\ude00\\ud83d"]) {
+        const reply = await fetch(gateway.url + path, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: `{"model":"${model}","messages":[{"role":"user","content":"Hi"}],"input":"Hi"}`,
+        });
+        expect(reply.status).toBe(400);
+        expect(await reply.json()).toMatchObject({ error: { code: "invalid_request", param: "model" } });
+      }
+      expect(pair.backend.requests).toHaveLength(0);
+    },
+  );
+
   it("in-7: speech of 4,096 characters passes, of 4,097 is 400 with 0 upstream", async () => {
     const speech = (input: string): Promise<Response> =>
       post(pair, "/v1/audio/speech", { model: "tts-1", voice: "alloy", input });
@@ -205,6 +229,23 @@ describe("fields", () => {
     expect(reply.status).toBe(400);
     expect(await reply.json()).toMatchObject({ error: { param: "input" } });
     expect(pair.backend.requests).toHaveLength(0);
+    // Two units each: what the backend makes of them is its own affair.
+    await speech("😀".repeat(4_096));
+    expect(pair.backend.requests).toHaveLength(1);
+    expect((await speech("😀".repeat(4_097))).status).toBe(400);
+    expect(pair.backend.requests).toHaveLength(1);
+  });
+
+  it("in-7: the length of speech is a server limit, for backends that speak longer texts", async () => {
+    await using longer = await startPair({ server: { limits: { speechCharacters: 10_000 } } });
+    const speech = (input: string): Promise<Response> =>
+      post(longer, "/v1/audio/speech", { model: "tts-1", voice: "alloy", input });
+    await speech("a".repeat(10_000));
+    expect(longer.backend.requests).toHaveLength(1);
+    const reply = await speech("a".repeat(10_001));
+    expect(reply.status).toBe(400);
+    expect(await reply.text()).toContain("at most 10000 characters");
+    expect(longer.backend.requests).toHaveLength(1);
   });
 });
 

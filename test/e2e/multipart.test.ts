@@ -68,7 +68,15 @@ async function writeAll(request: ClientRequest, block: Uint8Array, times: number
 let pair: Pair;
 beforeAll(async () => {
   pair = await startPair({
-    server: { limits: { partBytes: 300_000, imageBytes: 100_000, parts: 5, partHeaderBytes: 1_000 } },
+    server: {
+      limits: {
+        partBytes: 300_000,
+        spoolBytes: 900_000,
+        imageBytes: 100_000,
+        parts: 5,
+        partHeaderBytes: 1_000,
+      },
+    },
     plugins: [retry({ maxAttempts: 3, baseDelayMs: 1, maxDelayMs: 1 })],
   });
 });
@@ -332,6 +340,17 @@ describe("limits", () => {
     expect(await reply.json()).toMatchObject({ error: { code: "request_too_large" } });
     for (const sent of pair.backend.requests) await sent.closed;
     expect(pair.backend.requests.every((sent) => sent.form === undefined)).toBe(true);
+  });
+
+  it("M4: files without end before the model: 413 that says what to do, 0 upstream", async () => {
+    const files = Array.from({ length: 4 }, (_, n) => file(noise(250_000, n)));
+    const reply = await upload(form(...files, model("whisper-1")));
+    expect(reply.status).toBe(413);
+    const { error } = (await reply.json()) as { error: { code: string; message: string } };
+    expect(error.code).toBe("request_too_large");
+    expect(error.message).toContain("`model` before");
+    expect(pair.backend.requests).toHaveLength(0);
+    expect((await upload(form(model("whisper-1"), ...files))).status).toBe(200);
   });
 
   it("in-15: a part at its limit passes", async () => {

@@ -1,6 +1,7 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { resolveConfig } from "gatewright";
+import { defineGatewayPlugin, resolveConfig, startGateway, type Plugin } from "gatewright";
+import * as v from "valibot";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startSimulatedBackend, type SimulatedBackend } from "../../playground/src/simulated-backend.ts";
 import { startTestGateway } from "../_support/gateway.ts";
@@ -90,8 +91,6 @@ describe("reload", () => {
   it("a plugin's close runs after the last request of its snapshot, and once", async () => {
     const backend = await startBackend({ tokens: 4, tokenMs: 20 });
     const events: string[] = [];
-    const { defineGatewayPlugin } = await import("gatewright");
-    const v = await import("valibot");
     const witness = defineGatewayPlugin({
       name: "witness",
       options: v.strictObject({}),
@@ -145,5 +144,91 @@ describe("reload", () => {
     expect(await backendOf()).toBe("first");
     await writeFile(file, source(second, "second"));
     await waitFor("the new config is in use", async () => (await backendOf()) === "second");
+  }, 60_000);
+
+  it("watches what a load imports that came right after the start", async () => {
+    const backend = await startBackend();
+    const dir = await mkdtemp(join(ROOT, "node_modules", ".cache-reload-"));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const file = join(dir, "gateway.config.ts");
+    const later = join(dir, "later", "models.ts");
+    await mkdir(join(dir, "later"));
+    await writeFile(join(dir, "models.ts"), `export default ["early"];\n`);
+    await writeFile(later, `export default ["later"];\n`);
+    const config = (from: string): string => `
+      import models from "${from}";
+      export default {
+        ...${JSON.stringify({ ...configFor(backend, "only"), backends: {} })},
+        backends: { only: { adapter: "openai", baseURL: "${backend.url}/v1", models } },
+      };`;
+    // Saved again while it is loaded for the first time.
+    const save = `writeFileSync(${JSON.stringify(file)}, ${JSON.stringify(config("./later/models.ts"))});`;
+    await writeFile(file, `import { writeFileSync } from "node:fs";${config("./models.ts")}\n${save}`);
+    const gateway = await startGateway({ cwd: dir, configFile: file, dev: true });
+    onTestFinished(() => gateway.close());
+    const models = async (): Promise<string> => (await fetch(`${gateway.url}/v1/models`)).text();
+
+    expect(await models()).toContain('"later"');
+    await writeFile(later, `export default ["latest"];\n`);
+    await waitFor("the change of what only the second load imports", async () =>
+      (await models()).includes('"latest"'),
+    );
+  });
+
+  it("G2: keeps the old config when the new one's plugins cannot be set up, and closes what it had built", async () => {
+    const backend = await startBackend();
+    const events: string[] = [];
+    const part = (name: string, fault?: Error) =>
+      defineGatewayPlugin({
+        name,
+        options: v.strictObject({}),
+        setup() {
+          if (fault) throw fault;
+          events.push(`${name} set up`);
+          return { close: () => void events.push(`${name} closed`) };
+        },
+      })();
+    const gateway = await startTestGateway(configFor(backend, "first"));
+    onTestFinished(() => gateway.close());
+    const takeUp = async (plugins: readonly Plugin[]): Promise<void> => {
+      const resolved = await resolveConfig({ ...configFor(backend, "second"), plugins }, { dir: ROOT });
+      if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults));
+      await gateway.server.gateway.reload(resolved.config);
+    };
+
+    await expect(takeUp([part("sound"), part("shy", new Error("nobody is there"))])).rejects.toMatchObject({
+      faults: [{ path: "plugins[1].shy", message: "plugins[1].shy: nobody is there" }],
+    });
+    const routes = defineGatewayPlugin({
+      name: "routes",
+      options: v.strictObject({}),
+      setup: () => ({
+        routes() {
+          throw new Error("no such route");
+        },
+      }),
+    });
+    await expect(takeUp([part("second"), routes()])).rejects.toThrow("no such route");
+
+    expect(events).toEqual(["sound set up", "sound closed", "second set up", "second closed"]);
+    const reply = await chat(gateway.url, false);
+    expect(reply.headers.get("x-gatewright-backend")).toBe("first");
+    await reply.text();
+  });
+
+  it("an idle `gatewright dev` ends with the first signal, whatever delay production has", async () => {
+    const backend = await startBackend();
+    const dir = await mkdtemp(join(ROOT, "node_modules", ".cache-reload-"));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const file = join(dir, "gateway.config.json");
+    const config = configFor(backend, "first");
+    await writeFile(
+      file,
+      JSON.stringify({ ...config, server: { preStopDelayMs: 600_000 }, log: { level: "info" } }),
+    );
+    const program = await startProgram("dev", file);
+    await waitFor("the start is over", () => program.output().includes("Chain: "));
+    program.kill("SIGINT");
+    expect(await program.exited).toBe(0);
   }, 60_000);
 });

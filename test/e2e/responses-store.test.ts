@@ -530,6 +530,95 @@ describe("a conversation between both kinds of backend", () => {
     expect(account.seen.at(-1)!.body["input"]).toEqual([said, { role: "user", content: "Three" }]);
   });
 
+  it.each(["deepseek", "groq", "llamacpp", "openrouter", "xinference"])(
+    "is kept here for %s, which keeps none and is asked for none",
+    async (adapter) => {
+      const account = await startAccount("a");
+      const stage = await stageOf({ a: { ...native(account), adapter } }, [responsesStore()]);
+      const first = await stage.call("POST", "", { model: MODEL, input: "One", store: true });
+      expect(first.headers.get("x-gatewright-dropped")).toBeNull();
+      const { id, store } = (await first.json()) as { id: string; store: boolean };
+      expect(store).toBe(true);
+      await stage.ask({ input: "Two", previous_response_id: id });
+      for (const { body } of account.seen) {
+        expect(body).not.toHaveProperty("store");
+        expect(body).not.toHaveProperty("previous_response_id");
+      }
+      expect(account.seen.at(-1)!.body["input"]).toMatchObject([
+        { content: [{ text: "One" }] },
+        { content: [{ text: "a0" }] },
+        { content: [{ text: "Two" }] },
+      ]);
+      expect((await stage.call("GET", `/${id}`)).status).toBe(200);
+      expect(account.seen).toHaveLength(2);
+    },
+  );
+
+  it("goes back with its thoughts to where they come from, and without them to others", async () => {
+    const thought = {
+      id: "rs_1",
+      type: "reasoning",
+      summary: [],
+      content: [{ type: "reasoning_text", text: "?" }],
+    };
+    const [own, other] = [await startAccount("a"), await startAccount("b")];
+    for (const account of [own, other]) account.thoughts.push(thought);
+    const stage = await stageOf(
+      {
+        own: { ...native(own), adapter: "deepseek", models: ["thinker"] },
+        other: { ...native(other), adapter: "groq", models: ["else"] },
+      },
+      [responsesStore()],
+    );
+    const typesAt = ({ seen }: typeof own) =>
+      (seen.at(-1)!.body["input"] as { type?: string }[]).map(({ type = "message" }) => type);
+    const first = await stage.ask({ model: "thinker", input: "One" });
+    const second = await stage.ask({ model: "thinker", input: "Two", previous_response_id: first["id"] });
+    expect(typesAt(own)).toEqual(["message", "reasoning", "message", "message"]);
+    const third = await stage.ask({ model: "else", input: "Three", previous_response_id: second["id"] });
+    expect(typesAt(other)).not.toContain("reasoning");
+    // Of several makers nobody can read all.
+    await stage.ask({ model: "else", input: "Four", previous_response_id: third["id"] });
+    expect(typesAt(other)).not.toContain("reasoning");
+  });
+
+  it.each(["gpustack", "vllm"])("is kept here for %s, which may lose it", async (adapter) => {
+    const account = await startAccount("a");
+    const stage = await stageOf({ a: { ...native(account), adapter } }, [responsesStore()]);
+    const { id } = await stage.ask({ input: "One" });
+    await stage.ask({ input: "Two", previous_response_id: id });
+    expect(account.seen.at(-1)!.body).not.toHaveProperty("previous_response_id");
+    expect(account.seen.at(-1)!.body["input"]).toHaveLength(3);
+  });
+
+  it.each(["fireworks", "lmstudio", "sglang", "volcengine", "xai"])(
+    "is kept by %s, which is asked by the id",
+    async (adapter) => {
+      const account = await startAccount("a");
+      const stage = await stageOf({ a: { ...native(account), adapter } }, [responsesStore()]);
+      const { id } = await stage.ask({ input: "One" });
+      await stage.ask({ input: "Two", previous_response_id: id });
+      expect(account.seen.at(-1)!.body).toMatchObject({ input: "Two", previous_response_id: id });
+    },
+  );
+
+  it("is a 400 without the plugin, where the backend keeps none", async () => {
+    const account = await startAccount("a");
+    const stage = await stageOf({ a: { ...native(account), adapter: "groq" } });
+    for (const [param, value] of [
+      ["previous_response_id", "resp_1"],
+      ["conversation", "conv_1"],
+      ["background", true],
+    ] as const) {
+      const reply = await stage.call("POST", "", { model: MODEL, input: "a", [param]: value });
+      expect(reply.status).toBe(400);
+      expect(await reply.json()).toMatchObject({ error: { code: "unsupported_parameter", param } });
+    }
+    const stored = await stage.call("POST", "", { model: MODEL, input: "a", store: true });
+    expect(stored.headers.get("x-gatewright-dropped")).toBe("store");
+    expect(account.seen).toHaveLength(1);
+  });
+
   it("cannot begin with a backend that does not exist", async () => {
     const account = await startAccount("a");
     await expect(stageOf({ a: native(account) }, [responsesStore({ stateless: ["b"] })])).rejects.toThrow(

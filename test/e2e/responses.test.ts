@@ -9,6 +9,7 @@ import {
   ollama,
   simulatedChat,
   stageOf,
+  startAccount,
   textOf,
 } from "./_responses/stage.ts";
 import { answering, EVENT_STREAM, scripted, streamReply } from "./_stage.ts";
@@ -89,6 +90,54 @@ describe.each([
       expect(error.message).toContain("`main`");
     }
     expect(backend.requests).toHaveLength(0);
+  });
+});
+
+describe("responses before any server with OpenAI's API", () => {
+  const compatible = ({ url }: { url: string }, rest: object = {}) => ({
+    adapter: "openai-compatible",
+    baseURL: `${url}/v1`,
+    models: [MODEL],
+    ...rest,
+  });
+
+  it("go through chat, which every such server has", async () => {
+    const backend = await simulatedChat();
+    const stage = await stageOf({ main: compatible(backend) });
+    expect(textOf(await stage.ask({ input: "Hello" }))).not.toBe("");
+    expect(backend.requests.map(({ path }) => path)).toEqual(["/v1/chat/completions"]);
+  });
+
+  it("go to its own path where the config says that there is one", async () => {
+    const account = await startAccount("a");
+    const stage = await stageOf({ main: compatible(account, { responses: "native" }) });
+    await stage.ask({ input: "Hello" });
+    expect(account.seen).toMatchObject([{ path: "/v1/responses", body: { input: "Hello" } }]);
+  });
+
+  it.each([
+    ["says nothing", "<html>404 Not Found</html>", "not_found"],
+    ["says no more than that", JSON.stringify({ detail: "Not Found" }), "not_found"],
+    [
+      "speaks of a model",
+      JSON.stringify({ error: { message: "The model `m` is not loaded" } }),
+      "model_not_found",
+    ],
+    [
+      "names the model",
+      JSON.stringify({ error: { message: "No endpoints found for m." } }),
+      "model_not_found",
+    ],
+  ])("whose 404 %s is told as what it is", async (_title, body, code) => {
+    const backend = await scripted(async (connection) => {
+      await connection.readRequest();
+      const length = Buffer.byteLength(body);
+      await connection.send(replyHead(404, { "content-length": String(length) }) + body);
+    });
+    const stage = await stageOf({ main: compatible(backend, { responses: "native" }) });
+    const reply = await stage.call("POST", "", { model: MODEL, input: "a" });
+    expect(reply.status).toBe(404);
+    expect(await reply.json()).toMatchObject({ error: { code } });
   });
 });
 

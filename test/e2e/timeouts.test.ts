@@ -1,24 +1,32 @@
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { retry } from "@gatewright/retry";
 import { defineGatewayPlugin } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import type { Fault, SimulatedBackend } from "../../playground/src/simulated-backend.ts";
-import { connectRaw, requestText } from "../_support/raw-client.ts";
-import { chunk, replyHead } from "../_support/scripted-upstream.ts";
+import { connectRaw, readReply, requestText } from "../_support/raw-client.ts";
+import { chunk, LAST_CHUNK, replyHead } from "../_support/scripted-upstream.ts";
 import { waitFor } from "../_support/wait-for.ts";
 import {
+  answering,
   chat,
   chatBody,
   chatStream,
   delta,
+  DONE,
   errorEvent,
   errorOf,
   EVENT_STREAM,
+  FINISH,
+  jsonReply,
+  MODEL,
   openaiAt,
   scripted,
   simulated,
   stageBefore,
   startStage,
+  streamReply,
 } from "./_stage.ts";
 
 async function expectClosed(backend: SimulatedBackend): Promise<void> {
@@ -256,6 +264,89 @@ describe("a time limit of the client", () => {
     );
     expect((await stage.ended()).outcome).toBe("client_abort");
     await waitFor("the end of the upstream connection", () => upstream.connections[0]!.ended);
+    client.destroy();
+  });
+
+  /** 20 MB: more than the sockets in between can hold. */
+  const embedding = { object: "list", model: MODEL, data: [{ index: 0, embedding: "x".repeat(20_000_000) }] };
+  const embeddingText = requestText("POST", "/v1/embeddings", {
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: MODEL, input: "x" }),
+  });
+
+  it("1.1: a client that takes nothing of a whole reply is cut off as well", async () => {
+    const upstream = await answering(jsonReply(embedding));
+    const stage = await stageBefore(upstream, { server: { limits: { writeTimeoutMs: 200 } } });
+    const client = await connectRaw(stage.url);
+    client.socket.pause();
+    await client.send(embeddingText);
+    const end = await stage.ended();
+    expect(end).toMatchObject({ outcome: "client_abort", status: 200 });
+    expect(end.attempts[0]!.outcome).toBe("complete");
+    client.destroy();
+  });
+
+  it("1.1: nor is the rest of a stream kept for it for ever", async () => {
+    const stage = await stageBefore(
+      await answering(streamReply(delta("x".repeat(20_000_000)), FINISH, DONE)),
+      { server: { limits: { writeTimeoutMs: 200 } } },
+    );
+    const client = await connectRaw(stage.url);
+    client.socket.pause();
+    await client.send(
+      requestText("POST", "/v1/chat/completions", {
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(chatBody({ stream: true })),
+      }),
+    );
+    expect((await stage.ended()).outcome).toBe("client_abort");
+    client.destroy();
+  });
+
+  it("1.1: a client that takes a whole reply slowly gets all of it", async () => {
+    const text = jsonReply(embedding);
+    const stage = await stageBefore(await answering(text), { server: { limits: { writeTimeoutMs: 400 } } });
+    const client = connect(Number(new URL(stage.url).port), "127.0.0.1");
+    let bytes = 0;
+    client.on("data", (chunk) => {
+      bytes += chunk.length;
+      if (bytes % 1_000_000 > chunk.length) return;
+      client.pause();
+      setTimeout(() => client.resume(), 60);
+    });
+    client.write(embeddingText);
+    expect((await stage.ended()).outcome).toBe("complete");
+    const body = text.length - text.indexOf("\r\n\r\n") - 4;
+    await waitFor("the last byte", () => bytes > body);
+    client.destroy();
+  });
+
+  it("1.1: a reply that waits for its turn on the connection is not late", async () => {
+    const upstream = await scripted(async (connection) => {
+      const { body } = await connection.readRequest();
+      if (!String(body).includes("first")) {
+        await connection.send(streamReply(delta("x".repeat(100_000)), FINISH, DONE));
+        return;
+      }
+      await connection.send(replyHead(200, EVENT_STREAM));
+      for (let n = 0; n < 10; n++) {
+        await connection.send(chunk(delta("a")));
+        await sleep(80);
+      }
+      await connection.send(Buffer.concat([chunk(FINISH + DONE), Buffer.from(LAST_CHUNK)]));
+    });
+    const stage = await stageBefore(upstream, { server: { limits: { writeTimeoutMs: 200 } } });
+    const client = await connectRaw(stage.url);
+    const text = (content: string): string =>
+      requestText("POST", "/v1/chat/completions", {
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(chatBody({ stream: true, messages: [{ role: "user", content }] })),
+      });
+    await client.send(text("first") + text("second"));
+    expect(String((await readReply(client)).body).endsWith(DONE)).toBe(true);
+    expect(String((await readReply(client)).body).endsWith(DONE)).toBe(true);
+    await stage.ended(2);
+    expect(stage.ends.map(({ outcome }) => outcome)).toEqual(["complete", "complete"]);
     client.destroy();
   });
 });

@@ -7,6 +7,7 @@ import type {
   Attempt,
   AttemptScope,
   Backend,
+  ConfigView,
   Context,
   ContextVars,
   Finished,
@@ -105,6 +106,9 @@ export function findFaults({ definition, options }: Plugin): OptionsFault[] {
 export async function setupPlugin(plugin: Plugin, host: GatewayHost = createHost()): Promise<PluginInstance> {
   const result = plugin.definition.options["~standard"].validate(plugin.options);
   if (result instanceof Promise || result.issues) throw new Error(JSON.stringify(findFaults(plugin)));
+  const config = { backends: host.backends, targets: new Set(host.targets.keys()) } as unknown as ConfigView;
+  const unknown = plugin.definition.check?.(result.value, config) ?? [];
+  if (unknown.length > 0) throw new Error(unknown.map(({ path }) => path.join(".")).join(", "));
   return plugin.definition.setup(result.value, host);
 }
 

@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import {
   answering,
   CREDENTIAL,
+  event,
   jsonReply,
   MODEL,
   ollamaAt,
@@ -505,5 +506,36 @@ describe("the model list", () => {
     });
     expect(await list(VERSION, `/v1/models/${MODEL}`)).toEqual(model);
     expect(await list({})).toMatchObject({ object: "list" });
+  });
+});
+
+describe("what of an answer has no place in a message", () => {
+  const image = { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } };
+  const url_citation = { url: "https://example.com/", title: "t", start_index: 0, end_index: 2 };
+  const message = {
+    role: "assistant",
+    content: "Hi",
+    images: [image],
+    annotations: [{ type: "url_citation", url_citation }],
+  };
+  const dropped = "reply.images, reply.annotations";
+
+  it("is named in the reply's header", async () => {
+    const choices = [{ index: 0, message, finish_reason: "stop" }];
+    const stage = await stageOn(openaiAt(await answering(jsonReply({ id: "1", choices }))));
+    const reply = await send(stage, HELLO);
+    expect(reply.headers.get("x-gatewright-dropped")).toBe(dropped);
+    expect(await reply.json()).toMatchObject({ content: [{ type: "text", text: "Hi" }] });
+  });
+
+  it("is named in a stream's header where it comes with the first words", async () => {
+    const choice = (delta: JsonObject, finish_reason: string | null): string =>
+      event({ choices: [{ index: 0, delta, finish_reason }] });
+    const upstream = await answering(
+      streamReply(choice(message, null), choice({}, "stop"), "data: [DONE]\n\n"),
+    );
+    const reply = await send(await stageOn(openaiAt(upstream)), { ...HELLO, stream: true });
+    expect(reply.headers.get("x-gatewright-dropped")).toBe(dropped);
+    expect(textOf(eventsOf(await reply.text()))).toBe("Hi");
   });
 });

@@ -2,9 +2,11 @@ import { anthropicApi, fields } from "@gatewright/anthropic-api";
 import { GatewayError, UnsupportedField } from "gatewright";
 import type { JsonObject, MappingInfo, Operation } from "gatewright";
 import { describe, expect, it } from "vitest";
+import { KNOWN_EFFORTS } from "../../adapters/src/_reasoning-efforts.ts";
 import { deepFreeze } from "../_support/deep-freeze.ts";
 import { createHost, findFaults, setupPlugin } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
+import { toolFields } from "../../plugins/anthropic-api/src/fields.ts";
 
 describePlugin({ folder: "anthropic-api", factory: "anthropicApi", create: () => anthropicApi() });
 
@@ -44,6 +46,7 @@ function map(request: JsonObject, info: Partial<MappingInfo> = {}, operation = m
   const mapped = operation.bridge!.toRequest(deepFreeze({ ...HELLO, ...request }), {
     ...INFO,
     extensions: [],
+    reasoningEfforts: KNOWN_EFFORTS,
     ...info,
   });
   return { dropped: [], ...(JSON.parse(JSON.stringify(mapped)) as object) } as unknown as Mapped;
@@ -505,6 +508,14 @@ describe("fates of the fields", () => {
     fallbacks: [{ model: "x" }],
     fallback_credit_token: "t",
   };
+  const TOOL_SAMPLES: JsonObject = {
+    name: "then",
+    description: "The time.",
+    input_schema: { type: "object", properties: { zone: { type: "string" } } },
+    strict: true,
+    cache_control: EPHEMERAL,
+    defer_loading: true,
+  };
   const rules = Object.entries(fields.messages!);
 
   it.each(rules.filter(([, { fate }]) => fate === "drop"))("%s is dropped and reported", (name) => {
@@ -516,6 +527,17 @@ describe("fates of the fields", () => {
     const { max_completion_tokens: _, ...rest } = map({ [name]: null }).body;
     expect(rest).toEqual({ messages: map({}).body.messages });
   });
+
+  it.each(Object.entries(toolFields).filter(([name]) => name !== "type"))(
+    "of a tool: %s",
+    (name, { fate }) => {
+      const tool = { name: "now", input_schema: { type: "object" } };
+      const withTool = (given: JsonObject) => map({ tools: [{ ...tool, ...given }] });
+      const { body, dropped } = withTool({ [name]: TOOL_SAMPLES[name] ?? { some: "value" } });
+      if (fate === "drop") expect([body, dropped]).toEqual([withTool({}).body, [`tools[].${name}`]]);
+      else expect([body, dropped]).not.toEqual([withTool({}).body, []]);
+    },
+  );
 
   it.each([
     { speed: "standard" },
@@ -614,7 +636,8 @@ describe("in-11: a reply of chat becomes a message", () => {
   it.each([
     [{ finish_reason: "stop" }, "end_turn", null],
     [{ finish_reason: "length" }, "max_tokens", null],
-    [{ finish_reason: "tool_calls" }, "tool_use", null],
+    // There is nothing to answer.
+    [{ finish_reason: "tool_calls" }, "end_turn", null],
     [{ finish_reason: "content_filter" }, "refusal", null],
     [{ finish_reason: "something_new" }, "end_turn", null],
     [{ finish_reason: "stop", stop_reason: "END" }, "stop_sequence", "END"],

@@ -124,7 +124,9 @@ describe("geo (mo-6)", () => {
     expect(pathsOf({ a: { backends: ["x"], networks: ["10.0.0.0/33"] } })).toEqual(["regions.a.networks.0"]);
     expect(pathsOf({ a: { backends: ["x"], countries: ["USA"] } })).toEqual(["regions.a.countries.0"]);
     expect(pathsOf({ a: { backends: ["x"], near: ["b"] } })).toEqual(["regions"]);
-    await expect(answered([], { regions: { a: { backends: ["nosuch"] } } })).rejects.toThrow("`nosuch`");
+    await expect(answered([], { regions: { a: { backends: ["nosuch"] } } })).rejects.toThrow(
+      "regions.a.backends.0",
+    );
   });
 
   it.each([

@@ -188,7 +188,7 @@ describe("load-aware (ba-11)", () => {
         backends: { a: { adapter: "xllm", baseURL: "http://127.0.0.1:9/v1", models: [MODEL] } },
         plugins: [balancer({ strategy: "load-aware", backends: ["nosuch"] })],
       }),
-    ).rejects.toThrow("`nosuch`, which is no backend");
+    ).rejects.toThrow(/balancer\.backends\[0\] must be the name of a backend, got \\"nosuch\\"/);
     expect(
       findFaults(balancer({ strategy: "round-robin", intervalMs: 5 } as never)).map(({ path }) => path),
     ).toEqual(["intervalMs"]);

@@ -765,7 +765,7 @@ interface Numbers {
   readonly openMs: number;
 }
 
-/** Section 1.4 of the semantics word by word, for one target and replies that are whole. */
+/** The rules of a circuit word by word, for one target and replies that are whole. */
 class Reference {
   state: "closed" | "open" | "halfOpen" = "closed";
   generation = 0;

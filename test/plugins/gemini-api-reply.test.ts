@@ -368,18 +368,59 @@ describe("streams", () => {
     });
   });
 
+  it("takes its id from the first chunk that has one, and makes one where none has", () => {
+    const filtered = { id: "", choices: [], prompt_filter_results: [{}] };
+    expect(eventsOf([filtered, chunk({ content: "Hi" }), finish("stop"), USAGE])).toEqual([
+      says({ text: "Hi" }),
+      ends("STOP", { usageMetadata }),
+    ]);
+    const nameless = [{ ...chunk({ content: "Hi" }), id: "" }];
+    expect(eventsOf(nameless)).toMatchObject([{ responseId: "req-1" }]);
+    expect(replyTo([choice({ content: "Hi" })], { id: "" })).toMatchObject({ responseId: "req-1" });
+  });
+
+  it("tells the text of an answer of which the tokens ran out in a call, and the calls before it", () => {
+    const pieces = [
+      { index: 0, ...toCall("a", "f", "{}") },
+      { index: 1, ...toCall("b", "g", '{"y') },
+    ];
+    const chunks = [
+      chunk({ content: "Let me" }),
+      ...pieces.map((piece) => chunk({ tool_calls: [piece] })),
+      finish("length"),
+      USAGE,
+    ];
+    expect(eventsOf(chunks)).toEqual([
+      says({ text: "Let me" }),
+      says({ functionCall: { id: "a", name: "f", args: {} } }),
+      ends("MAX_TOKENS", { usageMetadata }),
+    ]);
+    expect(() => eventsOf(chunks.toSpliced(3, 1, finish("tool_calls")))).toThrow(TypeError);
+  });
+
+  it("tells no call twice, and nothing after the end of an answer", () => {
+    const late = [chunk({ content: "more" }), finish("stop")];
+    const chunks = [chunk({ tool_calls: [toCall("a", "f", "{}")] }), finish("tool_calls"), ...late, USAGE];
+    expect(eventsOf(chunks)).toEqual([
+      says({ text: "" }),
+      says({ functionCall: { id: "a", name: "f", args: {} } }),
+      ends("STOP", { usageMetadata }),
+    ]);
+  });
+
   it("st-4: says in pieces what the whole reply says, wherever the pieces are cut", () => {
     const cut = (text: string, at: readonly number[]): string[] => {
       const places = [...new Set(at.map((place) => place % (text.length + 1)))].sort((a, b) => a - b);
       return [0, ...places].map((from, index) => text.slice(from, places[index])).filter(Boolean);
     };
     const text = fc.string({ maxLength: 20 });
+    const name = fc.string({ minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(
         text,
         text,
         fc.array(
-          fc.record({ name: text, args: fc.dictionary(text, fc.jsonValue({ maxDepth: 1 }), { maxKeys: 3 }) }),
+          fc.record({ name, args: fc.dictionary(text, fc.jsonValue({ maxDepth: 1 }), { maxKeys: 3 }) }),
           {
             maxLength: 3,
           },

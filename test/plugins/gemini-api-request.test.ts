@@ -3,10 +3,16 @@ import type { FieldRule, FieldTable, JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { fields } from "@gatewright/gemini-api";
 import { createReasoningEfforts } from "gatewright";
+import { KNOWN_EFFORTS } from "../../adapters/src/_reasoning-efforts.ts";
 import { toChatRequest } from "../../plugins/gemini-api/src/chat-request.ts";
 import { generationFields, thinkingFields } from "../../plugins/gemini-api/src/generation-config.ts";
 import { toJsonSchema } from "../../plugins/gemini-api/src/json-schema.ts";
-import { declarationFields, toolConfigFields, toolFields } from "../../plugins/gemini-api/src/tools.ts";
+import {
+  callingFields,
+  declarationFields,
+  toolConfigFields,
+  toolFields,
+} from "../../plugins/gemini-api/src/tools.ts";
 import { callFields } from "../../plugins/gemini-api/src/assistant-message.ts";
 import { contentFields, partFields } from "../../plugins/gemini-api/src/contents.ts";
 import { blobFields, fileFields } from "../../plugins/gemini-api/src/media.ts";
@@ -21,7 +27,8 @@ function toChat(
   extensions?: readonly string[],
   model = "gemini-2.5-flash",
 ): { body: JsonObject; dropped: readonly string[] } {
-  return toChatRequest(deepFreeze(request), { model, extensions }, createReasoningEfforts());
+  const info = { model, extensions, reasoningEfforts: KNOWN_EFFORTS };
+  return toChatRequest(deepFreeze(request), info, createReasoningEfforts());
 }
 
 function messagesOf(contents: unknown[], rest: JsonObject = {}): unknown {
@@ -331,9 +338,20 @@ describe("tools", () => {
   });
 
   it("makes no choice between no tools, and refuses a mode that nobody knows", () => {
-    const toolConfig = { functionCallingConfig: { mode: "ANY" } };
+    const toolConfig = { functionCallingConfig: { mode: "NONE" } };
     expect(toChat({ contents: HELLO, toolConfig }).body).not.toHaveProperty("tool_choice");
     expect(refusedField(() => choose({ mode: "SOMETIMES" }))).toBe("toolConfig.functionCallingConfig.mode");
+  });
+
+  it("makes a choice of functions that there are not no choice, and refuses it where a call is demanded", () => {
+    const config = "toolConfig.functionCallingConfig";
+    expect(choose({ mode: "VALIDATED", allowedFunctionNames: ["z"] })).toBe("none");
+    for (const allowedFunctionNames of [["z"], ["y", "z"]])
+      expect(refusedField(() => choose({ mode: "ANY", allowedFunctionNames }))).toBe(
+        `${config}.allowedFunctionNames`,
+      );
+    const toolConfig = { functionCallingConfig: { mode: "ANY" } };
+    expect(refusedField(() => toChat({ contents: HELLO, toolConfig }))).toBe(`${config}.mode`);
   });
 
   it.each(["googleSearch", "codeExecution", "urlContext", "telepathy"])(
@@ -476,6 +494,12 @@ const PLACES: readonly [
     (given) => ({ contents: HELLO, tools: [{ functionDeclarations: [{ name: "f", ...given }] }] }),
   ],
   ["toolConfig", toolConfigFields, "toolConfig.", (given) => ({ contents: HELLO, toolConfig: given })],
+  [
+    "functionCallingConfig",
+    callingFields,
+    "toolConfig.functionCallingConfig.",
+    (given) => ({ contents: HELLO, toolConfig: { functionCallingConfig: { mode: "AUTO", ...given } } }),
+  ],
   [
     "a content",
     contentFields,

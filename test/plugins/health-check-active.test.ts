@@ -6,6 +6,7 @@ import type { Adapter, Backend } from "gatewright";
 import { healthCheck } from "@gatewright/health-check";
 import type { HealthChange } from "@gatewright/health-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { adapters } from "@gatewright/adapters";
 import ollama from "../../adapters/src/ollama.ts";
 import openai from "../../adapters/src/openai.ts";
 import { Checker } from "../../plugins/health-check/src/checker.ts";
@@ -226,6 +227,23 @@ describe("a check", () => {
     await vi.waitFor(() => expect(results.length).toBeGreaterThan(1));
     expect(results[0]).toEqual({ passed: false, cause: "RangeError" });
     await checker.close();
+  });
+
+  it.each([
+    ["vllm", "/v1", "/health"],
+    ["vllm", "/deep/v1/", "/deep/health"],
+    ["vllm", "/api", "/api/health"],
+    ["localai", "/v1", "/readyz"],
+    ["llamacpp", "/v1", "/v1/health"],
+    ["sglang", "/v1", "/v1/models"],
+    ["perplexity", "", "/v1/models"],
+    ["azure", "", "/openai/v1/models"],
+  ])("asks %s at %j for %s", async (name, base, path) => {
+    const server = await startServer((_request, response) => void response.end());
+    const { default: adapter } = await adapters[name]!();
+    const baseURL = new URL(server.url + base);
+    expect(await ask(backendAt(server.url, { adapter, baseURL }))).toEqual(PASSED);
+    expect(server.seen).toEqual([`GET ${path}`]);
   });
 
   it("has nothing to ask an adapter without a health path", () => {

@@ -2,7 +2,9 @@ import { defineGatewayPlugin } from "gatewright";
 import type { Plugin } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
+import { anthropicApi } from "@gatewright/anthropic-api";
 import { balancer } from "@gatewright/balancer";
+import { geminiApi } from "@gatewright/gemini-api";
 import { modelMappings } from "@gatewright/model-mappings";
 import { startTestGateway } from "../_support/gateway.ts";
 import { chat, chatStream, errorOf, MODEL, openaiAt, simulated, startStage } from "../e2e/_stage.ts";
@@ -75,6 +77,64 @@ describe("mo-13: mappings", () => {
       expect(one.requests.at(-1)!.json).toMatchObject({ model: "big", ...sent });
     },
   );
+
+  const messages = [{ role: "user", content: "Hi" }];
+  const contents = [{ role: "user", parts: [{ text: "Hi" }] }];
+  const gemini = `/v1beta/models/${MODEL}:generateContent`;
+  it.each([
+    ["/v1/completions", { prompt: "Hi", temperature: 0.7, max_tokens: 100 }, "max_tokens"],
+    ["/v1/responses", { input: "Hi", temperature: 0.7, max_output_tokens: 100 }, "max_output_tokens"],
+    ["/v1/messages", { messages, temperature: 0.7, max_tokens: 100 }, "max_completion_tokens"],
+    [
+      gemini,
+      { contents, generationConfig: { temperature: 0.7, maxOutputTokens: 100, seed: 5 } },
+      "max_completion_tokens",
+    ],
+    [
+      gemini,
+      { contents, generation_config: { temperature: 0.7, max_output_tokens: 100, seed: 5 } },
+      "max_completion_tokens",
+    ],
+  ])("adjust the parameters of %s, wherever its dialect has them: %j", async (path, request, limit) => {
+    const mapping = { model: MODEL, provider: "one", targetModel: "big" };
+    const { stage, one } = await startMapped(
+      [{ ...mapping, temperatureAdjustment: 0.1, maxTokensMultiplier: 1.1 }],
+      anthropicApi(),
+      geminiApi(),
+    );
+    const body = JSON.stringify(path === gemini ? request : { model: MODEL, ...request });
+    const headers = { "content-type": "application/json", "anthropic-version": "2023-06-01" };
+    const reply = await fetch(stage.url + path, { method: "POST", headers, body });
+    expect([reply.status, await reply.text()]).toEqual([200, expect.stringContaining(MODEL)]);
+    const { json } = one.requests.at(-1)!;
+    expect(json).toMatchObject({ model: "big", temperature: 0.8, [limit]: 110 });
+    if (path === gemini) expect(json).toMatchObject({ seed: 5 });
+  });
+
+  it("adjust them in the bytes for a backend of the same dialect, and nothing else", async () => {
+    const google = await simulated({ dialect: "gemini", models: [MODEL, "big"] });
+    const stage = await startStage({
+      backends: { google: { adapter: "gemini", baseURL: `${google.url}/v1beta`, models: [MODEL] } },
+      plugins: [
+        geminiApi(),
+        balancer(),
+        modelMappings({
+          mappings: [{ model: MODEL, provider: "google", targetModel: "big", maxTokensMultiplier: 0.5 }],
+        }),
+      ],
+    });
+    const generationConfig = { temperature: 0.7, maxOutputTokens: 101 };
+    const reply = await fetch(stage.url + gemini, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ contents, generationConfig }),
+    });
+    expect([reply.status, await reply.text()]).toEqual([200, expect.stringContaining(MODEL)]);
+    expect(google.requests.at(-1)).toMatchObject({
+      path: "/v1beta/models/big:generateContent",
+      json: { contents, generationConfig: { temperature: 0.7, maxOutputTokens: 50 } },
+    });
+  });
 
   it("leave other models, and the same model at another provider, as they are", async () => {
     const { stage, one, two } = await startMapped([

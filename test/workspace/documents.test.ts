@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { ERROR_CODES } from "gatewright";
+import * as core from "gatewright";
 import { expect, it } from "vitest";
+import { listAdapters } from "../../scripts/generate-adapters.ts";
 import { listPublished, ROOT } from "../../scripts/workspace.ts";
 
 const documents = [
@@ -70,6 +71,19 @@ it.each(documents)("has no dead link to a file of the repository in %s", (docume
 it("documents every error code of core with its status and type, and no other", () => {
   const rows = [...text("docs/errors.md").matchAll(/^\| `(\w+)` \| (\d{3}) \| `(\w+)` \|/gm)];
   const documented = rows.map(([, code, status, type]) => `${code} ${status} ${type}`);
-  const known = Object.entries(ERROR_CODES).map(([code, { status, type }]) => `${code} ${status} ${type}`);
+  const known = Object.entries(core.ERROR_CODES).map(
+    ([code, { status, type }]) => `${code} ${status} ${type}`,
+  );
   expect(documented.sort()).toEqual(known.sort());
+});
+
+it("names every adapter in their README", () => {
+  const named = new Set([...text("adapters/README.md").matchAll(/`([\w-]+)`/g)].map(([, name]) => name!));
+  expect(listAdapters().filter((name) => !named.has(name))).toEqual([]);
+});
+
+it("lists every export of core in its README once, and no other", () => {
+  const table = /^## Exports\n(.*)/ms.exec(text("core/README.md"))![1]!;
+  const listed = [...table.matchAll(/`(\w+)`/g)].map(([, name]) => name!);
+  expect(listed.sort()).toEqual(Object.keys(core).sort());
 });

@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { isJsonObject, stringifyJson } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import { isThinking } from "./conversation.ts";
 import type { ClaudeSettings } from "./options.ts";
@@ -39,10 +39,10 @@ function toMessage(reply: JsonObject, info: Info): { message: JsonObject; answer
     } else if (type === "thinking" && typeof thinking === "string") {
       reasoning += thinking;
     } else if (type === "tool_use" && name === answering) {
-      content += JSON.stringify(input ?? {});
+      content += stringifyJson(input ?? {});
       answered = true;
     } else if (type === "tool_use") {
-      const called = { name, arguments: JSON.stringify(input ?? {}) };
+      const called = { name, arguments: stringifyJson(input ?? {}) };
       calls.push({ id: toCallId(block, calls.length, info), type: "function", function: called });
     } else if (!isThinking(block)) {
       reportBlock(block, info);

@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { isJsonObject, stringifyJson } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { isThinking } from "./conversation.ts";
 import { toErrorEvent } from "./errors.ts";
@@ -147,7 +147,7 @@ function startBlock(state: StreamState, content: unknown, info: Info): Delta[] {
     return [];
   }
   // Servers that do not stream arguments give them here.
-  const whole = isJsonObject(input) && Object.keys(input).length > 0 ? JSON.stringify(input) : "";
+  const whole = isJsonObject(input) && Object.keys(input).length > 0 ? stringifyJson(input) : "";
   if (name === state.answering) {
     state.answered = true;
     return addInput(state, block, whole);

@@ -1,4 +1,13 @@
-import { compact, isEmpty, isJsonObject, report, reportRest, sortFields, UnsupportedField } from "gatewright";
+import {
+  compact,
+  isEmpty,
+  isJsonObject,
+  parseJson,
+  report,
+  reportRest,
+  sortFields,
+  UnsupportedField,
+} from "gatewright";
 import type { JsonObject } from "gatewright";
 import { toBlocks, toText } from "./content-blocks.ts";
 import { messageFields } from "./fields.ts";
@@ -180,7 +189,7 @@ function toInput(text: unknown, at: string): JsonObject {
   if (text === "" || text === undefined || text === null) return {};
   if (isJsonObject(text)) return text;
   try {
-    const parsed: unknown = JSON.parse(toText(text, at));
+    const parsed = parseJson(toText(text, at));
     if (isJsonObject(parsed)) return parsed;
   } catch {
     // Falls through to the refusal below: a parser's message would quote the arguments.

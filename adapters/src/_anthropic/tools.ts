@@ -16,15 +16,18 @@ export function toTools({ tools, tool_choice, parallel_tool_calls }: JsonObject)
   if (tools !== undefined && !Array.isArray(tools))
     throw new UnsupportedField("tools", "`tools` must be a list");
   const { choice, allowed } = toChoice(tool_choice);
+  const { type, name: chosen } = choice ?? {};
   const mapped = (tools ?? [])
     .map((tool: unknown, index) => toTool(tool, `tools[${index}]`))
     .filter(({ name }) => allowed?.has(name) ?? true);
   const setup: ToolSetup = { tools: mapped, choice };
   if (mapped.length === 0) {
-    if (isForced(setup))
+    if (isForced(setup) || allowed)
       throw new UnsupportedField("tool_choice", "`tool_choice`: there is no tool that could be called");
     return {};
   }
+  if (type === "tool" && !mapped.some(({ name }) => name === chosen))
+    throw new UnsupportedField("tool_choice", "`tool_choice` must find its tool among `tools`");
   if (parallel_tool_calls === false && choice?.["type"] !== "none")
     setup.choice = { type: "auto", ...choice, disable_parallel_tool_use: true };
   return setup;

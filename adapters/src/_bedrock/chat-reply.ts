@@ -1,4 +1,4 @@
-import { compact, isJsonObject } from "gatewright";
+import { compact, isJsonObject, stringifyJson } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { amazonEventStream } from "./event-stream.ts";
 import type { BedrockSettings } from "./options.ts";
@@ -15,9 +15,16 @@ export function fromConverseReply(reply: JsonObject, info: Info): JsonObject {
   const thought = thoughts.map(({ reasoningText }) => thoughtOf(reasoningText).text).join("");
   const thinkingBlocks = thoughts.flatMap(toThinkingBlocks);
   const calls = blocks.flatMap(({ toolUse }) => toToolCalls(toolUse, info));
-  const annotations = blocks.flatMap(({ citationsContent }) =>
-    isJsonObject(citationsContent) ? toList(citationsContent["citations"]).flatMap(toAnnotations) : [],
-  );
+  let length = 0;
+  const annotations = blocks.flatMap((block) => {
+    const { citationsContent } = block;
+    const start = length;
+    length += textOf(block).length;
+    const cited = isJsonObject(citationsContent) ? toList(citationsContent["citations"]) : [];
+    return cited.flatMap((citation) => toAnnotations(citation, { start, end: length }, info));
+  });
+  const images = blocks.flatMap(({ image }) => (isJsonObject(image) ? toImages(image, info) : []));
+  for (const block of blocks) reportBlock(block, info);
   return compact({
     ...toHead(info),
     object: "chat.completion",
@@ -30,11 +37,12 @@ export function fromConverseReply(reply: JsonObject, info: Info): JsonObject {
           refusal: null,
           ...(thought && { reasoning_content: thought }),
           ...(thinkingBlocks.length > 0 && { thinking_blocks: thinkingBlocks }),
+          ...(images.length > 0 && { images }),
           ...(calls.length > 0 && { tool_calls: calls }),
           ...(annotations.length > 0 && { annotations }),
         },
         logprobs: null,
-        finish_reason: toFinishReason(reply["stopReason"]),
+        finish_reason: toFinishReason(reply["stopReason"], info),
         ...toStopReason(reply["additionalModelResponseFields"]),
       },
     ],
@@ -47,12 +55,29 @@ export function fromConverseReply(reply: JsonObject, info: Info): JsonObject {
 interface ChatStreamState {
   /** Tool calls so far; pieces of input belong to the last. */
   calls: number;
+  /** Length of the text so far. */
+  length: number;
   /** What is known of the open content block. */
-  block: { thought: string; signature: string; input: "none" | "some" | "absent" };
+  block: {
+    /** Where its text begins in the answer's. */
+    textStart: number;
+    citations: JsonObject[];
+    thought: string;
+    signature: string;
+    input: "none" | "some" | "absent";
+    /** An image comes in pieces, each base64 of its own. */
+    image?: { format: unknown; pieces: string[] };
+  };
   over: boolean;
 }
 
-const newBlock = (): ChatStreamState["block"] => ({ thought: "", signature: "", input: "absent" });
+const newBlock = (textStart: number): ChatStreamState["block"] => ({
+  textStart,
+  citations: [],
+  thought: "",
+  signature: "",
+  input: "absent",
+});
 
 /**
  * Events to chunks. Usage comes after the end:
@@ -60,7 +85,7 @@ const newBlock = (): ChatStreamState["block"] => ({ thought: "", signature: "", 
  */
 export const converseStream: StreamMapping<BedrockSettings, ChatStreamState> = {
   format: amazonEventStream,
-  start: () => ({ calls: 0, block: newBlock(), over: false }),
+  start: () => ({ calls: 0, length: 0, block: newBlock(0), over: false }),
   event(state, event, info) {
     if (state.over) return [];
     if (isJsonObject(event["exception"])) {
@@ -80,7 +105,7 @@ export const converseStream: StreamMapping<BedrockSettings, ChatStreamState> = {
         return [{ error: failure }];
       }
       const matched = toStopReason(messageStop["additionalModelResponseFields"]);
-      push({}, { finish_reason: toFinishReason(messageStop["stopReason"]), ...matched });
+      push({}, { finish_reason: toFinishReason(messageStop["stopReason"], info), ...matched });
     } else if (isJsonObject(metadata)) {
       state.over = true;
       const { trace } = metadata;
@@ -103,22 +128,30 @@ function toDelta(state: ChatStreamState, event: JsonObject, info: Info): JsonObj
     const { delta } = contentBlockDelta;
     return isJsonObject(delta) ? addToBlock(state, delta) : undefined;
   }
-  return isJsonObject(contentBlockStop) ? closeBlock(state) : undefined;
+  return isJsonObject(contentBlockStop) ? closeBlock(state, info) : undefined;
 }
 
 /** Blocks of text are not announced. */
 function openBlock(state: ChatStreamState, start: unknown, info: Info): JsonObject | undefined {
-  state.block = newBlock();
-  const [call] = toToolCalls(isJsonObject(start) ? start["toolUse"] : undefined, info, state.calls);
+  state.block = newBlock(state.length);
+  if (!isJsonObject(start)) return undefined;
+  const { image } = start;
+  if (isJsonObject(image)) state.block.image = { format: image["format"], pieces: [] };
+  reportBlock(start, info);
+  const [call] = toToolCalls(start["toolUse"], info, state.calls);
   if (!call) return undefined;
   state.block.input = "none";
   const called = { ...(call["function"] as JsonObject), arguments: "" };
   return { tool_calls: [{ index: state.calls++, ...call, function: called }] };
 }
 
-function addToBlock({ block, calls }: ChatStreamState, delta: JsonObject): JsonObject | undefined {
-  const { text, toolUse, reasoningContent, citation } = delta;
-  if (typeof text === "string") return text === "" ? undefined : { content: text };
+function addToBlock(state: ChatStreamState, delta: JsonObject): JsonObject | undefined {
+  const { block, calls } = state;
+  const { text, toolUse, reasoningContent, citation, image } = delta;
+  if (typeof text === "string") {
+    state.length += text.length;
+    return text === "" ? undefined : { content: text };
+  }
   if (isJsonObject(toolUse)) {
     const { input } = toolUse;
     // Input of a tool that the service runs itself belongs to no call.
@@ -135,14 +168,28 @@ function addToBlock({ block, calls }: ChatStreamState, delta: JsonObject): JsonO
     block.thought += thought;
     return { reasoning_content: thought };
   }
-  const annotations = isJsonObject(citation) ? toAnnotations(citation) : [];
-  return annotations.length > 0 ? { annotations } : undefined;
+  if (isJsonObject(image)) {
+    const { source } = image;
+    block.image ??= { format: undefined, pieces: [] };
+    if (isJsonObject(source) && typeof source["bytes"] === "string") block.image.pieces.push(source["bytes"]);
+    return undefined;
+  }
+  if (isJsonObject(citation)) block.citations.push(citation);
+  return undefined;
 }
 
 /** A thought is told once more, whole and signed, when it is over. A call without input still has arguments. */
-function closeBlock(state: ChatStreamState): JsonObject | undefined {
-  const { thought, signature, input } = state.block;
-  state.block = newBlock();
+function closeBlock(state: ChatStreamState, info: Info): JsonObject | undefined {
+  const { thought, signature, input, image, citations, textStart: start } = state.block;
+  state.block = newBlock(state.length);
+  const range = { start, end: state.length };
+  const annotations = citations.flatMap((citation) => toAnnotations(citation, range, info));
+  if (annotations.length > 0) return { annotations };
+  if (image) {
+    const bytes = Buffer.concat(image.pieces.map((piece) => Buffer.from(piece, "base64")));
+    const images = toImages({ format: image.format, source: { bytes: bytes.toString("base64") } }, info);
+    return images.length > 0 ? { images } : undefined;
+  }
   if (signature !== "") return { thinking_blocks: [{ type: "thinking", thinking: thought, signature }] };
   if (input === "none") return { tool_calls: [{ index: state.calls - 1, function: { arguments: "{}" } }] };
   return undefined;
@@ -154,10 +201,10 @@ function toHead(info: Info): JsonObject {
 
 /** One call, or none: what the service runs itself (`server_tool_use`) is nothing for the client to do. */
 function toToolCalls(toolUse: unknown, info: Info, index = 0): JsonObject[] {
-  if (!isJsonObject(toolUse) || toolUse["type"] === "server_tool_use") return [];
+  if (!isJsonObject(toolUse) || isServerTool(toolUse)) return [];
   const { toolUseId, name, input } = toolUse;
   const id = typeof toolUseId === "string" && toolUseId !== "" ? toolUseId : toCallId(info, index);
-  return [{ id, type: "function", function: { name, arguments: JSON.stringify(input ?? {}) } }];
+  return [{ id, type: "function", function: { name, arguments: stringifyJson(input ?? {}) } }];
 }
 
 /** Within 40 characters, the most that OpenAI takes when the history goes there later. */
@@ -183,11 +230,54 @@ function toThinkingBlocks({ reasoningText, redactedContent }: JsonObject): JsonO
   return typeof signature === "string" ? [{ type: "thinking", thinking: text, signature }] : [];
 }
 
-/** Sources in the web; those in documents of the request have no address. */
-function toAnnotations({ title, location }: JsonObject): JsonObject[] {
+/**
+ * Sources in the web, for the text of the block that they stand in, in UTF-16 units; those in documents of the request have
+ * no address, and are reported.
+ */
+function toAnnotations(
+  { title, location }: JsonObject,
+  { start, end }: { start: number; end: number },
+  info: Info,
+): JsonObject[] {
   const web = isJsonObject(location) ? location["web"] : undefined;
   const url = isJsonObject(web) ? web["url"] : undefined;
-  return typeof url === "string" ? [{ type: "url_citation", url_citation: compact({ url, title }) }] : [];
+  if (typeof url === "string")
+    return [
+      {
+        type: "url_citation",
+        url_citation: {
+          start_index: start,
+          end_index: end,
+          url,
+          title: typeof title === "string" ? title : "",
+        },
+      },
+    ];
+  info.report("output.message.content[].citationsContent");
+  return [];
+}
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html; one that is kept in S3 is reported. */
+function toImages({ format, source }: JsonObject, info: Info): JsonObject[] {
+  const bytes = isJsonObject(source) ? source["bytes"] : undefined;
+  if (typeof format === "string" && typeof bytes === "string" && bytes !== "")
+    return [{ type: "image_url", image_url: { url: `data:image/${format};base64,${bytes}` } }];
+  info.report("output.message.content[].image");
+  return [];
+}
+
+const READ_BLOCKS = new Set(["text", "toolUse", "reasoningContent", "citationsContent", "image"]);
+
+/** A block for which chats have no place, such as what a tool of the service itself was asked and answered. */
+function reportBlock(block: JsonObject, info: Info): void {
+  for (const [name, value] of Object.entries(block)) {
+    const isRead = READ_BLOCKS.has(name) && !isServerTool(value);
+    if (!isRead && /^\w{1,64}$/.test(name)) info.report(`output.message.content[].${name}`);
+  }
+}
+
+function isServerTool(toolUse: unknown): boolean {
+  return isJsonObject(toolUse) && toolUse["type"] === "server_tool_use";
 }
 
 function toList(items: unknown): JsonObject[] {

@@ -8,6 +8,7 @@ import {
   refuse,
   report,
   sortFields,
+  stringifyJson,
   translate,
   UnsupportedField,
 } from "gatewright";
@@ -77,21 +78,40 @@ export function toConverseRequest(request: JsonObject, info: Info): MappedReques
   const { forwarded, translated } = sortFields(request, chatFields, dropped);
   reportStreamOptions(translated["stream_options"], dropped);
   const { system, messages, usesTools } = toConversation(translated["messages"], dropped);
-  const toolConfig = toToolConfig(translated["tools"], translated["tool_choice"], { dropped, usesTools });
+  const { tools, tool_choice: choice } = translated;
+  const toolConfig = forwarded["toolConfig"] ?? toToolConfig(tools, choice, { dropped, usesTools });
+  /** The fields of which Converse's own `member` takes the place. */
+  const reportLost = (member: string, ...names: string[]): void => {
+    if (Object.hasOwn(forwarded, member))
+      for (const name of names) if (translated[name] !== undefined) report(dropped, name);
+  };
+  const limit = translated["max_completion_tokens"] === undefined ? "max_tokens" : "max_completion_tokens";
+  reportLost("toolConfig", "tools", "tool_choice");
+  reportLost("requestMetadata", "metadata");
+  reportLost("serviceTier", "service_tier");
   const reasoning = toReasoning(translated["reasoning_effort"], info, dropped);
   const body = compact({
     ...forwarded,
     messages,
     system: system.length > 0 ? system : undefined,
-    inferenceConfig: merge(toInferenceConfig(translated, dropped), forwarded["inferenceConfig"]),
-    toolConfig: forwarded["toolConfig"] ?? toolConfig,
+    inferenceConfig: merge(
+      toInferenceConfig(translated, dropped),
+      forwarded["inferenceConfig"],
+      { maxTokens: limit, temperature: "temperature", topP: "top_p", stopSequences: "stop" },
+      dropped,
+    ),
+    toolConfig,
     outputConfig: merge(
       { textFormat: toTextFormat(translated["response_format"]), effort: reasoning.effort },
       forwarded["outputConfig"],
+      { textFormat: "response_format", effort: "reasoning_effort" },
+      dropped,
     ),
     additionalModelRequestFields: merge(
       { ...toTopK(translated["top_k"], info.model), thinking: reasoning.thinking },
       forwarded["additionalModelRequestFields"],
+      { top_k: "top_k", inferenceConfig: "top_k", thinking: "reasoning_effort" },
+      dropped,
     ),
     additionalModelResponseFieldPaths: toFieldPaths(
       translated["stop"],
@@ -104,10 +124,21 @@ export function toConverseRequest(request: JsonObject, info: Info): MappedReques
   return { body, dropped: [...dropped] };
 }
 
-/** Ours beneath the client's own; undefined when there is neither. */
-function merge(ours: JsonObject, own: unknown): unknown {
+/**
+ * Ours beneath the client's own; undefined when there is neither. `names` tells the fields that ours were made of: one
+ * that loses is reported.
+ */
+function merge(
+  ours: JsonObject,
+  own: unknown,
+  names: Readonly<Record<string, string>>,
+  dropped: Set<string>,
+): unknown {
   const set = compact(ours);
   if (own === undefined) return isEmpty(set) ? undefined : set;
+  for (const [member, value] of Object.entries(set))
+    if (!isJsonObject(own) || (Object.hasOwn(own, member) && own[member] !== value))
+      report(dropped, names[member]!);
   return isJsonObject(own) ? { ...set, ...own } : own;
 }
 
@@ -123,11 +154,13 @@ function reportStreamOptions(asked: unknown, dropped: Set<string>): void {
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InferenceConfiguration.html */
 function toInferenceConfig(fields: JsonObject, dropped: Set<string>): JsonObject {
-  const { temperature, stop } = fields;
+  const { temperature, stop, max_completion_tokens, max_tokens } = fields;
+  const maxTokens = max_completion_tokens ?? max_tokens;
+  if (max_tokens !== undefined && max_tokens !== maxTokens) report(dropped, "max_tokens");
   const tooHot = typeof temperature === "number" && temperature > 1;
   if (tooHot) report(dropped, "temperature");
   return {
-    maxTokens: fields["max_completion_tokens"] ?? fields["max_tokens"],
+    maxTokens,
     temperature: tooHot ? 1 : temperature,
     topP: fields["top_p"],
     stopSequences: typeof stop === "string" ? [stop] : stop,
@@ -178,7 +211,7 @@ function toTextFormat(format: unknown): JsonObject | undefined {
     if (type === "text") return undefined;
     if (type === "json_schema" && isJsonObject(named) && isJsonObject(named["schema"])) {
       const { name, description, schema } = named;
-      const jsonSchema = compact({ schema: JSON.stringify(schema), name, description });
+      const jsonSchema = compact({ schema: stringifyJson(schema), name, description });
       return { type: "json_schema", structure: { jsonSchema } };
     }
   }

@@ -1,4 +1,4 @@
-import { isJsonObject, translate } from "gatewright";
+import { isJsonObject, parseJson, stringifyJson, translate } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo, StreamMapping } from "gatewright";
 import { amazonEventStream } from "./event-stream.ts";
 import type { BedrockSettings } from "./options.ts";
@@ -57,7 +57,7 @@ export const claudeStream: StreamMapping<BedrockSettings, undefined> = {
 
 function readEvent(bytes: unknown): JsonObject {
   try {
-    const event: unknown = JSON.parse(Buffer.from(String(bytes), "base64").toString("utf8"));
+    const event = parseJson(Buffer.from(String(bytes), "base64").toString("utf8"));
     if (isJsonObject(event)) return event;
   } catch {
     // Falls through: the message must not quote what the backend sent.
@@ -74,7 +74,7 @@ function readEvent(bytes: unknown): JsonObject {
  */
 export function toCountRequest(request: JsonObject): MappedRequest {
   const { body } = toClaudeRequest(request);
-  const counted = Buffer.from(JSON.stringify({ max_tokens: 1, ...body }));
+  const counted = Buffer.from(stringifyJson({ max_tokens: 1, ...body }));
   return { body: { input: { invokeModel: { body: counted.toString("base64") } } } };
 }
 

@@ -1,5 +1,5 @@
 import { EventStreamCodec } from "@smithy/eventstream-codec";
-import { isJsonObject } from "gatewright";
+import { isJsonObject, parseJson } from "gatewright";
 import type { JsonObject, StreamDecoder, StreamFraming } from "gatewright";
 
 /**
@@ -71,7 +71,7 @@ function readFrame(frame: Uint8Array): JsonObject {
 }
 
 function readPayload(body: Uint8Array): JsonObject {
-  const payload: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
+  const payload = parseJson(Buffer.from(body).toString("utf8"));
   if (!isJsonObject(payload)) throw new TypeError("the payload of a frame is not an object");
   return payload;
 }

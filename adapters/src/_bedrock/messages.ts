@@ -2,6 +2,7 @@ import {
   drop,
   isEmpty,
   isJsonObject,
+  parseJson,
   refuse,
   report,
   reportRest,
@@ -10,7 +11,7 @@ import {
   UnsupportedField,
 } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
-import { toBlocks, toText } from "./content.ts";
+import { toBlocks, toCachePoint, toText } from "./content.ts";
 import type { ContentScope } from "./content.ts";
 
 /** Fates of the members of one message. */
@@ -25,6 +26,7 @@ export const messageFields: FieldTable = {
     "part of `thinking_blocks`; without a signature it cannot go back, and is reported",
   ),
   reasoning: translate("the same"),
+  cache_control: translate("a cache point behind the message"),
   name: drop("Bedrock does not tell participants apart", isEmpty),
   annotations: drop("Bedrock takes no annotations back", isEmpty),
   audio: refuse("it refers to audio that another backend keeps"),
@@ -67,22 +69,26 @@ function addMessage(conversation: Conversation, message: JsonObject, at: string,
     case "developer":
       // What it said in the middle of the talk, it now says at the start.
       if (conversation.messages.length > 0) report(scope.dropped, `${at}.role`);
-      conversation.system.push(...toBlocks(message["content"], `${at}.content`, scope));
+      conversation.system.push(...marked(toBlocks(message["content"], `${at}.content`, scope), message));
       return;
     case "user":
-      addTurn(conversation, "user", toBlocks(message["content"], `${at}.content`, scope));
+      addTurn(conversation, "user", marked(toBlocks(message["content"], `${at}.content`, scope), message));
       return;
     case "assistant":
-      addTurn(conversation, "assistant", toAssistantBlocks(message, at, scope));
+      addTurn(conversation, "assistant", marked(toAssistantBlocks(message, at, scope), message));
       conversation.usesTools ||= message["tool_calls"] !== undefined;
       return;
     case "tool":
-      addTurn(conversation, "user", [toToolResult(message, at, scope)]);
+      addTurn(conversation, "user", marked([toToolResult(message, at, scope)], message));
       conversation.usesTools = true;
       return;
     default:
       throw new UnsupportedField(`${at}.role`, `\`${at}.role\` is none that Bedrock knows`);
   }
+}
+
+function marked(blocks: JsonObject[], { cache_control: mark }: JsonObject): JsonObject[] {
+  return blocks.length === 0 ? blocks : [...blocks, ...toCachePoint(mark)];
 }
 
 /** Neighbours of one role are one turn. A turn of nothing is none. */
@@ -124,16 +130,17 @@ function toReasoning(blocks: unknown, at: string, { dropped }: ContentScope): Js
 function toToolUses(calls: unknown, at: string, { dropped }: ContentScope): JsonObject[] {
   if (calls === undefined) return [];
   if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
-  return calls.map((call: unknown, index) => {
+  return calls.flatMap((call: unknown, index) => {
     const place = `${at}[${index}]`;
     if (!isJsonObject(call) || !isJsonObject(call["function"]))
       throw new UnsupportedField(place, `\`${place}\`: Bedrock takes calls of functions only`);
-    const { id, type: _, function: called, ...rest } = call;
+    const { id, type: _, function: called, cache_control: mark, ...rest } = call;
     const { name, arguments: text, ...others } = called;
     reportRest(dropped, rest, `${place}.`);
     reportRest(dropped, others, `${place}.function.`);
     const input = toInput(text, `${place}.function.arguments`);
-    return { toolUse: { toolUseId: toToolUseId(id, `${place}.id`), name, input } };
+    const toolUse = { toolUseId: toToolUseId(id, `${place}.id`), name, input };
+    return [{ toolUse }, ...toCachePoint(mark)];
   });
 }
 
@@ -156,7 +163,7 @@ function toToolUseId(id: unknown, at: string): string {
 function toInput(text: unknown, at: string): JsonObject {
   if (text === "" || text === undefined || text === null) return {};
   try {
-    const parsed: unknown = JSON.parse(toText(text, at));
+    const parsed = parseJson(toText(text, at));
     if (isJsonObject(parsed)) return parsed;
   } catch {
     // Falls through to the refusal below: a parser's message would quote the arguments.

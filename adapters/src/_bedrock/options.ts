@@ -1,6 +1,7 @@
 import { isSecret } from "gatewright";
 import type { Secret } from "gatewright";
 import * as v from "valibot";
+import { ExtraHeaders } from "../_extra-headers.ts";
 
 const Credential = v.union([
   v.pipe(v.string(), v.nonEmpty()),
@@ -39,6 +40,8 @@ export const BedrockOptions = v.pipe(
       v.picklist(["search_document", "search_query", "classification", "clustering"]),
       "search_document",
     ),
+    /** Further headers of every request to this backend; a value may be `env("NAME")`. */
+    headers: v.optional(ExtraHeaders, {}),
   }),
   v.check(
     ({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined),

@@ -1,5 +1,5 @@
 import { compact, isJsonObject } from "gatewright";
-import type { JsonObject, OperationName } from "gatewright";
+import type { JsonObject, MappingInfo, OperationName } from "gatewright";
 import { floatsOf } from "../_cohere/reply.ts";
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, `stopReason`. */
@@ -13,8 +13,9 @@ const FINISH_REASONS: ReadonlyMap<unknown, string> = new Map([
   ["content_filtered", "content_filter"],
 ]);
 
-/** A reason that is not known is an end like any other. */
-export function toFinishReason(reason: unknown): string {
+/** A reason that is not known is an end like any other, and is reported. */
+export function toFinishReason(reason: unknown, info: MappingInfo<unknown>): string {
+  if (!FINISH_REASONS.has(reason)) info.report("stopReason");
   return FINISH_REASONS.get(reason) ?? "stop";
 }
 

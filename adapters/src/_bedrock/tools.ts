@@ -14,14 +14,18 @@ export function toToolConfig(
       throw new UnsupportedField("tool_choice", "`tool_choice`: Bedrock must offer tools once used");
     return undefined;
   }
-  const { toolChoice, names } = readToolChoice(choice);
-  if (tools === undefined) return undefined;
-  if (!Array.isArray(tools)) throw new UnsupportedField("tools", "`tools` must be a list");
-  const offered = tools.flatMap((tool: unknown, index) => {
+  const { toolChoice, names, chosen } = readToolChoice(choice);
+  if (tools !== undefined && !Array.isArray(tools))
+    throw new UnsupportedField("tools", "`tools` must be a list");
+  const list: readonly unknown[] = tools ?? [];
+  const offered = list.flatMap((tool, index) => {
     const blocks = toToolBlocks(tool, `tools[${index}]`, dropped);
     return !names || names.has(nameOf(tool)) ? blocks : [];
   });
-  return compact({ tools: offered, toolChoice });
+  const isMissing = chosen !== undefined && !list.some((tool) => nameOf(tool) === chosen);
+  if (isMissing || (offered.length === 0 && (names || toolChoice?.["any"])))
+    throw new UnsupportedField("tool_choice", "`tool_choice` must find its tool among `tools`");
+  return offered.length === 0 ? undefined : compact({ tools: offered, toolChoice });
 }
 
 function toToolBlocks(tool: unknown, at: string, dropped: Set<string>): JsonObject[] {
@@ -40,14 +44,24 @@ function toToolBlocks(tool: unknown, at: string, dropped: Set<string>): JsonObje
   return [{ toolSpec }, ...toCachePoint(cacheControl)];
 }
 
-/** `names`: what the choice narrows the tools to; absent for all of them. */
-function readToolChoice(choice: unknown): { toolChoice?: JsonObject; names?: Set<unknown> } {
+interface ReadChoice {
+  toolChoice?: JsonObject;
+  /** What the choice narrows the tools to; absent for all of them. */
+  names?: Set<unknown>;
+  /** The one tool that has to be called. */
+  chosen?: unknown;
+}
+
+function readToolChoice(choice: unknown): ReadChoice {
   if (choice === undefined) return {};
   if (choice === "auto") return { toolChoice: { auto: {} } };
   if (choice === "required") return { toolChoice: { any: {} } };
   if (isJsonObject(choice)) {
     if (choice["type"] === "function" && isJsonObject(choice["function"]))
-      return { toolChoice: { tool: { name: choice["function"]["name"] } } };
+      return {
+        toolChoice: { tool: { name: choice["function"]["name"] } },
+        chosen: choice["function"]["name"] ?? null,
+      };
     const allowed = choice["allowed_tools"];
     if (isJsonObject(allowed) && Array.isArray(allowed["tools"])) {
       const names = new Set(allowed["tools"].map(nameOf));

@@ -13,7 +13,11 @@ export function fromChatReply(reply: JsonObject, info: Info): JsonObject {
   const texts = parts.map(({ text }) => toText(text));
   const text = texts.join("");
   const thought = parts.map(({ thinking }) => toText(thinking)).join("") + toText(tool_plan);
-  const calls = toList(tool_calls).map((call, index) => toToolCall(call, index, info));
+  const calls = toList(tool_calls).map((item, index) => {
+    const call = toToolCall(item, index, info);
+    call.function.arguments ||= "{}";
+    return call;
+  });
   const cited = toList(citations);
   const annotations = cited.flatMap((citation) => toAnnotations(citation, offsetsOf(texts)));
   const logprobs = toLogprobs(toList(reply["logprobs"]));
@@ -33,7 +37,7 @@ export function fromChatReply(reply: JsonObject, info: Info): JsonObject {
           ...(cited.length > 0 && { citations: cited }),
         },
         logprobs: logprobs ?? null,
-        finish_reason: toFinishReason(reply["finish_reason"]),
+        finish_reason: toFinishReason(reply["finish_reason"], info),
       },
     ],
     usage: toUsage(reply["usage"]),
@@ -45,6 +49,8 @@ interface ChatStreamState {
   head: JsonObject | undefined;
   /** Tool calls so far; pieces of arguments belong to the last. */
   calls: number;
+  /** The open call has had no arguments yet. */
+  bare: boolean;
   /** Length of the text so far, and where each content part begins in it. */
   length: number;
   offsets: Map<unknown, number>;
@@ -54,7 +60,7 @@ interface ChatStreamState {
 /** Events to chunks. Their kinds: https://docs.cohere.com/v2/docs/streaming */
 export const chatStream: StreamMapping<CohereSettings, ChatStreamState> = {
   format: "sse",
-  start: () => ({ head: undefined, calls: 0, length: 0, offsets: new Map(), over: false }),
+  start: () => ({ head: undefined, calls: 0, bare: false, length: 0, offsets: new Map(), over: false }),
   event(state, event, info) {
     if (state.over) return [];
     const chunks: JsonObject[] = [];
@@ -76,7 +82,7 @@ export const chatStream: StreamMapping<CohereSettings, ChatStreamState> = {
     state.over = true;
     const failure = toFailure(delta["finish_reason"], delta["error"]);
     if (failure) return [{ error: failure }];
-    push({}, { finish_reason: toFinishReason(delta["finish_reason"]) });
+    push({}, { finish_reason: toFinishReason(delta["finish_reason"], info) });
     const usage = toUsage(delta["usage"]);
     if (usage) chunks.push({ ...head, choices: [], usage });
     return chunks;
@@ -105,17 +111,17 @@ function toDelta(
       return toText(tool_plan) ? { reasoning_content: tool_plan } : undefined;
     case "tool-call-start": {
       const index = state.calls++;
-      return {
-        tool_calls: [{ index, ...toToolCall(isJsonObject(tool_calls) ? tool_calls : {}, index, info) }],
-      };
+      const call = toToolCall(isJsonObject(tool_calls) ? tool_calls : {}, index, info);
+      state.bare = call.function.arguments === "";
+      return { tool_calls: [{ index, ...call }] };
     }
     case "tool-call-delta": {
       const called = isJsonObject(tool_calls) ? tool_calls["function"] : undefined;
       const piece = isJsonObject(called) ? toText(called["arguments"]) : "";
-      return piece && state.calls > 0
-        ? { tool_calls: [{ index: state.calls - 1, function: { arguments: piece } }] }
-        : undefined;
+      return toArguments(piece, state);
     }
+    case "tool-call-end":
+      return toArguments(state.bare ? "{}" : "", state);
     case "citation-start": {
       if (!isJsonObject(citations)) return undefined;
       const annotations = toAnnotations(citations, (index) => state.offsets.get(index) ?? 0);
@@ -124,6 +130,13 @@ function toDelta(
     default:
       return undefined;
   }
+}
+
+/** A piece of the open call's arguments. */
+function toArguments(piece: string, state: ChatStreamState): JsonObject | undefined {
+  if (piece === "" || state.calls === 0) return undefined;
+  state.bare = false;
+  return { tool_calls: [{ index: state.calls - 1, function: { arguments: piece } }] };
 }
 
 function toHead(reply: JsonObject, info: Info): JsonObject {
@@ -135,7 +148,13 @@ function toHead(reply: JsonObject, info: Info): JsonObject {
   };
 }
 
-function toToolCall(call: JsonObject, index: number, info: Info): JsonObject {
+interface ToolCall {
+  id: string;
+  type: "function";
+  function: { name: unknown; arguments: string };
+}
+
+function toToolCall(call: JsonObject, index: number, info: Info): ToolCall {
   const called = isJsonObject(call["function"]) ? call["function"] : {};
   return {
     id: toText(call["id"]) || toCallId(info, index),

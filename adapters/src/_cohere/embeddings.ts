@@ -1,4 +1,14 @@
-import { compact, drop, forward, isEmpty, refuse, sortFields, translate, UnsupportedField } from "gatewright";
+import {
+  compact,
+  drop,
+  forward,
+  isEmpty,
+  refuse,
+  report,
+  sortFields,
+  translate,
+  UnsupportedField,
+} from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { toFloatBase64 } from "./float-base64.ts";
 import type { CohereSettings } from "./options.ts";
@@ -21,13 +31,16 @@ export const embeddingsFields: FieldTable = {
 export function toEmbedRequest(request: JsonObject, info: MappingInfo<CohereSettings>): MappedRequest {
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, embeddingsFields, dropped);
+  const { dimensions } = translated;
+  const own = forwarded["output_dimension"];
+  if (own !== undefined && dimensions !== undefined && dimensions !== own) report(dropped, "dimensions");
   const body = compact({
     ...forwarded,
     model: info.model,
     texts: toTexts(translated["input"]),
     input_type: forwarded["input_type"] ?? info.options.inputType,
     embedding_types: ["float"],
-    output_dimension: forwarded["output_dimension"] ?? translated["dimensions"],
+    output_dimension: own ?? dimensions,
   });
   checkEncoding(translated["encoding_format"]);
   return { body, dropped: [...dropped] };

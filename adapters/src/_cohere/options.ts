@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { ExtraHeaders } from "../_extra-headers.ts";
 
 export const CohereOptions = v.strictObject({
   /**
@@ -9,5 +10,7 @@ export const CohereOptions = v.strictObject({
     v.picklist(["search_document", "search_query", "classification", "clustering"]),
     "search_document",
   ),
+  /** Further headers of every request to this backend; a value may be `env("NAME")`. */
+  headers: v.optional(ExtraHeaders, {}),
 });
 export type CohereSettings = v.InferOutput<typeof CohereOptions>;

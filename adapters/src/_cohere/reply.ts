@@ -1,5 +1,5 @@
 import { compact, isJsonObject } from "gatewright";
-import type { JsonObject, OperationName } from "gatewright";
+import type { JsonObject, MappingInfo, OperationName } from "gatewright";
 
 /** Why an answer ended, by `finish_reason`. Errors and time limits are no ends: see `toFailure`. */
 const FINISH_REASONS: ReadonlyMap<unknown, string> = new Map([
@@ -9,8 +9,9 @@ const FINISH_REASONS: ReadonlyMap<unknown, string> = new Map([
   ["TOOL_CALL", "tool_calls"],
 ]);
 
-/** A reason that is not known is an end like any other. */
-export function toFinishReason(reason: unknown): string {
+/** A reason that is not known is an end like any other, and is reported. */
+export function toFinishReason(reason: unknown, info: MappingInfo<unknown>): string {
+  if (!FINISH_REASONS.has(reason)) info.report("finish_reason");
   return FINISH_REASONS.get(reason) ?? "stop";
 }
 

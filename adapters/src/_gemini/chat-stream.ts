@@ -1,6 +1,6 @@
 import { isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
-import { toDeltas } from "./deltas.ts";
+import { startAnswer, toDeltas } from "./deltas.ts";
 import type { AnswerState } from "./deltas.ts";
 import { readError } from "./errors.ts";
 import type { GeminiSettings } from "./options.ts";
@@ -90,7 +90,7 @@ function toChunks(state: ChatStreamState, candidate: JsonObject, info: MappingIn
   let answer = state.answers.get(index);
   if (answer?.finished) return [];
   if (!answer) {
-    state.answers.set(index, (answer = { text: "", calls: 0, finished: false }));
+    state.answers.set(index, (answer = { ...startAnswer(state.id!), finished: false }));
     push({ role: "assistant" });
   }
   const deltas = toDeltas(candidate, index, answer, info);

@@ -1,4 +1,13 @@
-import { drop, isEmpty, isJsonObject, report, sortFields, translate, UnsupportedField } from "gatewright";
+import {
+  drop,
+  isEmpty,
+  isJsonObject,
+  parseJson,
+  report,
+  sortFields,
+  translate,
+  UnsupportedField,
+} from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { toParts, toPlainText, toText, toTextParts } from "./content-parts.ts";
 import { isBeforeGemini3 } from "./model-path.ts";
@@ -152,7 +161,7 @@ function toArguments(text: unknown, at: string): JsonObject {
   if (isJsonObject(text)) return text;
   if (text === "" || text === undefined || text === null) return {};
   try {
-    const parsed: unknown = JSON.parse(toText(text, at));
+    const parsed = parseJson(toText(text, at));
     if (isJsonObject(parsed)) return parsed;
   } catch {
     // Falls through to the refusal below: a parser's message would quote the arguments.

@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { compact, isEmpty, isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 
 type FinishReason = "stop" | "length" | "content_filter";
@@ -100,9 +100,27 @@ export function toUsage(metadata: unknown): JsonObject {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
-    ...(cached !== undefined && { prompt_tokens_details: { cached_tokens: toCount(cached) } }),
-    ...(thoughts > 0 && { completion_tokens_details: { reasoning_tokens: thoughts } }),
+    ...toDetails("prompt_tokens_details", {
+      cached_tokens: cached === undefined ? undefined : toCount(cached),
+      audio_tokens: audioIn(counts["promptTokensDetails"]),
+    }),
+    ...toDetails("completion_tokens_details", {
+      reasoning_tokens: thoughts || undefined,
+      audio_tokens: audioIn(counts["candidatesTokensDetails"]),
+    }),
   };
+}
+
+function toDetails(name: string, counts: JsonObject): JsonObject {
+  const known = compact(counts);
+  return isEmpty(known) ? {} : { [name]: known };
+}
+
+/** Tokens of audio in `[{ modality, tokenCount }]`; undefined where there are none. */
+function audioIn(details: unknown): number | undefined {
+  if (!Array.isArray(details)) return undefined;
+  const audio = details.filter(isJsonObject).find(({ modality }) => modality === "AUDIO");
+  return (audio && toCount(audio["tokenCount"])) || undefined;
 }
 
 export function toCount(value: unknown): number {

@@ -1,19 +1,24 @@
-import { isJsonObject } from "gatewright";
-import type { JsonObject } from "gatewright";
+import { isJsonObject, stringifyJson } from "gatewright";
+import type { JsonObject, MappingInfo } from "gatewright";
+
+type Info = Pick<MappingInfo, "report">;
 
 /** A message or delta whose content may be a list that holds thinking beside text. */
-export function readMessage(message: JsonObject): JsonObject {
+export function readMessage(message: JsonObject, info: Info): JsonObject {
   const { content, tool_calls, ...rest } = message;
   return {
     ...rest,
-    ...readContent(content),
+    ...readContent(content, info),
     ...(Array.isArray(tool_calls) && { tool_calls: tool_calls.map(readCall) }),
   };
 }
 
-function readContent(content: unknown): JsonObject {
+/** References to documents and images have no place in a chat, and are reported. */
+function readContent(content: unknown, info: Info): JsonObject {
   if (!Array.isArray(content)) return content === undefined ? {} : { content };
   const parts = content.filter(isJsonObject);
+  for (const { type } of parts)
+    if (type !== "text" && type !== "thinking") info.report(`choices[].message.content[].${nameOf(type)}`);
   const thinking = textOf(parts.flatMap(({ type, thinking: list }) => (type === "thinking" ? list : [])));
   return {
     content: textOf(parts.filter(({ type }) => type === "text")),
@@ -27,9 +32,20 @@ function textOf(parts: readonly unknown[]): string {
     .join("");
 }
 
-/** Mistral may leave the type out. */
+function nameOf(type: unknown): string {
+  return typeof type === "string" && /^\w{1,64}$/.test(type) ? type : "type";
+}
+
+/** Mistral may leave the type out, and give arguments as an object. */
 function readCall(call: unknown): unknown {
-  return isJsonObject(call) ? { type: "function", ...call } : call;
+  if (!isJsonObject(call)) return call;
+  const { function: called, ...rest } = call;
+  if (!isJsonObject(called) || !isJsonObject(called["arguments"])) return { type: "function", ...call };
+  return {
+    type: "function",
+    ...rest,
+    function: { ...called, arguments: stringifyJson(called["arguments"]) },
+  };
 }
 
 /** An answer that ends with `error` is none; one that met the model's own limit is too long like any other. */

@@ -51,8 +51,11 @@ function toToolChoice(choice: unknown, { tools }: JsonObject): JsonObject {
   if (!isJsonObject(allowed) || !Array.isArray(allowed["tools"]) || !Array.isArray(tools))
     throw new UnsupportedField("tool_choice", "`tool_choice` must name tools of the request");
   const names = new Set(allowed["tools"].map(nameOf));
+  const offered = tools.filter((tool) => names.has(nameOf(tool)));
+  if (offered.length === 0)
+    throw new UnsupportedField("tool_choice", "`tool_choice` must name tools of the request");
   return {
-    tools: tools.filter((tool) => names.has(nameOf(tool))),
+    tools: offered,
     tool_choice: allowed["mode"] === "required" ? "any" : "auto",
   };
 }

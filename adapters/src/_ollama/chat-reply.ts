@@ -1,5 +1,5 @@
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
-import { isJsonObject } from "gatewright";
+import { isJsonObject, stringifyJson } from "gatewright";
 import type { OllamaSettings } from "./options.ts";
 import { NO_ANSWER, readLogprobs, toCreated, toErrorMessage, toFinishReason, toUsage } from "./reply.ts";
 
@@ -27,7 +27,7 @@ export function fromChatReply(reply: JsonObject, info: Info): JsonObject {
         index: 0,
         message,
         logprobs: logprobs ? toLogprobs(logprobs) : null,
-        finish_reason: toChatFinish(reply, calls.length),
+        finish_reason: toChatFinish(reply, calls.length, info),
       },
     ],
     usage: toUsage(reply),
@@ -63,7 +63,7 @@ export const chatStream: StreamMapping<OllamaSettings, ChatStreamState> = {
     if (line["done"] !== true) return chunks;
 
     state.over = true;
-    const reason = toChatFinish(line, state.calls);
+    const reason = toChatFinish(line, state.calls, info);
     if (reason === undefined) return [{ error: { message: NO_ANSWER } }];
     chunks.push(toChunk(state, info, [toChoice({}, reason)]));
     chunks.push({ ...toChunk(state, info, []), usage: toUsage(line) });
@@ -114,7 +114,7 @@ function toToolCalls(calls: unknown, first: number, info: Info): JsonObject[] {
       type: "function",
       function: {
         name: called["name"],
-        arguments: typeof input === "string" ? input : JSON.stringify(input),
+        arguments: typeof input === "string" ? input : stringifyJson(input),
       },
     };
   });
@@ -129,8 +129,8 @@ function toId(info: Info): string {
   return `chatcmpl-${info.requestId}`;
 }
 
-function toChatFinish(reply: JsonObject, calls: number): string | undefined {
-  const reason = toFinishReason(reply);
+function toChatFinish(reply: JsonObject, calls: number, info: Info): string | undefined {
+  const reason = toFinishReason(reply, info);
   return reason === "stop" && calls > 0 ? "tool_calls" : reason;
 }
 

@@ -1,4 +1,4 @@
-import { UnsupportedField } from "gatewright";
+import { parseJson, UnsupportedField } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { drop, forward, is, isEmpty, refuse, report, reportRest, sortFields, translate } from "gatewright";
 import type { FieldTable } from "gatewright";
@@ -51,6 +51,9 @@ export const messageFields: FieldTable = {
   tool_call_id: translate("itself, and `tool_name` of the call that it answers"),
   name: drop("Ollama does not tell participants apart", isEmpty),
   annotations: drop("Ollama has no annotations", isEmpty),
+  thinking_blocks: drop("signed by another vendor; their text is `reasoning_content`", isEmpty),
+  extra_content: drop("signed by another vendor", isEmpty),
+  cache_control: drop("Ollama caches prompts by itself", isEmpty),
   audio: refuse("it refers to audio that another backend keeps"),
   function_call: refuse("use `tool_calls`"),
 };
@@ -75,7 +78,7 @@ export function toChatRequest(request: JsonObject, info: MappingInfo<OllamaSetti
     model: info.model,
     messages: toMessages(translated["messages"], dropped),
     stream: info.stream,
-    tools: toTools(translated["tools"], translated["tool_choice"]),
+    tools: toTools(translated["tools"], translated["tool_choice"], dropped),
     format: forwarded["format"] ?? toFormat(translated["response_format"], dropped),
     think: forwarded["think"] ?? toThink(translated["reasoning_effort"]) ?? info.options.think,
     keep_alive: forwarded["keep_alive"] ?? info.options.keepAlive,
@@ -112,15 +115,15 @@ function toMessage(
     report(dropped, `${at}.reasoning_content`);
   if (reasoning !== undefined && reasoning !== thinking) report(dropped, `${at}.reasoning`);
 
-  const ownImages = forwarded["images"];
+  const ownImages = toOwnImages(forwarded["images"], `${at}.images`, dropped);
   return compact({
     ...forwarded,
     role: role === "developer" ? "system" : role,
     content: texts.join("\n"),
     thinking,
     images: images.length > 0 ? [...(Array.isArray(ownImages) ? ownImages : []), ...images] : ownImages,
-    tool_calls: toToolCalls(tool_calls, `${at}.tool_calls`, toolNames),
-    tool_name: forwarded["tool_name"] ?? toolNames.get(tool_call_id),
+    tool_calls: toToolCalls(tool_calls, `${at}.tool_calls`, toolNames, dropped),
+    tool_name: forwarded["tool_name"] ?? (role === "tool" ? toolNames.get(tool_call_id) : undefined),
     tool_call_id,
   });
 }
@@ -159,6 +162,14 @@ function toText(value: unknown, at: string): string {
   return value;
 }
 
+/** Images under Ollama's own name are base64; those that a model of another vendor made are like parts. */
+function toOwnImages(images: unknown, at: string, dropped: Set<string>): unknown {
+  if (!Array.isArray(images)) return images;
+  return images.map((image: unknown, index) =>
+    isJsonObject(image) ? toImage(image["image_url"], `${at}[${index}].image_url`, dropped) : image,
+  );
+}
+
 /** Bare base64, as Ollama wants it. */
 function toImage(image: unknown, at: string, dropped: Set<string>): string {
   if (!isJsonObject(image)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
@@ -171,15 +182,27 @@ function toImage(image: unknown, at: string, dropped: Set<string>): string {
   return url.slice(comma + 1);
 }
 
-function toToolCalls(calls: unknown, at: string, toolNames: Map<unknown, unknown>): JsonObject[] | undefined {
+/** Extensions of the hub that calls and tools may have. */
+export const itemFields: FieldTable = {
+  extra_content: drop("signed by another vendor", isEmpty),
+  cache_control: drop("Ollama caches prompts by itself", isEmpty),
+};
+
+function toToolCalls(
+  calls: unknown,
+  at: string,
+  toolNames: Map<unknown, unknown>,
+  dropped: Set<string>,
+): JsonObject[] | undefined {
   if (calls === undefined) return undefined;
   if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
   return calls.map((call: unknown, index) => {
     const place = `${at}[${index}]`;
     if (!isJsonObject(call) || !isJsonObject(call["function"]))
       throw new UnsupportedField(place, `\`${place}\`: Ollama takes calls of functions only`);
-    const { id, type: _, function: called, ...rest } = call;
+    const { id, type: _, function: called, ...members } = call;
     const { name, arguments: text, ...others } = called;
+    const { forwarded: rest } = sortFields(members, itemFields, dropped, `${place}.`);
     toolNames.set(id, name);
     const input = toArguments(text, `${place}.function.arguments`);
     return compact({ ...rest, id, function: { ...others, index, name, arguments: input } });
@@ -190,7 +213,7 @@ function toArguments(text: unknown, at: string): JsonObject {
   if (isJsonObject(text)) return text;
   if (text === "" || text === undefined || text === null) return {};
   try {
-    const parsed: unknown = JSON.parse(toText(text, at));
+    const parsed = parseJson(toText(text, at));
     if (isJsonObject(parsed)) return parsed;
   } catch {
     // Falls through to the refusal below: a parser's message would quote the arguments.
@@ -199,20 +222,22 @@ function toArguments(text: unknown, at: string): JsonObject {
 }
 
 /** Ollama has no tool choice: tools are given or left out. */
-function toTools(tools: unknown, choice: unknown): unknown[] | undefined {
+function toTools(tools: unknown, choice: unknown, dropped: Set<string>): JsonObject[] | undefined {
   if (tools !== undefined && !Array.isArray(tools))
     throw new UnsupportedField("tools", "`tools` must be a list");
   if (choice === "none") return undefined;
   const allowed = toAllowed(choice);
-  if (tools === undefined) return undefined;
-  for (const [index, tool] of tools.entries()) {
+  if (tools === undefined && !allowed) return undefined;
+  const offered = (tools ?? []).flatMap<JsonObject>((tool: unknown, index) => {
     const at = `tools[${index}]`;
     if (!isJsonObject(tool) || !isJsonObject(tool["function"]))
       throw new UnsupportedField(at, `\`${at}\`: Ollama takes functions only`);
-  }
-  return allowed
-    ? tools.filter((tool: { function: JsonObject }) => allowed.has(tool.function["name"]))
-    : tools;
+    if (allowed && !allowed.has(tool["function"]["name"])) return [];
+    return sortFields(tool, itemFields, dropped, `${at}.`).forwarded;
+  });
+  if (allowed && offered.length === 0)
+    throw new UnsupportedField("tool_choice", "`tool_choice` must find its tool among `tools`");
+  return offered;
 }
 
 /** Names that the choice narrows the tools to; undefined for all of them. */

@@ -60,7 +60,7 @@ export function fromGenerateReply(reply: JsonObject, info: Info): JsonObject {
         text: reply["response"],
         ...(reply["thinking"] ? { reasoning_content: reply["thinking"] } : {}),
         logprobs: toLogprobs(reply, 0),
-        finish_reason: toFinishReason(reply),
+        finish_reason: toFinishReason(reply, info),
       },
     ],
     usage: toUsage(reply),
@@ -99,7 +99,7 @@ export const generateStream: StreamMapping<OllamaSettings, GenerateStreamState> 
     if (line["done"] !== true) return chunks;
 
     state.over = true;
-    const reason = toFinishReason(line);
+    const reason = toFinishReason(line, info);
     if (reason === undefined) return [{ error: { message: NO_ANSWER } }];
     push({ finish_reason: reason });
     chunks.push({ ...head, choices: [], usage: toUsage(line) });

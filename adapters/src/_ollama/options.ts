@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { drop, forward, is, isEmpty, refuse, report, translate } from "gatewright";
 import type { FieldRule, FieldTable } from "gatewright";
 import { compact, isJsonObject } from "gatewright";
+import { ExtraHeaders } from "../_extra-headers.ts";
 
 export const OllamaOptions = v.strictObject({
   /**
@@ -15,6 +16,8 @@ export const OllamaOptions = v.strictObject({
   numCtx: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
   /** Whether or how hard a reasoning model thinks, where the request does not say. Absent: the model decides. */
   think: v.optional(v.union([v.boolean(), v.picklist(["low", "medium", "high", "max"])])),
+  /** Further headers of every request to this backend; a value may be `env("NAME")`. */
+  headers: v.optional(ExtraHeaders, {}),
 });
 export type OllamaSettings = v.InferOutput<typeof OllamaOptions>;
 

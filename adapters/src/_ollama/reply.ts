@@ -1,8 +1,14 @@
 import type { JsonObject, MappingInfo } from "gatewright";
 import { isJsonObject } from "gatewright";
 
-/** Why a reply or the last line of a stream ended; undefined when it is no answer at all. */
-export function toFinishReason(reply: JsonObject): "stop" | "length" | undefined {
+/**
+ * Why a reply or the last line of a stream ended; undefined when it is no answer at all. A reason that is not known is an
+ * end like any other, and is reported.
+ */
+export function toFinishReason(
+  reply: JsonObject,
+  info?: MappingInfo<unknown>,
+): "stop" | "length" | undefined {
   switch (reply["done_reason"]) {
     case undefined:
     case "":
@@ -12,7 +18,10 @@ export function toFinishReason(reply: JsonObject): "stop" | "length" | undefined
       return undefined;
     case "length":
       return "length";
+    case "stop":
+      return "stop";
     default:
+      info?.report("done_reason");
       return "stop";
   }
 }

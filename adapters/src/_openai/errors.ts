@@ -15,10 +15,23 @@ export function toStatus(value: unknown): number {
   return NAMED_STATUSES.has(value as number) ? (value as number) : 500;
 }
 
-/** `{ error: { code, message } }`, at the top or in a choice that it ended. */
+/** One of these is in every answer of an operation; a reply of the Responses API may tell beside it why it failed. */
+const ANSWERS = ["choices", "data", "results", "output", "content"];
+
+/** The members that an error at the top of a body has. */
+export const ERROR_MEMBERS = ["error", "message"];
+
+/**
+ * `{ error: { code, message } }`, at the top in place of an answer or in a choice that it ended, or
+ * `{ object: "error", code, message }`.
+ */
 export function errorInBody(body: JsonObject): FoundError | undefined {
+  if (body["object"] === "error") return toFoundError(body);
   const choices = Array.isArray(body["choices"]) ? (body["choices"] as unknown[]) : [];
-  const error = body["error"] ?? choices.filter(isJsonObject).find((choice) => choice["error"])?.["error"];
+  const isAnswer = ANSWERS.some((name) => Array.isArray(body[name]));
+  const error = isAnswer
+    ? choices.filter(isJsonObject).find((choice) => choice["error"])?.["error"]
+    : body["error"];
   if (error) return toFoundError(error);
   return choices.some((choice) => isJsonObject(choice) && choice["finish_reason"] === "error")
     ? { status: 502, message: "The backend gave up on its answer" }

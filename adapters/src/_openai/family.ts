@@ -1,6 +1,8 @@
 import { defineAdapter } from "gatewright";
 import type { Adapter, FieldTable, OperationMapping, OperationName } from "gatewright";
 import { toSentHeaders } from "../_extra-headers.ts";
+import { KNOWN_EFFORTS } from "../_reasoning-efforts.ts";
+import { ERROR_MEMBERS, errorInBody } from "./errors.ts";
 import { changedMapping, ONLY_MAX_TOKENS } from "./field-changes.ts";
 import type { FieldChanges } from "./field-changes.ts";
 import { createReplyReading } from "./hub-reply.ts";
@@ -12,6 +14,9 @@ import { recognitionOf } from "./recognition.ts";
 
 declare module "gatewright" {
   interface OperationNames {
+    files: true;
+    batches: true;
+    realtime: true;
     messages: true;
     messagesCountTokens: true;
   }
@@ -31,6 +36,9 @@ export const PATHS = {
   imageEdit: "/images/edits",
   imageVariation: "/images/variations",
   moderation: "/moderations",
+  files: "/files",
+  batches: "/batches",
+  realtime: "/realtime?model={model}",
   messages: "/messages",
   messagesCountTokens: "/messages/count_tokens",
 } as const satisfies Partial<Record<OperationName, string>>;
@@ -59,8 +67,10 @@ interface FamilyMember {
   reading?: ReplyReading;
   /** False where there is no model list. */
   models?: false;
-  health?: string;
+  /** Absent: the model list, where there is one. */
+  health?: Adapter["health"];
   modelPatterns?: readonly string[];
+  /** Absent: an error that stands in place of the answer. */
   errorInReply?: Adapter["errorInReply"];
   fromError?: Adapter["fromError"];
 }
@@ -83,7 +93,7 @@ export interface FamilyAdapter extends Adapter<typeof FamilyOptions> {
 
 /** An adapter for a server with OpenAI's API. Most need a name and a URL. */
 export function openaiFamily(member: FamilyMember): FamilyAdapter {
-  const { name, baseURL, has = [], models, health = "/models", modelPatterns } = member;
+  const { name, baseURL, has = [], models, modelPatterns } = member;
   const operations = {
     chat: toChat(member),
     ...Object.fromEntries(has.map((operation) => [operation, toMapping(operation)])),
@@ -98,12 +108,14 @@ export function openaiFamily(member: FamilyMember): FamilyAdapter {
     headers: ({ headers }) => toSentHeaders(headers),
     forwardHeaders: Object.hasOwn(operations, "messages") ? ["anthropic-version", "anthropic-beta"] : [],
     operations,
+    reasoningEfforts: KNOWN_EFFORTS,
     vendorPrefixes: [name],
     modelPatterns,
     recognition: recognitionOf(name),
     models: models === false ? undefined : { path: "/models", read: readModels },
-    health: models === false ? undefined : { path: health },
-    errorInReply: member.errorInReply,
+    health: member.health ?? (models === false ? undefined : { path: "/models" }),
+    errorInReply: member.errorInReply ?? errorInBody,
+    ...(!member.errorInReply && { errorMembers: ERROR_MEMBERS }),
     fromError: member.fromError,
   });
   return Object.assign(adapter, { fields: fieldsOf(operations) });

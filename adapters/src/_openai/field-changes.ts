@@ -1,12 +1,14 @@
-import { drop, isEmpty, sortFields, translate } from "gatewright";
+import { drop, isEmpty, report, sortFields, translate } from "gatewright";
 import type { FieldRule, JsonObject, MappedRequest, MappingInfo, OperationMapping } from "gatewright";
-import { toMessages } from "./messages.ts";
+import { toMessages, toTools } from "./messages.ts";
 import type { MessageRules } from "./messages.ts";
 
 /** The fate of a field that this server takes otherwise than OpenAI does. */
 interface FieldChange extends FieldRule {
   /** The members that take the place of a translated field. Throws `UnsupportedField`. */
   to?(value: unknown, request: JsonObject): JsonObject;
+  /** The name that it goes by: of two values this one counts, and the other is reported. */
+  renamed?: string;
 }
 
 /** By field name. Fields that are not listed are forwarded. */
@@ -14,7 +16,7 @@ export type FieldChanges = Readonly<Record<string, FieldChange>>;
 
 /** The same value under another name. */
 export function rename(name: string): FieldChange {
-  return { ...translate(`\`${name}\``), to: (value) => ({ [name]: value }) };
+  return { ...translate(`\`${name}\``), to: (value) => ({ [name]: value }), renamed: name };
 }
 
 /** A field that becomes other members. */
@@ -58,9 +60,16 @@ export function changedMapping(
   function toRequest(request: JsonObject, { model, stream }: MappingInfo<unknown>): MappedRequest {
     const dropped = new Set<string>();
     const { forwarded: body, translated } = sortFields(request, changes, dropped);
-    for (const [name, value] of Object.entries(translated))
-      Object.assign(body, changes[name]!.to!(value, request));
-    if (messages) body["messages"] = toMessages(body["messages"], messages, dropped);
+    for (const [name, value] of Object.entries(translated)) {
+      const { to, renamed } = changes[name]!;
+      if (renamed !== undefined && Object.hasOwn(body, renamed) && body[renamed] !== value)
+        report(dropped, renamed);
+      Object.assign(body, to!(value, request));
+    }
+    if (messages) {
+      body["messages"] = toMessages(body["messages"], messages, dropped);
+      if (Object.hasOwn(body, "tools")) body["tools"] = toTools(body["tools"], dropped);
+    }
     body["model"] = model;
     if (stream && streamUsage)
       body["stream_options"] = { ...(body["stream_options"] as object | undefined), include_usage: true };

@@ -119,7 +119,7 @@ function toToolCalls({ function_call }: JsonObject, info: Info): JsonObject[] {
   if (!isJsonObject(function_call)) return [];
   const { name, arguments: input } = function_call;
   const id = `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_0`;
-  return [{ id, type: "function", function: { name, arguments: toText(input) } }];
+  return [{ id, type: "function", function: { name, arguments: toText(input) || "{}" } }];
 }
 
 function toText(value: unknown): string {

@@ -1,5 +1,5 @@
-import { compact, drop, forward, is, isEmpty, isJsonObject, refuse, report, sortFields } from "gatewright";
-import { translate, UnsupportedField } from "gatewright";
+import { compact, drop, forward, is, isEmpty, isJsonObject, refuse, report, reportRest } from "gatewright";
+import { sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
 
 /** Fates of the fields of a chat request. */
@@ -45,6 +45,19 @@ export const chatFields: FieldTable = {
   prompt_cache_retention: drop("Wenxin caches no prompts"),
 };
 
+/** Fates of the members of one message. */
+export const messageFields: FieldTable = {
+  role: translate("system messages become `system`, those of tools `function`"),
+  content: translate("one text"),
+  refusal: translate("part of the content"),
+  tool_calls: translate("`function_call`", isEmpty),
+  tool_call_id: translate("the name of the call that it answers"),
+  name: drop("Wenxin does not tell participants apart", isEmpty),
+  reasoning_content: drop("Wenxin's models do not reason", isEmpty),
+  annotations: drop("Wenxin takes no annotations back", isEmpty),
+  audio: refuse("it refers to audio that another backend keeps"),
+};
+
 export function toChatRequest(request: JsonObject, { stream }: MappingInfo<unknown>): MappedRequest {
   const dropped = new Set<string>();
   const { forwarded, translated: fields } = sortFields(request, chatFields, dropped);
@@ -60,7 +73,7 @@ export function toChatRequest(request: JsonObject, { stream }: MappingInfo<unkno
     stop: typeof stop === "string" ? [stop] : stop,
     user_id: user,
     response_format: toFormat(fields["response_format"]),
-    ...toFunctions(fields["tools"], fields["tool_choice"]),
+    ...toFunctions(fields["tools"], fields["tool_choice"], dropped),
   });
   return { body, dropped: [...dropped] };
 }
@@ -74,31 +87,41 @@ function toMessages(messages: unknown, dropped: Set<string>): { system: string; 
   for (const [index, message] of messages.entries()) {
     const at = `messages[${index}]`;
     if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
-    const { role, content, tool_calls, tool_call_id } = message;
-    if (message["reasoning_content"]) report(dropped, `${at}.reasoning_content`);
-    const text = toText(content, `${at}.content`);
+    const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
+    reportRest(dropped, forwarded, `${at}.`);
+    const { role, content, refusal, tool_calls, tool_call_id } = translated;
+    const said = toText(content, `${at}.content`, dropped);
+    const text = [said, toText(refusal, `${at}.refusal`, dropped)].filter(Boolean).join("\n");
     if (role === "system" || role === "developer") system.push(text);
     else if (role === "tool")
       written.push({ role: "function", name: names.get(tool_call_id), content: text });
-    else written.push(compact({ role, content: text, function_call: toCall(tool_calls, at, names) }));
+    else
+      written.push(compact({ role, content: text, function_call: toCall(tool_calls, at, names, dropped) }));
   }
   return { system: system.join("\n\n"), messages: written };
 }
 
-function toText(content: unknown, at: string): string {
+function toText(content: unknown, at: string, dropped: Set<string>): string {
   if (content === null || content === undefined) return "";
   if (typeof content === "string") return content;
   const parts = Array.isArray(content) ? (content as unknown[]) : [content];
   const texts = parts.map((part, index) => {
-    const text = isJsonObject(part) ? (part["text"] ?? part["refusal"]) : undefined;
-    if (typeof text === "string") return text;
+    const { type: _, text, refusal, ...rest } = isJsonObject(part) ? part : {};
+    const said = text ?? refusal;
+    reportRest(dropped, rest, `${at}[${index}].`);
+    if (typeof said === "string") return said;
     throw new UnsupportedField(`${at}[${index}]`, `\`${at}[${index}]\`: Wenxin takes text alone`);
   });
   return texts.join("\n");
 }
 
 /** `names` gathers the functions that were called, by the ids of the calls. */
-function toCall(calls: unknown, at: string, names: Map<unknown, unknown>): JsonObject | undefined {
+function toCall(
+  calls: unknown,
+  at: string,
+  names: Map<unknown, unknown>,
+  dropped: Set<string>,
+): JsonObject | undefined {
   if (!Array.isArray(calls) || calls.length === 0) return undefined;
   const [call]: unknown[] = calls;
   if (calls.length > 1 || !isJsonObject(call) || !isJsonObject(call["function"]))
@@ -106,26 +129,35 @@ function toCall(calls: unknown, at: string, names: Map<unknown, unknown>): JsonO
       `${at}.tool_calls`,
       `\`${at}.tool_calls\`: Wenxin knows one function call a turn`,
     );
-  const { name, arguments: input } = call["function"];
-  names.set(call["id"], name);
+  const { id, type: _, function: called, ...rest } = call;
+  const { name, arguments: input } = called;
+  reportRest(dropped, rest, `${at}.tool_calls[].`);
+  names.set(id, name);
   return { name, arguments: input };
 }
 
-function toFunctions(tools: unknown, choice: unknown): JsonObject {
+function toFunctions(tools: unknown, choice: unknown, dropped: Set<string>): JsonObject {
   if (tools !== undefined && !Array.isArray(tools))
     throw new UnsupportedField("tools", "`tools` must be a list");
   if (choice === "required" || (isJsonObject(choice) && choice["type"] !== "function"))
     throw new UnsupportedField("tool_choice", "`tool_choice`: Wenxin takes `auto`, `none` or one function");
   if (tools === undefined || choice === "none") return {};
   const functions = tools.map((tool: unknown, index) => {
-    if (isJsonObject(tool) && isJsonObject(tool["function"])) return toFunction(tool["function"]);
-    throw new UnsupportedField(`tools[${index}]`, `\`tools[${index}]\`: Wenxin takes functions alone`);
+    const at = `tools[${index}]`;
+    if (!isJsonObject(tool) || !isJsonObject(tool["function"]))
+      throw new UnsupportedField(at, `\`${at}\`: Wenxin takes functions alone`);
+    const { type: _, function: definition, ...rest } = tool;
+    reportRest(dropped, rest, `${at}.`);
+    return toFunction(definition, `${at}.function`, dropped);
   });
   return { functions, ...(isJsonObject(choice) && { tool_choice: choice }) };
 }
 
 /** A description and parameters are required there. */
-function toFunction({ name, description, parameters }: JsonObject): JsonObject {
+function toFunction(definition: JsonObject, at: string, dropped: Set<string>): JsonObject {
+  const { name, description, parameters, strict, ...rest } = definition;
+  reportRest(dropped, rest, `${at}.`);
+  if (strict === true) report(dropped, `${at}.strict`);
   return {
     name,
     description: description ?? name,

@@ -35,8 +35,12 @@ export async function measureMemory(running: Running, upstream: Upstream, plan: 
       warmupMs: 0,
       durationMs,
     });
-  // The code paths are compiled and the heap has its working size before the growth is taken.
+  // The code paths are loaded and compiled and the heap has its working size before the growth is taken.
   await load(4, settleMs);
+  await upload(running, SMALL_BYTES);
+  upstream.behave({ kind: "download", bytes: SMALL_BYTES });
+  await download(running);
+  upstream.behave({ kind: "reply" });
   await sleep(settleMs);
 
   upstream.takeReceivedBytes();
@@ -77,6 +81,7 @@ async function peak<T>(pid: number, work: () => Promise<T>): Promise<{ bytes: nu
   }
 }
 
+const SMALL_BYTES = 1_000_000;
 const TRANSFER_LIMIT_MS = 30_000;
 const BOUNDARY = "bench-boundary";
 const BLOCK = Buffer.alloc(64 * 1024, 0x55);

@@ -2,8 +2,16 @@ import { isUtf8 } from "node:buffer";
 import { GatewayError } from "../errors.ts";
 import { isEmpty } from "../field-table.ts";
 import type { JsonObject } from "../operation.ts";
+import { stringifyJson } from "./exact-json.ts";
 import { editJson, repeatedName, type JsonBounds, type JsonEdits } from "./json-text.ts";
-import { JsonTextView, typeOfValue, viewOfMember, type JsonType, type JsonView } from "./json-view.ts";
+import {
+  JsonTextView,
+  toPlainNumber,
+  typeOfValue,
+  viewOfMember,
+  type JsonType,
+  type JsonView,
+} from "./json-view.ts";
 import type { RequestBody } from "./request-body.ts";
 
 /** A JSON body: the bytes as they came, and the changes since. It is parsed only when somebody looks into it. */
@@ -35,7 +43,7 @@ export class JsonBody implements RequestBody {
 
   get(name: string): unknown {
     const changes = this.#changes;
-    return changes && Object.hasOwn(changes, name) ? changes[name] : this.#source.get(name);
+    return changes && Object.hasOwn(changes, name) ? toPlainNumber(changes[name]) : this.#source.get(name);
   }
 
   typeOf(name: string): JsonType {
@@ -67,7 +75,7 @@ function applyChanges(json: JsonObject, changes: JsonObject): JsonObject {
 function toEdits(changes: JsonObject): JsonEdits {
   const edits: Record<string, string | undefined> = {};
   for (const name of Object.keys(changes))
-    edits[name] = changes[name] === undefined ? undefined : JSON.stringify(changes[name]);
+    edits[name] = changes[name] === undefined ? undefined : stringifyJson(changes[name]);
   return edits;
 }
 

@@ -51,7 +51,7 @@ const MAX_DEPTH = 4_096;
 const containers = new Uint8Array(MAX_DEPTH);
 /** The spans of the scan that ran last, likewise: arrays that grow would be the larger part of what a scan leaves. */
 const spans: number[] = [];
-/** Longer arrays than that are not kept. */
+/** Longer arrays than that are not kept beyond the next scan. */
 const MAX_KEPT_SPANS = 4_096;
 /** What the scan that ran last found. */
 const latest = { open: -1, close: -1, spans, count: 0, escapedKeys: false, keyLengths: 0, watched: false };
@@ -66,9 +66,7 @@ const latest = { open: -1, close: -1, spans, count: 0, escapedKeys: false, keyLe
 export function scanJson(text: Uint8Array, bounds?: JsonBounds, from?: number, end?: number): JsonFields {
   scan(text, bounds, from, end, undefined);
   const { open, close, count, escapedKeys, keyLengths } = latest;
-  const kept = spans.slice(0, count);
-  if (count > MAX_KEPT_SPANS) spans.length = 0;
-  return { open, close, spans: kept, count, escapedKeys, keyLengths };
+  return { open, close, spans: spans.slice(0, count), count, escapedKeys, keyLengths };
 }
 
 /**
@@ -87,6 +85,7 @@ function scan(
   end: number = text.length,
   watch: Uint8Array | undefined,
 ): void {
+  if (spans.length > MAX_KEPT_SPANS) spans.length = 0;
   const maxDepth = Math.min(bounds?.maxDepth ?? MAX_DEPTH, MAX_DEPTH);
   const maxValues = bounds?.maxValues ?? Infinity;
   let count = 0;
@@ -318,34 +317,47 @@ export function memberText(text: Uint8Array, fields: JsonFields, name: string): 
 }
 
 /** Index of the member's four numbers in `spans`, or -1. */
-export function findMember(
-  text: Uint8Array,
-  { spans, count, escapedKeys, keyLengths }: JsonFields,
-  name: string,
-): number {
-  if (!escapedKeys && (keyLengths & lengthBit(name.length)) === 0) return -1;
-  for (let at = count - 4; at >= 0; at -= 4) {
-    const start = spans[at]! + 1;
-    const end = spans[at + 1]! - 1;
-    if (escapedKeys ? decodeKey(text, start - 1, end + 1) === name : isWord(text, start, end, name))
-      return at;
-  }
+export function findMember(text: Uint8Array, fields: JsonFields, name: string): number {
+  return isAscii(name) ? findWord(text, fields, name) : findDecoded(text, fields, name);
+}
+
+/** The same for a name that is known to be ASCII, as those of all dialects are. */
+export function findWord(text: Uint8Array, fields: JsonFields, name: string): number {
+  const { spans, count, escapedKeys, keyLengths } = fields;
+  if (escapedKeys) return findDecoded(text, fields, name);
+  if ((keyLengths & lengthBit(name.length)) === 0) return -1;
+  for (let at = count - 4; at >= 0; at -= 4)
+    if (isWord(text, spans[at]! + 1, spans[at + 1]! - 1, name)) return at;
   return -1;
 }
 
-/** The member is exactly this text, spelled without escapes. */
+function findDecoded(text: Uint8Array, { spans, count }: JsonFields, name: string): number {
+  for (let at = count - 4; at >= 0; at -= 4)
+    if (decodeKey(text, spans[at]!, spans[at + 1]!) === name) return at;
+  return -1;
+}
+
+/** The member is exactly this text, in ASCII and spelled without escapes. So is its name. */
 export function isMemberText(text: Uint8Array, fields: JsonFields, name: string, word: string): boolean {
-  const at = findMember(text, fields, name);
+  const at = findWord(text, fields, name);
   if (at < 0) return false;
   const start = fields.spans[at + 2]!;
   const end = fields.spans[at + 3]! - 1;
   return text[start] === QUOTE && text[end] === QUOTE && isWord(text, start + 1, end, word);
 }
 
+function isAscii(word: string): boolean {
+  for (let n = 0; n < word.length; n++) if (word.charCodeAt(n) > 0x7f) return false;
+  return true;
+}
+
 /** Whether the bytes are this word of ASCII characters. */
 function isWord(text: Uint8Array, start: number, end: number, word: string): boolean {
   if (end - start !== word.length) return false;
-  for (let n = 0; n < word.length; n++) if (text[start + n] !== word.charCodeAt(n)) return false;
+  for (let n = 0; n < word.length; n++) {
+    const byte = text[start + n]!;
+    if (byte > 0x7f || byte !== word.charCodeAt(n)) return false;
+  }
   return true;
 }
 
@@ -379,7 +391,7 @@ function decodeKey(text: Uint8Array, start: number, end: number): string {
 export type JsonEdits = Readonly<Record<string, string | undefined>>;
 
 /**
- * Sets or removes top-level members of a JSON object. Every byte that is not part of a changed member stays as it
+ * Sets or removes top-level members of a JSON object, each of them where a name is repeated. Every byte that is not part of a changed member stays as it
  * was: number spelling, escapes, order and white space.
  */
 export function editJson(text: Uint8Array, fields: JsonFields, edits: JsonEdits): Buffer {
@@ -393,7 +405,7 @@ export function editJson(text: Uint8Array, fields: JsonFields, edits: JsonEdits)
 
   for (let n = 0; n < members; n++) {
     const name = decodeKey(text, spans[n * 4]!, spans[n * 4 + 1]!);
-    if (!pending.has(name)) {
+    if (!Object.hasOwn(edits, name)) {
       kept++;
       continue;
     }

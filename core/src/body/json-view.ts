@@ -1,6 +1,7 @@
 import type { JsonObject } from "../operation.ts";
 import { asBuffer } from "../as-buffer.ts";
 import { isEmpty } from "../field-table.ts";
+import { isLongInteger, parseJson, toNearestNumber } from "./exact-json.ts";
 import { findMember, isMemberText, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
 
 const QUOTE = 0x22;
@@ -12,7 +13,10 @@ export type JsonType = "missing" | "null" | "boolean" | "number" | "string" | "a
 
 /** A JSON object whose members can be looked at one by one, without parsing the others. */
 export interface JsonView {
-  /** The member's value, parsed alone; undefined when missing. */
+  /**
+   * The member's value, parsed alone; undefined when missing. A number is a number, the nearest there is; what is inside
+   * of lists and objects is as in `json`.
+   */
   get(name: string): unknown;
   /** What the member is, without parsing it. */
   typeOf(name: string): JsonType;
@@ -20,7 +24,10 @@ export interface JsonView {
   isEmpty(name: string): boolean;
   /** A view of a member that is an object; undefined when it is anything else. */
   view(name: string): JsonView | undefined;
-  /** All of it, parsed on first use. Shared: never change it. */
+  /**
+   * All of it, parsed on first use by `parseJson`: an integer too long for a number is an opaque string, of which
+   * `stringifyJson`, and whatever takes the tree back, makes the digits again. Shared: never change it.
+   */
   readonly json: JsonObject;
 }
 
@@ -47,7 +54,7 @@ export class JsonTextView implements JsonView {
     const { open, close } = this.fields;
     const text = asBuffer(this.text);
     // A view of a member reads that member alone.
-    return (this.#json = JSON.parse(
+    return (this.#json = parseJson(
       open < 0 ? text.toString("utf8") : text.toString("utf8", open, close + 1),
     ) as JsonObject);
   }
@@ -116,7 +123,9 @@ function readValue(text: Uint8Array, start: number, end: number): unknown {
     case "null":
       return null;
     default:
-      return JSON.parse(value) as unknown;
+      return first === OPEN_BRACE || first === OPEN_BRACKET
+        ? parseJson(value)
+        : (JSON.parse(value) as unknown);
   }
 }
 
@@ -139,7 +148,7 @@ export function viewOf(json: JsonObject): JsonView {
   return {
     json,
     view: (name) => viewOfMember(json[name]),
-    get: (name) => (Object.hasOwn(json, name) ? json[name] : undefined),
+    get: (name) => (Object.hasOwn(json, name) ? toPlainNumber(json[name]) : undefined),
     typeOf: (name) => (Object.hasOwn(json, name) ? typeOfValue(json[name]) : "missing"),
     isEmpty: (name) => Object.hasOwn(json, name) && isEmpty(json[name]),
   };
@@ -150,9 +159,15 @@ export function viewOfMember(value: unknown): JsonView | undefined {
   return typeOfValue(value) === "object" ? viewOf(value as JsonObject) : undefined;
 }
 
+/** What a view gives for a member. */
+export function toPlainNumber(value: unknown): unknown {
+  return isLongInteger(value) ? toNearestNumber(value) : value;
+}
+
 export function typeOfValue(value: unknown): JsonType {
   if (value === undefined) return "missing";
   if (value === null) return "null";
+  if (isLongInteger(value)) return "number";
   return Array.isArray(value) ? "array" : (typeof value as JsonType);
 }
 

@@ -8,6 +8,7 @@ import { Spool } from "./spool.ts";
 
 /** A multipart body on its way to a backend. */
 export interface SentMultipart {
+  /** Read from its beginning each time, where the body is replayable. */
   chunks: AsyncIterable<Uint8Array>;
   contentType: string;
   /** Known when the client stated its own. */
@@ -98,12 +99,14 @@ export class MultipartBody implements RequestBody {
     const spans = [...source.renames];
     if (named && model !== "" && named.value !== model)
       spans.push({ start: named.start, end: named.end, text: model });
-    const chunks = source.spool ? source.spool.read() : flow(source);
+    spans.sort((a, b) => a.start - b.start);
+    const read = (): AsyncIterable<Uint8Array> =>
+      spans.reduceRight(replaceSpan, source.spool ? source.spool.read() : flow(source));
     let length = source.spool?.length ?? source.contentLength;
     for (const { start, end, text } of spans)
       if (length !== undefined) length += Buffer.byteLength(text) - (end - start);
     return {
-      chunks: spans.sort((a, b) => a.start - b.start).reduceRight(replaceSpan, chunks),
+      chunks: { [Symbol.asyncIterator]: () => read()[Symbol.asyncIterator]() },
       contentType: source.contentType,
       contentLength: length,
     };
@@ -124,6 +127,8 @@ export interface MultipartInput {
   contentLength: number | undefined;
   chunks: AsyncIterable<Uint8Array>;
   bounds: MultipartBounds;
+  /** Most bytes that are kept until the model is known. */
+  spoolBytes: number;
   /** Other spellings of fields, by theirs; they leave in their own. */
   aliases?: Readonly<Record<string, string>> | undefined;
   /** No model is waited for. */
@@ -173,38 +178,44 @@ export async function readMultipartBody(input: MultipartInput): Promise<Multipar
     ...rest,
   });
   const head: Uint8Array[] = [];
-  const isKnown = (): boolean => input.modelless === true || model !== undefined;
-  while (!(fileSeen && isKnown())) {
+  while (!fileSeen) {
     const next = await iterator.next();
-    if (next.done) {
-      scanner.end();
-      return new MultipartBody(source({ spool: await spoolAll(head) }), fields);
-    }
+    if (next.done) break;
     scanner.push(next.value);
     head.push(next.value);
-    if (fileSeen && !isKnown()) return spoolRest();
   }
-  sent = true;
-  return new MultipartBody(source({ head, rest: iterator }), fields);
+  if (fileSeen && (input.modelless || model)) {
+    sent = true;
+    return new MultipartBody(source({ head, rest: iterator }), fields);
+  }
+  return new MultipartBody(source({ spool: await spoolAll() }), fields);
 
   function aliasOf(name: string): string | undefined {
     const { aliases } = input;
     return aliases && Object.hasOwn(aliases, name) ? aliases[name] : undefined;
   }
 
-  async function spoolRest(): Promise<MultipartBody> {
-    const spool = await spoolAll(head);
+  /** What was read, and all that still comes. */
+  async function spoolAll(): Promise<Spool> {
+    const { contentLength, spoolBytes } = input;
+    if (contentLength !== undefined && contentLength > spoolBytes) throw tooLarge(spoolBytes);
+    const spool = new Spool();
+    const keep = (chunk: Uint8Array): Promise<void> => {
+      if (spool.length + chunk.length > spoolBytes) throw tooLarge(spoolBytes);
+      return spool.write(chunk);
+    };
     try {
+      for (const chunk of head) await keep(chunk);
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
         scanner.push(next.value);
-        await spool.write(next.value);
+        await keep(next.value);
       }
       scanner.end();
     } catch (error) {
       await spool.close();
       throw error;
     }
-    return new MultipartBody(source({ spool }), fields);
+    return spool;
   }
 }
 
@@ -218,10 +229,13 @@ function lateAlias(name: string, text: string): GatewayError {
   });
 }
 
-async function spoolAll(chunks: readonly Uint8Array[]): Promise<Spool> {
-  const spool = new Spool();
-  for (const chunk of chunks) await spool.write(chunk);
-  return spool;
+function tooLarge(spoolBytes: number): GatewayError {
+  return new GatewayError("request_too_large", {
+    param: "model",
+    message:
+      `The upload is larger than ${spoolBytes} bytes, and no more is kept until the model is known: ` +
+      "put `model` before the files",
+  });
 }
 
 /** Repeated fields, also those written `name[]`, become lists. */

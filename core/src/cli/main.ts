@@ -36,8 +36,8 @@ export async function main(rawArgs: readonly string[]): Promise<number> {
     return result as number;
   } catch (error) {
     if (error instanceof UsageError) return refuse(error.message, command);
-    const { StartRefused } = await import("../server/run.ts");
-    console.error(error instanceof StartRefused ? error.message : error);
+    const { tellError } = await import("../server/start-refused.ts");
+    console.error(tellError(error));
     return 1;
   }
 }

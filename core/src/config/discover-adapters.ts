@@ -134,7 +134,7 @@ async function extendAll(own: OwnFiles, builtIn: BuiltInAdapters): Promise<Map<s
       return undefined;
     }
     const before = list.faults.length;
-    checkPaths(extension, base, list);
+    await checkPaths(extension, base, builtIn, list);
     if (list.faults.length > before) return undefined;
     const adapter = toExtendedAdapter(base, extension, name);
     adapters.set(name, adapter);
@@ -156,16 +156,32 @@ async function extendAll(own: OwnFiles, builtIn: BuiltInAdapters): Promise<Map<s
   return adapters;
 }
 
-function checkPaths({ paths, models }: CheckedExtension, base: Adapter, list: FaultList): void {
-  const operations = Object.keys(base.operations);
-  for (const [operation, path] of Object.entries(paths))
-    if (!operations.includes(operation)) addUnknownKey(["paths", operation], path, operations, list);
+async function checkPaths(
+  { paths, models }: CheckedExtension,
+  base: Adapter,
+  builtIn: BuiltInAdapters,
+  list: FaultList,
+): Promise<void> {
+  const own = Object.keys(base.operations);
+  const given = Object.entries(paths).filter(([operation]) => !own.includes(operation));
+  const known = given.length > 0 ? await knownOperations(own, builtIn) : own;
+  // One that is not there cannot be taken away.
+  for (const [operation, path] of given)
+    if (path === false || !known.includes(operation))
+      addUnknownKey(["paths", operation], path, path === false ? own : known, list);
   if (typeof models === "string" && !base.models)
     list.add(["models"], {
       expected: "nothing",
       received: "a path",
       message: `models: the adapter \`${base.name}\` does not know how a list of models is read`,
     });
+}
+
+/** Plugins that are not set up yet bring operations too: what some adapter maps is known to be one. */
+async function knownOperations(own: readonly string[], builtIn: BuiltInAdapters): Promise<string[]> {
+  const modules = await Promise.all(Object.values(builtIn).map((load) => load()));
+  const mapped = modules.flatMap((module) => Object.keys(module.default.operations));
+  return [...new Set([...own, ...mapped])];
 }
 
 async function listFolder(folder: string): Promise<string[]> {

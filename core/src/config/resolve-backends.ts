@@ -1,4 +1,4 @@
-import type { Adapter } from "../adapter.ts";
+import { defineAdapter, type Adapter } from "../adapter.ts";
 import { pickFacts } from "../models/model-facts.ts";
 import { AUTO } from "./detect-adapters.ts";
 import { addUnknownKey, checkValue, didYouMean, type FaultList } from "./check.ts";
@@ -9,7 +9,14 @@ import { placeholderName } from "./placeholders.ts";
 import type { ResolvedBackend } from "./resolved.ts";
 import { BackendSchema } from "./schema.ts";
 import { knownKeys, toSchemaNode } from "./schema-walk.ts";
-import { createSecret, isSecret, type Secret } from "./secret.ts";
+import {
+  createSecret,
+  isMissingSecret,
+  isSecret,
+  revealSecret,
+  withoutNewline,
+  type Secret,
+} from "./secret.ts";
 import type { Timeouts } from "../backend.ts";
 
 const COMMON_KEYS: readonly string[] = Object.keys(BackendSchema.entries);
@@ -20,7 +27,17 @@ export interface BackendScope {
   readonly adapterNames: readonly string[];
   readonly timeouts: Timeouts;
   readonly environment: EnvironmentOverrides;
+  /** Those whose servers could not be asked what they are: they take no part until they can be. */
+  readonly absent: ReadonlySet<string>;
 }
+
+/** In place of that of a server that could not be asked. */
+const UNKNOWN_ADAPTER: Adapter = defineAdapter({
+  name: AUTO,
+  provider: AUTO,
+  auth: () => ({}),
+  operations: {},
+});
 
 /** Names of the adapters that the backends of a raw config ask for. */
 export function usedAdapters(backends: unknown): Set<string> {
@@ -67,11 +84,14 @@ async function resolveBackend(
   }
   const common = await checkValue(BackendSchema, value, path, list);
   if (!isPlainObject(value)) return undefined;
-  const adapter = findAdapter(value["adapter"], path, scope, list);
-  const options = adapter && (await resolveOptions(value, adapter, path, scope.environment, list));
+  const isAbsent = scope.absent.has(name);
+  const adapter = isAbsent ? UNKNOWN_ADAPTER : findAdapter(value["adapter"], path, scope, list);
+  const options = isAbsent
+    ? {}
+    : adapter && (await resolveOptions(value, adapter, path, scope.environment, list));
   const baseURL = resolveBaseURL(value["baseURL"] ?? ownBaseURL(adapter, options), adapter, path, list);
-  const apiKey = resolveSecret(value["apiKey"], [...path, "apiKey"], list);
-  const discovers = value["models"] === undefined || value["models"] === "discover";
+  const apiKey = resolveKey(value["apiKey"], [...path, "apiKey"], list);
+  const discovers = !isAbsent && (value["models"] === undefined || value["models"] === "discover");
   const models = common && Array.isArray(common.models) ? common.models : [];
   checkModelList(models, path, list);
   if (discovers && adapter) checkDiscovery(adapter, path, list);
@@ -86,7 +106,7 @@ async function resolveBackend(
     models,
     discovers,
     vendorPrefixes: common.vendorPrefixes ?? adapter.vendorPrefixes ?? [],
-    enabled: common.enabled,
+    enabled: common.enabled && !isAbsent,
     facts: pickFacts(common),
     timeouts: { ...scope.timeouts, ...withoutUndefined(common.timeouts) },
     connections: common.connections,
@@ -168,11 +188,35 @@ function resolveBaseURL(
     });
     return undefined;
   }
+  if (url.hash !== "") list.add(at, { expected: "a URL without `#`", received: "one with it" });
   if (url.username === "" && url.password === "") return url;
   list.add(at, {
     expected: "a URL without user name and password",
     received: "one with them",
     hint: "Use `apiKey`.",
+  });
+  return undefined;
+}
+
+/** What undici puts into a header: RFC 9110, section 5.5. */
+const NOT_IN_HEADERS = /[^\t\x20-\x7e\x80-\xff]/;
+
+/** The credential of a backend, which goes out in a header. */
+function resolveKey(value: unknown, path: Path, list: FaultList): Secret | undefined {
+  const secret = resolveSecret(value, path, list);
+  if (secret === undefined || isMissingSecret(secret)) return secret;
+  const text = revealSecret(secret);
+  const key = withoutNewline(text);
+  if (key !== "" && !NOT_IN_HEADERS.test(key))
+    return key === text ? secret : createSecret(key, secret.source);
+  list.add(path, {
+    expected: "a key that a header can carry",
+    received:
+      key === ""
+        ? "none"
+        : /[\r\n]/.test(key)
+          ? "one with a line break"
+          : "one with a character that none can",
   });
   return undefined;
 }

@@ -138,40 +138,34 @@ function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
   }
 }
 
-/** A default must be a name that some request could use. */
-export function checkDefaultModels(
-  defaults: Readonly<Record<string, string>>,
-  known: {
-    readonly models: readonly ResolvedModel[];
-    readonly backends: readonly ResolvedBackend[];
-    readonly raw: RawBackends;
-  },
-  list: FaultList,
-): void {
+/** Every name of a model that some request could use. */
+export interface ModelNames {
+  /** Those without `*`, for spelling. */
+  readonly whole: ReadonlySet<string>;
+  has(name: string): boolean;
+}
+
+/** The names of a config; undefined when a backend tells its models itself, which are not known here. */
+export function modelNames(known: {
+  readonly models: readonly ResolvedModel[];
+  readonly backends: readonly ResolvedBackend[];
+  readonly raw: RawBackends;
+  readonly sameModels: readonly (readonly string[])[];
+}): ModelNames | undefined {
   const lists = Object.values(known.raw).map(modelsOf);
-  // What a backend tells of itself is not known here.
-  if (lists.includes(undefined)) return;
+  if (lists.includes(undefined)) return undefined;
   const own = known.models.flatMap(({ name, aliases, canonicalName = name }) => [
     name,
     ...aliases,
     canonicalName,
   ]);
-  const names = new Set([...own, ...lists.flatMap((models) => models ?? [])]);
+  const names = [...own, ...lists.flatMap((models) => models ?? []), ...known.sameModels.flat()];
+  const whole = new Set(names.filter((name) => !isPattern(name)));
   const prefixes = known.backends.flatMap(({ vendorPrefixes }) => vendorPrefixes);
-  const patterns = [...names, ...prefixes.map((prefix) => `${prefix}:*`)]
-    .filter(isPattern)
-    .map(createPattern);
-  for (const [operation, model] of Object.entries(defaults)) {
-    if (names.has(model) || patterns.some((pattern) => pattern.matches(model))) continue;
-    const at = ["defaultModels", operation];
-    const received = describeValue(model, true);
-    list.add(at, {
-      expected: "the name of a model",
-      received,
-      message: `${pathText(at)}: there is no model ${received}`,
-      hint: didYouMean(model, names),
-    });
-  }
+  const patterns = [...names.filter(isPattern), ...prefixes.map((prefix) => `${prefix}:*`)].map(
+    createPattern,
+  );
+  return { whole, has: (name) => whole.has(name) || patterns.some((pattern) => pattern.matches(name)) };
 }
 
 function modelsOf(backend: unknown): readonly string[] | undefined {

@@ -1,5 +1,5 @@
 import { hasBrand } from "../brand.ts";
-import type { ChainFact, Plugin } from "../plugin.ts";
+import type { ChainFact, ConfigView, Plugin } from "../plugin.ts";
 import { checkValue, didYouMean, type FaultList } from "./check.ts";
 import type { EnvironmentOverrides } from "./environment.ts";
 import { describeValue, pathText, type Path } from "./fault.ts";
@@ -103,6 +103,20 @@ function checkCondition(condition: unknown, path: Path, list: FaultList): void {
   }
 }
 
+/** Every `when()` of a list, with its place. */
+export function* conditionsIn(
+  entries: unknown,
+  at: Path = ["plugins"],
+): Generator<{ condition: Partial<Condition> | undefined; path: Path }> {
+  if (!Array.isArray(entries)) return;
+  for (const [index, entry] of entries.entries()) {
+    if (!isCondition(entry)) continue;
+    const path = [...at, index, "when"];
+    yield { condition: entry.condition, path };
+    yield* conditionsIn(entry.plugins, path);
+  }
+}
+
 /** Checks the options of each plugin. */
 export async function resolvePlugins(
   placed: readonly PlacedPlugin[],
@@ -112,9 +126,28 @@ export async function resolvePlugins(
   for (const { plugin, options: given, conditions, path } of placed) {
     const before = list.faults.length;
     const options = await checkValue(plugin.definition.options, given, path, list);
-    if (list.faults.length === before) resolved.push({ plugin, options, conditions });
+    if (list.faults.length === before) resolved.push({ plugin, options, conditions, path: pathText(path) });
   }
   return resolved;
+}
+
+/** Refuses options that name what the rest of the config does not have. */
+export function checkAgainstConfig(
+  resolved: readonly ResolvedPlugin[],
+  config: ConfigView,
+  placed: readonly PlacedPlugin[],
+  list: FaultList,
+): void {
+  for (const { plugin, options, path: text } of resolved) {
+    const faults = plugin.definition.check?.(options, config) ?? [];
+    const { path } = placed.find((one) => pathText(one.path) === text)!;
+    for (const { path: below, expected, received, known } of faults)
+      list.add([...path, ...below], {
+        expected,
+        received: describeValue(received, true),
+        hint: didYouMean(received, known),
+      });
+  }
 }
 
 /** Refuses an order in which a plugin comes before what it needs. */

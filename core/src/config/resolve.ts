@@ -7,18 +7,28 @@ import { createEnvironmentOverrides, secretsIn, type EnvironmentVariables } from
 import { describeValue, pathText, type ConfigFault } from "./fault.ts";
 import { isPlainObject, LAYER_KEYS, mergeConfigs, modeLayers, type RawConfig } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
-import { AUTO, detectAdapters } from "./detect-adapters.ts";
+import { AUTO, detectAdapters, recognise } from "./detect-adapters.ts";
+import { fillPattern } from "../models/name-pattern.ts";
+import type { ConfigView } from "../plugin.ts";
 import { collectContributions } from "./contributions.ts";
-import { checkDefaultModels, resolveModels } from "./resolve-models.ts";
+import { checkNames } from "./check-names.ts";
+import { modelNames, resolveModels } from "./resolve-models.ts";
 import {
+  checkAgainstConfig,
   checkExactness,
   checkOrder,
   placePlugins,
   resolvePlugins,
   type PlacedPlugin,
 } from "./resolve-plugins.ts";
-import { resolveBackends, resolveSecret, usedAdapters } from "./resolve-backends.ts";
-import type { ResolvedConfig, ServerConfig, StateConfig } from "./resolved.ts";
+import { resolveBackends, resolveSecret, usedAdapters, type BackendScope } from "./resolve-backends.ts";
+import type {
+  ResolvedBackend,
+  ResolvedConfig,
+  ResolvedModel,
+  ServerConfig,
+  StateConfig,
+} from "./resolved.ts";
 import { ConfigSchema, SectionSchemas } from "./schema.ts";
 import { toSchemaNode } from "./schema-walk.ts";
 import { isMissingSecret, revealSecret } from "./secret.ts";
@@ -79,21 +89,31 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const found = options.adapters
     ? { adapters: options.adapters, names: [...options.adapters.keys()], faults: [] }
     : await discoverAdapters(dir, used.has(AUTO) ? "all" : used, options.loader);
+  const sound = list.faults.length;
   list.faults.push(...found.faults);
-  const rawBackends = used.has(AUTO) ? await detectAdapters(given, found.adapters, list) : given;
-  const backends = await resolveBackends(
-    own ? rawBackends : set["backends"],
-    { adapters: found.adapters, adapterNames: found.names, timeouts: sections.timeouts, environment },
-    list,
-  );
+  const { backends: rawBackends, absent } = used.has(AUTO)
+    ? await detectAdapters(given, found.adapters, list)
+    : { backends: given, absent: new Map<string, string>() };
+  const scope: BackendScope = {
+    adapters: found.adapters,
+    adapterNames: found.names,
+    timeouts: sections.timeouts,
+    environment,
+    absent: new Set(absent.keys()),
+  };
+  const backends = await resolveBackends(own ? rawBackends : set["backends"], scope, list);
+  warnings.push(...absent.values());
   const models = await resolveModels(set["models"], rawBackends, list, (warning) => warnings.push(warning));
-  checkDefaultModels(sections.defaultModels, { models, backends, raw: rawBackends }, list);
+  if (list.faults.length === sound) checkAgainstConfig(plugins, viewOf(backends, models), placed, pluginList);
+  const names = modelNames({ models, backends, raw: rawBackends, sameModels: added.sameModels });
+  checkNames({ plugins: set["plugins"], placed, defaultModels: sections.defaultModels }, names, list);
 
   list.faults.push(...pluginList.faults);
   checkOrder(placed, list);
   const server = resolveServer(sections, options);
   checkExactness(plugins, placed, { workers: server.workers, driver: sections.state.driver }, list);
   const state = resolveState(sections.state, dir, list);
+  checkWorkers(server, state, list);
 
   warnings.push(...environment.warnings([merged, placed.map(({ plugin }) => plugin.options)]));
   const faults = list.faults.filter((fault) => !missing.has(fault.path) || fault.received === "nothing");
@@ -115,7 +135,39 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
       knownVendors: added.knownVendors,
       timeouts: sections.timeouts,
       plugins,
+      absent: [...absent.keys()].map((name) => ({
+        name,
+        find: () => findAbsent(name, given[name], scope, createFaultList(file ?? "config", new Map())),
+      })),
     },
+  };
+}
+
+/** What a server that did not answer turns out to be. */
+async function findAbsent(
+  name: string,
+  raw: unknown,
+  scope: BackendScope,
+  list: FaultList,
+): Promise<ResolvedBackend | undefined> {
+  const recognised = await recognise(raw, scope.adapters);
+  if (recognised.isAway) return undefined;
+  if (recognised.why !== undefined) throw new Error(recognised.why);
+  const backends = { [name]: recognised.backend };
+  const [backend] = await resolveBackends(backends, { ...scope, absent: new Set() }, list);
+  if (!backend || list.faults.length > 0)
+    throw new Error(list.faults.map(({ message }) => message).join("\n"));
+  return backend;
+}
+
+function viewOf(backends: readonly ResolvedBackend[], models: readonly ResolvedModel[]): ConfigView {
+  const listed = backends.flatMap(({ name, models: own }) => own.map((model) => `${name}/${model}`));
+  const named = models.flatMap(({ name, targets = [] }) =>
+    targets.map(({ backend, model }) => `${backend}/${fillPattern(model, name)}`),
+  );
+  return {
+    backends: new Map(backends.map((backend) => [backend.name, backend])),
+    targets: new Set([...listed, ...named]),
   };
 }
 
@@ -187,8 +239,19 @@ function resolveServer(
     host: overrides.host ?? server.host ?? host,
     port: overrides.port ?? server.port,
     workers: overrides.workers ?? server.workers,
+    preStopDelayMs: mode === "development" ? 0 : server.preStopDelayMs,
     drainTimeoutMs: server.drainTimeoutMs ?? Math.max(LEAST_DRAIN_MS, timeouts.maxStreamMs),
   };
+}
+
+/** A folder of file state is held by one process. */
+function checkWorkers({ workers }: ServerConfig, { driver }: StateConfig, list: FaultList): void {
+  if (driver !== "file" || workers === 1) return;
+  list.add(["state", "driver"], {
+    expected: `one that ${workers} workers can share`,
+    received: '"file", which takes one process',
+    hint: 'Set `state: { driver: "redis", url }`, or `server.workers: 1`.',
+  });
 }
 
 function resolveState(state: Sections["state"], dir: string, list: FaultList): StateConfig {

@@ -26,6 +26,15 @@ export interface ResolvedConfig {
   /** `totalMs` and `maxStreamMs` of the request as a whole. */
   readonly timeouts: Timeouts;
   readonly plugins: readonly ResolvedPlugin[];
+  /** Backends that are out of play until their servers can be asked what they are. */
+  readonly absent: readonly AbsentBackend[];
+}
+
+/** A backend with `adapter: "auto"` whose server did not answer. */
+export interface AbsentBackend {
+  readonly name: string;
+  /** Asks again. Undefined while there is no answer; rejects with the reason once it can be of no use. */
+  find(): Promise<ResolvedBackend | undefined>;
 }
 
 export interface ServerConfig {
@@ -47,8 +56,12 @@ export interface ServerLimits {
   readonly jsonDepth: number;
   /** Values, keys included, in one JSON body. */
   readonly jsonValues: number;
+  /** A text to be spoken. */
+  readonly speechCharacters: number;
   /** One part of a multipart body, in bytes. */
   readonly partBytes: number;
+  /** An upload that is kept until its model is known, in bytes. */
+  readonly spoolBytes: number;
   /** One picture of an image edit or variation, in bytes. */
   readonly imageBytes: number;
   readonly parts: number;
@@ -145,4 +158,6 @@ export interface ResolvedPlugin {
   readonly options: unknown;
   /** Conditions of every `when()` around it, outermost first. */
   readonly conditions: readonly Condition[];
+  /** Its place in the config: `plugins[2].retry`. */
+  readonly path: string;
 }

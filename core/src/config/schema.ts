@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { isAddressRange } from "../server/client-address.ts";
 import { isSecret, type Secret } from "./secret.ts";
 
 /**
@@ -16,6 +17,10 @@ const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const timeout = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_TIMEOUT_MS));
 const weight = v.pipe(v.number(), v.finite(), v.minValue(0));
 const name = v.pipe(v.string(), v.nonEmpty());
+const addressRange = v.pipe(
+  v.string(),
+  v.check(isAddressRange, "an IP address, or a range such as 10.0.0.0/8"),
+);
 
 /** A secret made by `env()`, or plain text; either way nothing prints it. */
 const secret = v.pipe(
@@ -30,8 +35,12 @@ export const LimitsSchema = v.strictObject({
   jsonDepth: v.optional(positive, 128),
   /** Most values, keys included, in one JSON body. @default 500_000 */
   jsonValues: v.optional(positive, 500_000),
+  /** Longest text to be spoken, in characters: OpenAI's own limit, where backends may take more. @default 4_096 */
+  speechCharacters: v.optional(positive, 4_096),
   /** Largest part of a multipart body, in bytes. @default 100 MiB */
   partBytes: v.optional(positive, 100 * MIB),
+  /** Largest upload that is kept because `model` comes behind a file, in bytes. @default 256 MiB */
+  spoolBytes: v.optional(positive, 256 * MIB),
   /** Largest picture of an image edit or variation, in bytes. @default 4 MiB */
   imageBytes: v.optional(positive, 4 * MIB),
   /** Most parts of a multipart body. @default 50 */
@@ -66,10 +75,10 @@ export const ServerSchema = v.strictObject({
   /** Processes that share the port. @default 1 */
   workers: v.optional(v.pipe(positive, v.maxValue(1024)), 1),
   /** Addresses or CIDR ranges of proxies whose forwarding headers are believed. @default none */
-  trustedProxies: v.optional(v.array(name), []),
+  trustedProxies: v.optional(v.array(addressRange), []),
   /** Sizes and times that a client is held to. */
   limits: v.optional(LimitsSchema, {}),
-  /** After SIGTERM: how long readiness fails while connections are still accepted. @default 5_000 */
+  /** After SIGTERM: how long readiness fails while connections are still accepted; never for `gatewright dev`. @default 5_000 */
   preStopDelayMs: v.optional(count, 5_000),
   /** After that: how long running requests may take. @default `timeouts.maxStreamMs`, at least 60_000 */
   drainTimeoutMs: v.optional(count),
@@ -117,7 +126,10 @@ export const LogSchema = v.strictObject({
 export const TimeoutsSchema = v.strictObject({
   /** DNS, TCP and TLS. @default 5_000 */
   connectMs: v.optional(timeout, 5_000),
-  /** To the response headers. @default 60_000 */
+  /**
+   * To the response headers, once the request is sent. A call waits for a free connection so long as well.
+   * @default 60_000
+   */
   firstByteMs: v.optional(timeout, 60_000),
   /** Streams: to the first content event. @default 0, off */
   firstTokenMs: v.optional(timeout, 0),
@@ -125,7 +137,10 @@ export const TimeoutsSchema = v.strictObject({
   idleMs: v.optional(timeout, 60_000),
   /** One whole attempt, up to the first content event of a stream. @default 0, off */
   attemptMs: v.optional(timeout, 0),
-  /** The whole request, queueing and every attempt included, up to the first content event. @default 60_000 */
+  /**
+   * The whole request, queueing and every attempt included, up to the first content event. The time in which a client
+   * uploads a form is left out. @default 60_000
+   */
   totalMs: v.optional(timeout, 60_000),
   /** A stream after its first content event. @default 600_000 */
   maxStreamMs: v.optional(timeout, MAX_TIMEOUT_MS),

@@ -55,3 +55,8 @@ function missingSecret(name: string): Secret {
 export function isMissingSecret(secret: Secret): boolean {
   return (secret as unknown as Record<symbol, unknown>)[MISSING] === true;
 }
+
+/** The text of a secret without the newline that files which secrets are mounted as mostly end with. */
+export function withoutNewline(secret: string): string {
+  return secret.replace(/\r?\n$/, "");
+}

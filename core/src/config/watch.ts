@@ -5,6 +5,8 @@ import { watch } from "chokidar";
 export interface ConfigWatcher {
   /** Resolves when changes are seen. */
   readonly ready: Promise<void>;
+  /** Takes a change that came before it could be seen for one that was. Resolves when `onChange` has run. */
+  trigger(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,9 +48,12 @@ export function watchConfig(
 
   function schedule(): void {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      if (!running) running = report().finally(() => (running = undefined));
-    }, DEBOUNCE_MS);
+    timer = setTimeout(() => void run(), DEBOUNCE_MS);
+  }
+
+  function run(): Promise<void> {
+    running ??= report().finally(() => (running = undefined));
+    return running;
   }
 
   async function report(): Promise<void> {
@@ -79,6 +84,10 @@ export function watchConfig(
         resolve();
       });
     }),
+    trigger() {
+      for (const path of watched) changed.add(path);
+      return run();
+    },
     async close() {
       closed = true;
       clearTimeout(timer);

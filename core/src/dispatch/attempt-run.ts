@@ -1,9 +1,11 @@
 import type { StreamMapping } from "../adapter.ts";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
+import { stringifyJson } from "../body/exact-json.ts";
 import { editJson } from "../body/json-text.ts";
 import { JsonTextView, viewOf, type JsonView } from "../body/json-view.ts";
-import { GatewayError, isGatewayError } from "../errors.ts";
+import { GatewayError, isGatewayError, type UpstreamFailure } from "../errors.ts";
 import type { JsonObject } from "../operation.ts";
+import { isAbsent } from "../operations/openai-dialect.ts";
 import type { BodySink, Reply } from "../reply.ts";
 import { timeoutError, type Exchange } from "../request/exchange.ts";
 import { ByteRelay } from "../stream/byte-relay.ts";
@@ -18,6 +20,7 @@ import type {
 } from "../transport/transport.ts";
 import { authorizeRequest, unauthorized } from "./authorize.ts";
 import type { CallPlan } from "./call-plan.ts";
+import { blameFor, latenessOf } from "./lateness.ts";
 import type { TranslatedCall } from "./translated-call.ts";
 import {
   fromErrorBody,
@@ -35,6 +38,8 @@ export interface PreparedCall {
   request: TransportRequest;
   /** Present where the backend speaks another dialect than the client. */
   translated: TranslatedCall | undefined;
+  /** What was left out on either way so far. */
+  dropped: ReadonlySet<string> | undefined;
   /** The client's request. */
   body: JsonView;
   /** The gateway asked for usage in the stream; the client did not. */
@@ -86,9 +91,16 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #call: TransportCall | undefined;
   #phase: Phase = "headers";
   #lastActivityAt = this.startedAt;
+  /** The backend alone is waited for since then: what was at hand of the request is on its way. */
+  #handedAt = this.startedAt;
+  /** Until a connection was free. */
+  #queuedMs = 0;
+  /** For the upload, before this attempt. */
+  readonly #waitedBeforeMs: number;
   /** Data came since the limits were looked at last: cheaper than asking the clock for each chunk. */
   #heard = false;
   #committedAt = 0;
+  /** The client is slow. Only after the commit point. */
   #paused = false;
   #headers: Headers = {};
   #chunks: Uint8Array[] = [];
@@ -109,6 +121,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.target = target;
     this.#prepared = prepared;
     this.#maxReplyBytes = maxReplyBytes;
+    this.#waitedBeforeMs = exchange.upload?.waitedMs(this.startedAt) ?? 0;
     this.number = exchange.attempts.push(this);
     target.inFlight++;
   }
@@ -124,7 +137,21 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   }
 
   #send(): void {
-    this.#call = this.target.backend.transport.send(this.#prepared.request, this);
+    const { request } = this.#prepared;
+    const { body } = request;
+    const isUpload = typeof body === "object" && body !== null && Symbol.asyncIterator in body;
+    this.#call = this.target.backend.transport.send(
+      isUpload ? { ...request, body: this.#handOver(body) } : request,
+      this,
+    );
+  }
+
+  async *#handOver(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      this.#handedAt = performance.now();
+      yield chunk;
+    }
+    this.#handedAt = performance.now();
   }
 
   async #authorizeAndSend(): Promise<void> {
@@ -236,6 +263,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   /** The request is over or this attempt is not wanted any more: closes the upstream connection at once. */
   abort(reason: GatewayError | "cancelled"): void {
     if (this.#phase === "over") return;
+    const { lateness } = this;
     this.#call?.abort();
     if (reason === "cancelled") {
       this.#fail(new GatewayError("provider_error", { message: "The attempt was given up" }), "cancelled");
@@ -245,10 +273,22 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     else if (this.#events?.whole) this.#endEvents();
     else {
       // One reason may end many attempts, and an error names the one that it ended.
-      const { code, message, headers, upstream } = reason;
-      const blamed = this.#phase === "relay" ? "truncated" : "upstream_error";
-      this.#fail(new GatewayError(code, { message, headers, upstream }), upstream ? blamed : "cancelled");
+      const { code, message, headers } = reason;
+      // Whoever ends it may not know how far it is.
+      const upstream = reason.upstream && (lateness.sent ? reason.upstream : lateness);
+      this.#fail(new GatewayError(code, { message, headers, upstream }), this.#blameFor(upstream));
     }
+  }
+
+  #blameFor(cause: UpstreamFailure | undefined): Outcome | "cancelled" {
+    if (this.#phase === "relay") return cause ? "truncated" : "cancelled";
+    // A limit of a plugin's own, that broke while the client's upload was what was waited for.
+    if (this.#phase === "headers" && this.#exchange.upload?.waiting) return "cancelled";
+    return blameFor(cause);
+  }
+
+  get lateness(): UpstreamFailure {
+    return latenessOf(this.#call, this.status);
   }
 
   /** Looks at the limits of the present phase. */
@@ -258,28 +298,41 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#heard = false;
       this.#lastActivityAt = nowMs;
     }
-    const limits = this.target.backend.timeouts;
-    const idle = nowMs - this.#lastActivityAt;
-    const age = nowMs - this.startedAt;
-    const broken = (limitMs: number, elapsedMs: number): boolean => limitMs > 0 && elapsedMs >= limitMs;
-
     if (this.#phase === "relay") {
-      if (broken(limits.idleMs, idle))
-        this.#breakStream("stalled", `The backend sent nothing for ${limits.idleMs} ms`);
-      else if (this.#events && broken(limits.maxStreamMs, nowMs - this.#committedAt))
-        this.#breakStream("timeout", `The stream lasted longer than ${limits.maxStreamMs} ms`);
+      this.#expireRelay(nowMs);
       return;
     }
-    if (this.#phase === "headers" && broken(limits.firstByteMs, age)) this.#timeOut(limits.firstByteMs);
-    else if (this.#phase === "firstToken" && broken(limits.firstTokenMs, age))
-      this.#timeOut(limits.firstTokenMs);
-    else if (this.#phase !== "headers" && broken(limits.idleMs, idle)) this.#timeOut(limits.idleMs);
-    else if (broken(limits.attemptMs, age)) this.#timeOut(limits.attemptMs);
+    const limitMs = this.#brokenLimit(nowMs);
+    if (limitMs === undefined) return;
+    const { lateness } = this;
+    this.#call?.abort();
+    this.#fail(timeoutError(limitMs, lateness), blameFor(lateness));
   }
 
-  #timeOut(limitMs: number): void {
-    this.#call?.abort();
-    this.#fail(timeoutError(limitMs, { kind: "timeout", sent: true, status: this.status }), "upstream_error");
+  /** The limit before the commit point that is broken. What the client or the gateway itself took counts in none. */
+  #brokenLimit(nowMs: number): number | undefined {
+    const { firstByteMs, firstTokenMs, idleMs, attemptMs } = this.target.backend.timeouts;
+    if (this.#call?.stage === "queued") {
+      this.#handedAt = nowMs;
+      this.#queuedMs = nowMs - this.startedAt;
+      return [firstByteMs, attemptMs].find((limitMs) => isBroken(limitMs, this.#queuedMs));
+    }
+    const { upload } = this.#exchange;
+    const waitedMs = upload ? upload.waitedMs(nowMs) - this.#waitedBeforeMs : 0;
+    const ageMs = nowMs - this.startedAt - this.#queuedMs - waitedMs;
+    if (this.#phase === "headers") {
+      if (!upload?.waiting && isBroken(firstByteMs, nowMs - this.#handedAt)) return firstByteMs;
+    } else if (this.#phase === "firstToken" && isBroken(firstTokenMs, ageMs)) return firstTokenMs;
+    else if (isBroken(idleMs, nowMs - this.#lastActivityAt)) return idleMs;
+    return isBroken(attemptMs, ageMs) ? attemptMs : undefined;
+  }
+
+  #expireRelay(nowMs: number): void {
+    const { idleMs, maxStreamMs } = this.target.backend.timeouts;
+    if (isBroken(idleMs, nowMs - this.#lastActivityAt))
+      this.#breakStream("stalled", `The backend sent nothing for ${idleMs} ms`);
+    else if (this.#events && isBroken(maxStreamMs, nowMs - this.#committedAt))
+      this.#breakStream("timeout", `The stream lasted longer than ${maxStreamMs} ms`);
   }
 
   #breakStream(kind: "stalled" | "timeout" | "reset", message: string): void {
@@ -382,6 +435,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
             { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) },
             this.target.backend.adapter,
             this.#hidden(),
+            this.target.model,
           ),
         );
         return;
@@ -406,7 +460,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     }
     if (this.#phase === "headers" && this.#mayResend(failure)) {
       this.#resent = true;
-      this.#call = this.target.backend.transport.send(this.#prepared.request, this);
+      this.#send();
       return;
     }
     if (isGatewayError(failure.cause)) {
@@ -415,7 +469,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       return;
     }
     const error = fromTransportFailure(failure, this.target.backend.timeouts.connectMs, this.status);
-    this.#fail(error, "upstream_error");
+    this.#fail(error, error.upstream ? "upstream_error" : "rejected");
   }
 
   /** The backend answered with an error. Of a 401 the reason may be a token that was taken back: one more try. */
@@ -471,8 +525,10 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     const { operation, requestedModel } = this.#exchange;
     const { adapter } = this.target.backend;
     const upstream = readReply(bytes, this.status!);
-    const failure = adapter.errorInReply?.(upstream.json, this.#prepared.plan.mapped);
-    if (failure) throw fromErrorBody(failure, adapter, this.#hidden());
+    const { errorMembers } = adapter;
+    const mayFail = !errorMembers || errorMembers.some((name) => !isAbsent(upstream, name));
+    const failure = mayFail && adapter.errorInReply?.(upstream.json, this.#prepared.plan.mapped);
+    if (failure) throw fromErrorBody(failure, adapter, this.#hidden(), this.target.model);
     if (this.#exchange.stream && operation.stream && !operation.streamOptional)
       throw noStream(mediaType(this.#headers), this.status!);
     if (this.#prepared.translated || operation.normalizeReply) return this.#rewriteJson(upstream.json);
@@ -497,7 +553,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#usageSource = viewOf(json);
       json = operation.normalizeReply!(json, this.#prepared.body.json);
     }
-    return JSON.stringify(
+    return stringifyJson(
       typeof json[modelMember] === "string" ? { ...json, [modelMember]: requestedModel } : json,
     );
   }
@@ -608,7 +664,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       const value = this.#headers[name];
       if (typeof value === "string") headers[name] = value;
     }
-    const dropped = this.#prepared.translated?.dropped;
+    const { dropped } = this.#prepared;
     if (dropped && dropped.size > 0) headers["x-gatewright-dropped"] = [...dropped].join(", ");
     return { status: this.status!, headers, body, attempt: this };
   }
@@ -642,6 +698,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     const { baseURL } = this.target.backend;
     return { credential: this.#prepared.plan.credential, hosts: [baseURL.host, baseURL.hostname] };
   }
+}
+
+/** 0 switches a limit off. */
+function isBroken(limitMs: number, elapsedMs: number): boolean {
+  return limitMs > 0 && elapsedMs >= limitMs;
 }
 
 /** For a stream that is read for what is in it alone. */

@@ -1,9 +1,10 @@
-import type { Adapter, OperationMapping } from "../adapter.ts";
+import type { Adapter, ForeignMembers, OperationMapping } from "../adapter.ts";
 import type { Backend } from "../backend.ts";
 import { bridgedMapping, directMapping } from "../can-serve.ts";
 import { revealSecret } from "../config/secret.ts";
 import { GatewayError } from "../errors.ts";
 import type { Operation, OperationName } from "../operation.ts";
+import { addQuery } from "../path-query.ts";
 import type { Target } from "../target.ts";
 import type { Translation } from "./translated-call.ts";
 
@@ -13,6 +14,8 @@ export interface CallPlan {
   /** The operation of the adapter whose mapping this is. */
   readonly mapped: OperationName;
   readonly basePath: string;
+  /** Of the base URL, without `?`: it goes out with every call. */
+  readonly baseQuery: string;
   /** The whole path, where it does not depend on the request. */
   readonly path: string | undefined;
   /** Auth and fixed headers, flat. Shared by all requests: never changed. */
@@ -22,6 +25,8 @@ export interface CallPlan {
   readonly credential: string | undefined;
   /** Present where the backend speaks another dialect than the client. */
   readonly translation: Translation | undefined;
+  /** What the backend would refuse in a body of the client's own, and the bytes by which that is found. */
+  readonly foreign: { readonly marks: readonly Buffer[]; readonly members: ForeignMembers } | undefined;
   /** Members of the client's body that stay here. */
   readonly ownMembers: readonly string[];
   /** The body holds the model's name. */
@@ -57,19 +62,22 @@ function createCallPlan(target: Target, operation: Operation, scope: PlanScope):
     : bridgedTranslation(target, operation, scope);
   const mapping = direct ?? translation!.mapping;
   const basePath = backend.baseURL.pathname.replace(/\/+$/, "");
+  const baseQuery = backend.baseURL.search.slice(1);
   const credential = backend.apiKey && revealSecret(backend.apiKey);
   return {
     mapping,
     mapped: translation?.bridge?.to.name ?? operation.mappedAs ?? operation.name,
     basePath,
+    baseQuery,
     path:
       typeof mapping.path === "string"
-        ? basePath + mapping.path.replace("{model}", encodeURIComponent(model))
+        ? addQuery(basePath + mapping.path.replace("{model}", encodeURIComponent(model)), baseQuery)
         : undefined,
     headers: fixedHeaders(adapter, backend, credential, operation),
     via: `1.1 ${scope.via}`,
     credential,
     translation,
+    foreign: translation ? undefined : foreignOf(mapping),
     ownMembers: (!translation && operation.ownMembers) || [],
     modelInBody: !operation.modelless && !operation.ownMembers?.includes("model"),
     // Those of a dialect speak of bodies in it: one that is translated is not the client's.
@@ -77,6 +85,10 @@ function createCallPlan(target: Target, operation: Operation, scope: PlanScope):
       ? FORWARDED_HEADERS
       : [...FORWARDED_HEADERS, ...(adapter.forwardHeaders ?? [])],
   };
+}
+
+function foreignOf({ foreign: members }: OperationMapping): CallPlan["foreign"] {
+  return members && { marks: members.names.map((name) => Buffer.from(JSON.stringify(name))), members };
 }
 
 function bridgedTranslation(

@@ -1,9 +1,12 @@
 import type { MappingInfo, UnsupportedField } from "../adapter.ts";
+import { asBuffer } from "../as-buffer.ts";
+import { stringifyJson } from "../body/exact-json.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
 import { GatewayError, isGatewayError } from "../errors.ts";
 import { report } from "../field-table.ts";
 import type { JsonObject, Operation } from "../operation.ts";
+import { addQuery, splitQuery } from "../path-query.ts";
 import type { Reply } from "../reply.ts";
 import type { RequestContext } from "../request/request-context.ts";
 import { newRequestId } from "../server/request-id.ts";
@@ -11,6 +14,7 @@ import type { Target } from "../target.ts";
 import type { TransportRequest } from "../transport/transport.ts";
 import { AttemptRun, type PreparedCall } from "./attempt-run.ts";
 import { callPlanFor, type CallPlan, type PlanScope } from "./call-plan.ts";
+import { checkInputs } from "./check-inputs.ts";
 import { TranslatedCall } from "./translated-call.ts";
 import { WebSocketRun } from "./websocket-run.ts";
 
@@ -64,16 +68,24 @@ function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): Pre
     body: null,
   };
   let hideUsage = false;
+  let dropped: Set<string> | undefined;
   if (isMultipartBody(body)) {
     const sent = body.open({ model: target.model });
     headers.push("content-type", sent.contentType);
     if (sent.contentLength !== undefined) headers.push("content-length", String(sent.contentLength));
     request.body = sent.chunks;
   } else if (body.kind === "json") {
+    if (plan.mapping.maxInputs !== undefined)
+      refusing(target, () => checkInputs(plan.mapping, target.model, body.get("input")));
     hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body);
-    request.body = sentBody(body, target, plan, hideUsage).bytes!;
+    let own: RequestBody = body;
+    if (plan.foreign && holdsForeign(body, plan.foreign.marks)) {
+      dropped = new Set();
+      own = body.with(plan.foreign.members.leaveOut(body.json, dropped));
+    }
+    request.body = sentBody(own, target, plan, hideUsage).bytes!;
   }
-  return { plan, request, translated: undefined, body, hideUsage, replayable: body.replayable };
+  return { plan, request, translated: undefined, dropped, body, hideUsage, replayable: body.replayable };
 }
 
 function translatedCall(
@@ -89,11 +101,12 @@ function translatedCall(
     plan,
     request: {
       method: ctx.operation.method,
-      path: mapped.path === undefined ? pathOf(plan, ctx, target) : plan.basePath + mapped.path,
+      path: mapped.path === undefined ? pathOf(plan, ctx, target) : underBase(plan, mapped.path),
       headers,
-      body: JSON.stringify(mapped.body),
+      body: stringifyJson(mapped.body),
     },
     translated,
+    dropped: translated.dropped,
     body: ctx.body,
     hideUsage: ctx.stream && mayHideUsage(ctx.operation, plan) && !asksForUsage(ctx.body),
     replayable: ctx.body.replayable,
@@ -102,8 +115,16 @@ function translatedCall(
 
 function translate(ctx: RequestContext, target: Target, plan: CallPlan): TranslatedCall {
   const dropped = new Set<string>();
+  return refusing(
+    target,
+    () => new TranslatedCall(plan.translation!, mappingInfo(ctx, target, dropped), dropped),
+  );
+}
+
+/** What cannot be carried to a target is a 400 that names it. */
+function refusing<Result>(target: Target, map: () => Result): Result {
   try {
-    return new TranslatedCall(plan.translation!, mappingInfo(ctx, target, dropped), dropped);
+    return map();
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "UnsupportedField") throw error;
     const { field, message } = error as UnsupportedField;
@@ -125,6 +146,7 @@ function mappingInfo(ctx: RequestContext, target: Target, dropped: Set<string>):
     requestId: ctx.request.headers["x-request-id"] === ctx.id ? newRequestId() : ctx.id,
     nowSeconds: Math.floor(Date.now() / 1000),
     request: ctx.body.json,
+    reasoningEfforts: target.backend.adapter.reasoningEfforts,
     report: (field) => report(dropped, `reply.${field}`),
   };
 }
@@ -133,7 +155,11 @@ function pathOf(plan: CallPlan, { stream }: RequestContext, { model, backend }: 
   if (plan.path !== undefined) return plan.path;
   const { path } = plan.mapping;
   const { options } = backend;
-  return plan.basePath + (typeof path === "function" ? path({ model, options, stream }) : path);
+  return underBase(plan, typeof path === "function" ? path({ model, options, stream }) : path);
+}
+
+function underBase({ basePath, baseQuery }: CallPlan, path: string): string {
+  return addQuery(basePath + path, baseQuery);
 }
 
 /** An API's version may stand in the query of the mapped path. */
@@ -142,13 +168,7 @@ function pathBelow(path: string, { operation, request }: RequestContext): string
   if (below === undefined) return path;
   const [base, query] = splitQuery(path);
   const [rest, more] = splitQuery(below);
-  const queries = [query, more].filter((text) => text !== "").join("&");
-  return queries === "" ? base + rest : `${base}${rest}?${queries}`;
-}
-
-function splitQuery(path: string): [path: string, query: string] {
-  const at = path.indexOf("?");
-  return at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
+  return addQuery(addQuery(base + rest, query), more);
 }
 
 function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
@@ -186,6 +206,12 @@ function mayHideUsage({ dialect }: Operation, { translation }: CallPlan): boolea
 function asksForUsage(body: RequestBody): boolean {
   const options = body.get("stream_options") as { include_usage?: unknown } | null | undefined;
   return options?.include_usage === true;
+}
+
+function holdsForeign(body: RequestBody, marks: readonly Buffer[]): boolean {
+  const bytes = asBuffer(body.bytes!);
+  for (const mark of marks) if (bytes.includes(mark)) return true;
+  return false;
 }
 
 /** The client's bytes, with the target's name of the model, and usage asked for where the client did not. */

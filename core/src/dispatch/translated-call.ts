@@ -4,6 +4,7 @@ import { viewOf } from "../body/json-view.ts";
 import type { JsonObject, Operation } from "../operation.ts";
 import type { EventTranslator } from "../stream/event-relay.ts";
 import { toStreamError } from "../stream/stream-error.ts";
+import { checkInputs } from "./check-inputs.ts";
 
 /** The dialects between a client and a backend, the same for each call of one operation to one target. */
 export interface Translation {
@@ -35,6 +36,7 @@ export class TranslatedCall {
     this.dropped = dropped;
     if (!bridge) {
       this.#inner = info;
+      checkInputs(mapping, info.model, info.request["input"]);
       this.request = mapping.toRequest!(info.request, info);
       addAll(dropped, this.request.dropped);
       return;
@@ -43,6 +45,7 @@ export class TranslatedCall {
     const extensions = mapping.toRequest ? undefined : (mapping.extensions ?? []);
     const bridged = bridge.from.toRequest(info.request, { ...info, extensions });
     const { body } = bridged;
+    checkInputs(mapping, info.model, body["input"]);
     body["model"] = info.model;
     if (info.stream) {
       body["stream"] = true;

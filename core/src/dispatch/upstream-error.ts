@@ -1,5 +1,6 @@
 import { asBuffer } from "../as-buffer.ts";
 import type { Adapter } from "../adapter.ts";
+import { stringifyJson } from "../body/exact-json.ts";
 import { GatewayError, type UpstreamFailure } from "../errors.ts";
 import type { TransportFailure } from "../transport/transport.ts";
 import { timeoutError } from "../request/exchange.ts";
@@ -29,8 +30,13 @@ export interface Hidden {
   readonly hosts: readonly string[];
 }
 
-/** A reply of status 400 or more, as the error that leaves the gateway. */
-export function fromErrorReply(reply: UpstreamReply, adapter: Adapter, hidden: Hidden): GatewayError {
+/** A reply of status 400 or more, as the error that leaves the gateway. `model` is the name that the backend was asked for. */
+export function fromErrorReply(
+  reply: UpstreamReply,
+  adapter: Adapter,
+  hidden: Hidden,
+  model: string,
+): GatewayError {
   const parsed = parseBody(reply.body);
   const told: ReadError = adapter.fromError?.(reply.status, parsed) ?? readError(parsed);
   const { status = reply.status } = told;
@@ -47,7 +53,7 @@ export function fromErrorReply(reply: UpstreamReply, adapter: Adapter, hidden: H
       upstream,
       headers: retryHeaders(retryAfterMs),
     });
-  return new GatewayError(read.code ?? defaultCode(status), {
+  return new GatewayError(read.code ?? defaultCode(status, read, model), {
     status,
     type: read.type ?? (status === 429 ? "rate_limit_exceeded" : "invalid_request_error"),
     message: read.message ?? `The backend answered ${status}`,
@@ -62,12 +68,14 @@ export function fromErrorBody(
   found: { status: number; message?: string; code?: string },
   adapter: Adapter,
   hidden: Hidden,
+  model: string,
 ): GatewayError {
-  const body = Buffer.from(JSON.stringify({ error: { message: found.message, code: found.code } }));
+  const body = Buffer.from(stringifyJson({ error: { message: found.message, code: found.code } }));
   return fromErrorReply(
     { status: found.status, headers: {}, body },
     { ...adapter, fromError: undefined },
     hidden,
+    model,
   );
 }
 
@@ -93,6 +101,8 @@ export function fromTransportFailure(
         upstream: { kind: "connect", sent },
         cause,
       });
+    case "unsendable":
+      return new GatewayError("internal_error", { cause });
     case "malformed":
       return new GatewayError("provider_error", {
         message: "The backend's reply is not valid HTTP",
@@ -118,7 +128,8 @@ function parseBody(body: Uint8Array): unknown {
 }
 
 /**
- * The shapes in the field: OpenAI's object, a bare string in `error` (Ollama), FastAPI's `detail`, a bare `message`.
+ * The shapes in the field: OpenAI's object, in `error` or without it (Cerebras), a bare string in `error` (Ollama),
+ * FastAPI's `detail`.
  * Plain text and HTML say nothing that a client should see.
  */
 function readError(body: unknown): ReadError {
@@ -126,26 +137,29 @@ function readError(body: unknown): ReadError {
   if (typeof root !== "object" || root === null) return {};
   const { error, detail, message } = root as Record<string, unknown>;
   if (typeof error === "string") return { message: error };
-  if (typeof error === "object" && error !== null) {
-    const fields = error as Record<string, unknown>;
-    return {
-      message: asText(fields["message"]),
-      type: asText(fields["type"]),
-      param: asText(fields["param"]),
-      code: asText(fields["code"]),
-    };
-  }
-  return { message: asText(detail) ?? asText(message) };
+  if (typeof error === "object" && error !== null) return readFields(error);
+  return typeof message === "string" ? readFields(root) : { message: asText(detail) };
+}
+
+function readFields(error: object): ReadError {
+  const { message, type, param, code } = error as Record<string, unknown>;
+  return { message: asText(message), type: asText(type), param: asText(param), code: asText(code) };
 }
 
 function asText(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function defaultCode(status: number): string {
+function defaultCode(status: number, read: ReadError, model: string): string {
   if (status === 429) return "rate_limit_exceeded";
   if (status === 413) return "request_too_large";
-  return status === 404 ? "model_not_found" : "invalid_request";
+  if (status !== 404) return "invalid_request";
+  return speaksOfModel(read, model) ? "model_not_found" : "not_found";
+}
+
+/** A server without the path answers 404 too: in HTML, in plain text, or with a bare `Not Found`. */
+function speaksOfModel({ message = "", param }: ReadError, model: string): boolean {
+  return param === "model" || /model/i.test(message) || (model !== "" && message.includes(model));
 }
 
 /** Codes, types and names of fields. Hosts may be called like a word in one of these: they say nothing there. */

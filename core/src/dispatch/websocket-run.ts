@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
-import { GatewayError, isGatewayError } from "../errors.ts";
+import { GatewayError, isGatewayError, type UpstreamFailure } from "../errors.ts";
 import type { Reply } from "../reply.ts";
 import { timeoutError, type Exchange, type RunningAttempt } from "../request/exchange.ts";
 import type { Target } from "../target.ts";
@@ -14,6 +14,7 @@ import type { SessionEnd } from "../websocket/connection-switch.ts";
 import { WebSocketTunnel } from "../websocket/tunnel.ts";
 import { authorizeRequest, unauthorized } from "./authorize.ts";
 import type { PreparedCall } from "./attempt-run.ts";
+import { blameFor, latenessOf } from "./lateness.ts";
 import { fromErrorReply, fromTransportFailure, malformedReply } from "./upstream-error.ts";
 
 type Headers = Record<string, string | string[] | undefined>;
@@ -102,7 +103,11 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
     this.#call?.abort();
     if (reason === "cancelled") this.#fail(givenUp(), "cancelled");
     else if (reason.code === "client_closed_request") this.#fail(reason, "client_abort");
-    else this.#fail(reason, reason.upstream ? "upstream_error" : "cancelled");
+    else this.#fail(reason, blameFor(reason.upstream));
+  }
+
+  get lateness(): UpstreamFailure {
+    return latenessOf(this.#call, this.status);
   }
 
   expire(nowMs: number): void {
@@ -115,8 +120,9 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
     const age = nowMs - this.startedAt;
     const limit = [firstByteMs, attemptMs].find((limitMs) => limitMs > 0 && age >= limitMs);
     if (limit === undefined) return;
+    const { lateness } = this;
     this.#call?.abort();
-    this.#fail(timeoutError(limit, { kind: "timeout", sent: true, status: this.status }));
+    this.#fail(timeoutError(limit, lateness), blameFor(lateness));
   }
 
   // --- from the transport
@@ -159,10 +165,12 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
   }
 
   onEnd(): void {
-    const { adapter, baseURL } = this.target.backend;
+    const { backend, model } = this.target;
+    const { adapter, baseURL } = backend;
     const { credential } = this.#prepared.plan;
     const reply = { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) };
-    this.#fail(fromErrorReply(reply, adapter, { credential, hosts: [baseURL.host, baseURL.hostname] }));
+    const hidden = { credential, hosts: [baseURL.host, baseURL.hostname] };
+    this.#fail(fromErrorReply(reply, adapter, hidden, model));
   }
 
   onError(failure: TransportFailure): void {

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend.ts";
 import { revealSecret } from "../config/secret.ts";
+import { addQuery } from "../path-query.ts";
 import type { Transport, TransportCall } from "../transport/transport.ts";
 
 /** What a server said to a GET, or why it said nothing: a word for logs, such as `connect` or `timeout`. */
@@ -63,7 +64,8 @@ export async function askBackend(
 ): Promise<ServerAnswer> {
   const { adapter, options, baseURL, transport } = backend;
   const apiKey = backend.apiKey && revealSecret(backend.apiKey);
-  const url = new URL(baseURL.href.replace(/\/+$/, "") + path);
+  const basePath = baseURL.pathname.replace(/\/+$/, "");
+  const url = new URL(addQuery(basePath + path, baseURL.search.slice(1)), baseURL);
   const headers = { ...adapter.headers?.(options), ...adapter.auth(apiKey, options) };
   const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(limits.timeoutMs)]);
   const signed = await adapter.authorize?.(

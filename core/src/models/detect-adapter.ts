@@ -4,11 +4,10 @@ import { askServer, type ServerAnswer } from "./ask-server.ts";
 
 export type Detection =
   | { readonly adapter: Adapter; readonly baseURL: URL }
-  | {
-      readonly adapter?: undefined;
-      /** Nobody answers; it answers, but not to this credential; it is none that an adapter knows. */
-      readonly reason: "unreachable" | "refused" | "unknown";
-    };
+  | { readonly adapter?: undefined; readonly reason: Unrecognised };
+
+/** Nobody answers; it fails; it answers, but not to this credential; it is none that an adapter knows. */
+export type Unrecognised = "unreachable" | "failing" | "refused" | "unknown";
 
 const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 1024 * 1024;
@@ -74,10 +73,9 @@ function parse(text: string): unknown {
   }
 }
 
-function reasonOf(answers: readonly ServerAnswer[]): "unreachable" | "refused" | "unknown" {
+function reasonOf(answers: readonly ServerAnswer[]): Unrecognised {
   if (answers.length > 0 && answers.every(({ failure }) => failure !== undefined)) return "unreachable";
-  const isRefused = answers.some(
-    (answer) => answer.failure === undefined && (answer.status === 401 || answer.status === 403),
-  );
-  return isRefused ? "refused" : "unknown";
+  const statuses = answers.flatMap((answer) => (answer.failure === undefined ? [answer.status] : []));
+  if (statuses.some((status) => status === 401 || status === 403)) return "refused";
+  return statuses.some((status) => status >= 500) ? "failing" : "unknown";
 }

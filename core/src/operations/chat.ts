@@ -42,7 +42,9 @@ export const chat: Operation = defineOperation({
 
 function countFinishes(json: JsonObject): number {
   let finishes = 0;
-  for (const choice of choicesOf(json)) if (typeof choice.finish_reason === "string") finishes++;
+  // Some servers have an empty text there until the end.
+  for (const { finish_reason: reason } of choicesOf(json))
+    if (typeof reason === "string" && reason !== "") finishes++;
   return finishes;
 }
 

@@ -1,15 +1,16 @@
+import { stringifyJson } from "../body/exact-json.ts";
 import type { JsonObject } from "../operation.ts";
 
 /**
- * The JSON text of chat chunks, one stream's after another's: what `JSON.stringify` makes of them. What all chunks of a
+ * The JSON text of chat chunks, one stream's after another's: what `stringifyJson` makes of them. What all chunks of a
  * stream have in common is made once, which leaves the delta: for a stream of words half of the time is saved.
  */
 export function createChunkText(): (chunk: JsonObject) => string {
   let last: Head | undefined;
   return (chunk) => {
-    if (!isPlain(chunk)) return JSON.stringify(chunk);
+    if (!isPlain(chunk)) return stringifyJson(chunk);
     if (!last || !hasHead(chunk, last)) last = toHead(chunk);
-    return `${last.text}${JSON.stringify(chunk.choices[0].delta)},"finish_reason":null}]}`;
+    return `${last.text}${stringifyJson(chunk.choices[0].delta)},"finish_reason":null}]}`;
   };
 }
 
@@ -64,7 +65,7 @@ function hasHead({ id, object, created, model, choices }: PlainChunk, head: Head
 
 function toHead({ id, object, created, model, choices }: PlainChunk): Head {
   const { index } = choices[0];
-  const head = JSON.stringify({ id, object, created, model });
+  const head = stringifyJson({ id, object, created, model });
   const text = `${head.slice(0, -1)},"choices":[{"index":${JSON.stringify(index)},"delta":`;
   return { id, object, created, model, index, text };
 }

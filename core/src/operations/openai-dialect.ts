@@ -76,7 +76,7 @@ export function readStreamError(
   json: JsonObject,
 ): { message: string; code?: string; status?: number } | undefined {
   const { error } = json;
-  if (!error) return undefined;
+  if (!error) return json["choices"] === undefined ? readBareError(json) : undefined;
   if (typeof error !== "object") return { message: typeof error === "string" ? error : "error" };
   const { message, code, status } = error as Record<string, unknown>;
   return {
@@ -84,6 +84,14 @@ export function readStreamError(
     ...(typeof code === "string" && { code }),
     ...((typeof code === "number" || typeof status === "number") && { status: (status ?? code) as number }),
   };
+}
+
+/** An event that is an error as a whole: `{ object: "error", message, code }`, or `{ status_code, detail }`. */
+function readBareError(json: JsonObject): ReturnType<typeof readStreamError> {
+  const { object, message, code, status_code: status, detail } = json;
+  if (object === "error") return readStreamError({ error: { message, code } });
+  if (typeof status !== "number" || detail === undefined) return undefined;
+  return { message: typeof detail === "string" ? detail : "error", status };
 }
 
 export const wantsStream = (body: JsonView): boolean => body.get("stream") === true;

@@ -1,9 +1,6 @@
 import { defineOperation, type Operation } from "../operation.ts";
 import { openaiDialect, readStreamError, readUsage, requireType } from "./openai-dialect.ts";
 
-/** Longest text that OpenAI's servers speak. */
-const MAX_INPUT_CHARACTERS = 4_096;
-
 /** `POST /v1/audio/speech`: audio bytes as they come, or events with `stream_format: "sse"`. */
 export const speech: Operation = defineOperation({
   name: "speech",
@@ -14,10 +11,10 @@ export const speech: Operation = defineOperation({
   reply: "binary",
   replaySafe: true,
   wantsStream: (body) => body.get("stream_format") === "sse",
-  validate(body) {
+  validate(body, _request, { speechCharacters }) {
     const fault = requireType(body, "input", ["string"], "a text");
-    if (fault || [...(body.get("input") as string)].length <= MAX_INPUT_CHARACTERS) return fault;
-    return { param: "input", message: `\`input\` must have at most ${MAX_INPUT_CHARACTERS} characters` };
+    if (fault || !isLonger(body.get("input") as string, speechCharacters)) return fault;
+    return { param: "input", message: `\`input\` must have at most ${speechCharacters} characters` };
   },
   stream: {
     isContent: (json) => json["type"] === "speech.audio.delta",
@@ -27,3 +24,9 @@ export const speech: Operation = defineOperation({
     terminator: null,
   },
 });
+
+/** Characters are counted only where the length, which counts the halves of pairs, does not tell. */
+function isLonger(text: string, characters: number): boolean {
+  if (text.length <= characters) return false;
+  return text.length > 2 * characters || [...text].length > characters;
+}

@@ -1,11 +1,13 @@
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import type { ContextVars, DownstreamRequest, Finished, Principal } from "../context.ts";
-import { GatewayError } from "../errors.ts";
+import { GatewayError, type UpstreamFailure } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operation } from "../operation.ts";
 import type { Router } from "../router.ts";
+import { interruptedOutcome, outcomeOf } from "../server/answer.ts";
 import type { Target } from "../target.ts";
 import type { Expirable } from "./sweeper.ts";
+import type { UploadClock } from "./upload-clock.ts";
 
 /** The client's side of a request; one implementation for each kind of server. */
 export interface Downstream {
@@ -21,6 +23,8 @@ export interface Downstream {
 export interface RunningAttempt extends Attempt {
   /** What the backend told; `usage` is an estimate where it told nothing. */
   readonly toldUsage: Usage | undefined;
+  /** What a time limit that breaks now is laid to. */
+  readonly lateness: UpstreamFailure;
   /** Ends it: the request is over, or this attempt is not wanted any more. */
   abort(reason: GatewayError | "cancelled"): void;
   /** Looks at its time limits. */
@@ -58,6 +62,8 @@ export class Exchange implements Expirable {
   stream = false;
   bytesIn = 0;
   bytesOut = 0;
+  /** Present once an upload is read. */
+  upload: UploadClock | undefined;
   readonly attempts: RunningAttempt[] = [];
   readonly vars: ContextVars = {};
   replyHeaders: Record<string, string> | undefined;
@@ -95,7 +101,13 @@ export class Exchange implements Expirable {
 
   remainingMs(): number {
     if (this.committed || this.totalMs === 0) return Infinity;
-    return Math.max(0, this.startedAt + this.totalMs - performance.now());
+    const nowMs = performance.now();
+    return Math.max(0, this.#deadline(nowMs) - nowMs);
+  }
+
+  /** Moves on while an upload is waited for. */
+  #deadline(nowMs: number): number {
+    return this.startedAt + this.totalMs + (this.upload ? this.upload.waitedMs(nowMs) : 0);
   }
 
   /** Ends the request now: its upstream calls are closed, whoever waits in a plugin is woken. Later calls do nothing. */
@@ -107,13 +119,21 @@ export class Exchange implements Expirable {
     this.#controller?.abort(reason);
   }
 
+  terminate(reason: GatewayError): void {
+    this.abort(reason);
+    const error = this.abortReason ?? reason;
+    this.finish(this.committed ? interruptedOutcome(error) : outcomeOf(error), error.status, error);
+  }
+
   expire(nowMs: number): void {
-    if (this.abortReason) return;
+    // Aborted or not: what is left of the answer has its limits, and some ends are noticed here alone.
     this.downstream.expire(nowMs);
-    if (!this.committed && this.totalMs > 0 && nowMs >= this.startedAt + this.totalMs) {
+    if (this.abortReason) return;
+    if (!this.committed && this.totalMs > 0 && nowMs >= this.#deadline(nowMs)) {
       // Laid at the door of the attempt that runs, so that policies can judge it.
-      const runs = this.attempts.some((attempt) => attempt.outcome === undefined);
-      this.abort(timeoutError(this.totalMs, runs ? { kind: "timeout", sent: true } : undefined));
+      const running = this.attempts.filter((attempt) => attempt.outcome === undefined);
+      const latenesses = running.map((attempt) => attempt.lateness);
+      this.abort(timeoutError(this.totalMs, latenesses.find(({ sent }) => sent) ?? latenesses[0]));
       return;
     }
     for (const attempt of this.attempts) attempt.expire(nowMs);
@@ -197,12 +217,14 @@ class RequestEnd implements Finished {
 }
 
 /** 504 with the limit that broke, in seconds. */
-export function timeoutError(limitMs: number, upstream?: GatewayError["upstream"]): GatewayError {
+export function timeoutError(limitMs: number, upstream?: UpstreamFailure): GatewayError {
   const seconds = limitMs / 1000;
-  return new GatewayError("timeout", {
-    message: `Request timeout after ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
-    upstream,
-  });
+  const limit = `${seconds} ${seconds === 1 ? "second" : "seconds"}`;
+  const message =
+    upstream?.kind === "queued"
+      ? `No connection to the backend was free within ${limit}`
+      : `Request timeout after ${limit}`;
+  return new GatewayError("timeout", { message, upstream });
 }
 
 function sumUsage(usages: readonly (Usage | undefined)[]): Usage | undefined {

@@ -21,7 +21,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       const bytes = await exchange.downstream.readAll(limits.jsonBytes);
       exchange.bytesIn = bytes.length;
       const body = parseJsonBody(bytes, bounds);
-      const fault = operation.validate?.(body, ctx.request);
+      const fault = operation.validate?.(body, ctx.request, limits);
       if (fault) throw toError(fault);
       ctx.body = body;
     } else if (operation.body === "multipart") {
@@ -34,6 +34,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
         bounds: operation.imageFiles
           ? { ...limits, fileBytes: { names: operation.imageFiles, limit: limits.imageBytes } }
           : limits,
+        spoolBytes: limits.spoolBytes,
         aliases: operation.fieldAliases,
         modelless: operation.modelless,
       });
@@ -78,13 +79,20 @@ function givenModel({ body, operation, request }: RequestContext): unknown {
 
 /** Longest name that is looked up. */
 const MAX_MODEL_LENGTH = 256;
+/** JSON can spell half of a pair alone, which no path and no UTF-8 can hold. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 function modelOf(given: unknown, operation: Operation, config: ResolvedConfig): string {
   // A multipart body is passed on as it came, so that a default cannot be written into it.
   const model = given ?? (operation.body === "multipart" ? undefined : config.defaultModels[operation.name]);
   if (model === undefined || model === null)
     throw new GatewayError("missing_parameter", { param: "model", message: "`model` is required" });
-  if (typeof model !== "string" || model === "" || model.length > MAX_MODEL_LENGTH)
+  if (
+    typeof model !== "string" ||
+    model === "" ||
+    model.length > MAX_MODEL_LENGTH ||
+    LONE_SURROGATE.test(model)
+  )
     throw new GatewayError("invalid_request", {
       param: "model",
       message: "`model` must be the name of a model",

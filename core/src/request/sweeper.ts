@@ -5,6 +5,8 @@ export interface Expirable {
   /** `nowMs` is `performance.now()`. */
   expire(nowMs: number): void;
   abort(reason: GatewayError): void;
+  /** Aborts, and is over at once, whoever still has a part in it. */
+  terminate(reason: GatewayError): void;
   /** Neighbours in the sweeper's list; the sweeper's own. */
   previous: Expirable | undefined;
   next: Expirable | undefined;

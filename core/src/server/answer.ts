@@ -62,7 +62,7 @@ export function errorReply(exchange: Exchange, error: GatewayError): { headers: 
 /** How a request that ended in this error is counted. */
 export function outcomeOf(error: GatewayError): Outcome {
   if (error.code === "client_closed_request") return "client_abort";
-  return error.upstream ? "upstream_error" : "rejected";
+  return error.upstream && error.upstream.kind !== "queued" ? "upstream_error" : "rejected";
 }
 
 /** The same after the commit point, where part of the answer has gone out. */

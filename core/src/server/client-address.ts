@@ -44,6 +44,14 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
   };
 }
 
+/** An IP address, or a range in CIDR notation (RFC 4632; RFC 4291, section 2.3). */
+export function isAddressRange(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
+  const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+  return bits > 0 && isPrefix && rest.length === 0;
+}
+
 /** The `for` of each element; an element without one counts as a hop that nobody knows. */
 function forwardedHops(forwarded: string): string[] {
   return forwarded.split(",").map((element) => {

@@ -3,6 +3,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { applyServerLimits, listenForExpectations, listenForUpgrades } from "./http-server.ts";
 import { runningServer, type RunningServer } from "./serve.ts";
+import { StartRefused } from "./start-refused.ts";
 
 /** Serves on listhen, which finds a free port near a busy one. */
 export async function serveForDevelopment(config: ResolvedConfig): Promise<RunningServer> {
@@ -23,6 +24,10 @@ export async function serveForDevelopment(config: ResolvedConfig): Promise<Runni
     server = opened.server;
   } catch (error) {
     await gateway.close();
+    if ((error as Error).name === "GetPortError")
+      throw new StartRefused(`No port can be opened at ${host}: this machine may not have that address.`, {
+        cause: error,
+      });
     throw error;
   }
   removeShutdownHook(server, listener);

@@ -3,6 +3,7 @@ import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { Sweeper } from "../request/sweeper.ts";
 import { createState, type StateRoot } from "../state/create-state.ts";
+import { AbsentBackends } from "./absent-backends.ts";
 import { createClientAddress, type ClientAddressOf } from "./client-address.ts";
 import { addErrorShape, addHealthRoutes } from "./control-plane.ts";
 import { createLogging, type Logging, type LogSink } from "./logging.ts";
@@ -28,6 +29,7 @@ export class GatewayProcess {
   readonly fetch: WebHandler;
   readonly #via = createViaName();
   readonly #carried = new Map<string, unknown>();
+  readonly #absent = new AbsentBackends(this);
   readonly #sweeper = new Sweeper();
   readonly #keeping: ExchangeKeeping = {
     sweeper: this.#sweeper,
@@ -55,7 +57,7 @@ export class GatewayProcess {
     created.#logging = createLogging(config.log, options.logSink);
     created.#state = await createState(config.state, { log: created.#logging.log });
     try {
-      created.#use(config, await created.#build(config));
+      await created.#take(config);
     } catch (error) {
       await created.#state.close();
       throw error;
@@ -82,14 +84,15 @@ export class GatewayProcess {
 
   /** Takes a new config into use; on failure the old one serves on. Running requests keep the one they started with. */
   async reload(config: ResolvedConfig): Promise<void> {
-    const next = await this.#build(config);
     const previous = this.#current;
-    this.#use(config, next);
+    await this.#take(config);
     const retired = previous.close().finally(() => this.#retired.delete(retired));
     this.#retired.add(retired);
   }
 
-  async #build(config: ResolvedConfig): Promise<Gateway> {
+  /** Takes a new snapshot into use. Nothing has changed when it cannot be built. */
+  async #take(config: ResolvedConfig): Promise<void> {
+    const clientAddress = createClientAddress(config.server.trustedProxies);
     const gateway = await createGateway(config, {
       state: this.#state,
       log: this.#logging.log,
@@ -99,12 +102,9 @@ export class GatewayProcess {
     });
     addHealthRoutes(gateway.app, { draining: () => this.#draining, stateOk: () => this.#state.status().ok });
     addErrorShape(gateway);
-    return gateway;
-  }
-
-  #use(config: ResolvedConfig, gateway: Gateway): void {
-    this.#clientAddress = createClientAddress(config.server.trustedProxies);
+    this.#clientAddress = clientAddress;
     this.#current = gateway;
+    this.#absent.follow();
   }
 
   /** Readiness fails from now on, while requests are still taken. */
@@ -119,15 +119,24 @@ export class GatewayProcess {
 
   /** Ends what still runs: an error event in streams, 503 elsewhere. */
   abortAll(): void {
-    const error = new GatewayError("draining", { headers: { "retry-after": "30" } });
-    for (const exchange of this.#sweeper.entries()) exchange.abort(error);
+    for (const exchange of this.#sweeper.entries()) exchange.abort(shuttingDown());
+  }
+
+  /** Calls what still runs over, though nobody said so: once no connection is left, nothing else would. */
+  terminateAll(): void {
+    for (const exchange of this.#sweeper.entries()) exchange.terminate(shuttingDown());
   }
 
   /** After the last request: closes plugins, connections, state, and writes the last log lines. */
   async close(): Promise<void> {
+    this.#absent.close();
     await Promise.all([this.#current.close(), ...this.#retired]);
     this.#sweeper.close();
     await this.#state.close();
     this.#logging.flush();
   }
+}
+
+function shuttingDown(): GatewayError {
+  return new GatewayError("draining", { headers: { "retry-after": "30" } });
 }

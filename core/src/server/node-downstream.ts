@@ -9,17 +9,17 @@ import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } f
 import type { Outcome } from "../attempt.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
 import { leavesBodyUnread } from "./refusal.ts";
+import { UploadClock } from "../request/upload-clock.ts";
 import { writeChunk } from "./write-chunk.ts";
-
-/** An upload slower than this for a minute is given up. */
-const MIN_UPLOAD_BYTES_PER_SECOND = 1024;
-const UPLOAD_GRACE_MS = 60_000;
 
 /**
  * Bodies up to this size leave as text: Node writes text in one piece with the headers, bytes as a second one. In
  * Latin-1 each byte is a character of its own, so that any bytes come through.
  */
 const MAX_JOINED_BYTES = 16 * 1024;
+
+/** Larger bodies leave piece by piece: a client that takes a piece in `writeTimeoutMs` is not cut off. */
+const PIECE_BYTES = 64 * 1024;
 
 /** The client's side of a request on Node: reads the body from, and writes the reply to, the raw HTTP objects. */
 export class NodeDownstream implements Downstream, BodySink {
@@ -37,6 +37,7 @@ export class NodeDownstream implements Downstream, BodySink {
   #events = false;
   /** Something of the stream was written. */
   #begun = false;
+  /** The client takes no more since then; 0 while it does. */
   #blockedSince = 0;
   #lastWriteAt = 0;
   /** Something was written since the limits were looked at last: cheaper than asking the clock for each write. */
@@ -98,13 +99,19 @@ export class NodeDownstream implements Downstream, BodySink {
 
   async *stream(): AsyncGenerator<Uint8Array> {
     this.#begin("upload");
+    const clock = (this.#exchange.upload = new UploadClock());
     try {
+      clock.start();
       for await (const chunk of this.#req as AsyncIterable<Buffer>) {
+        clock.stop();
         this.#exchange.bytesIn += chunk.length;
         yield chunk;
+        clock.start();
       }
     } catch {
       throw this.#exchange.abortReason ?? clientLeft();
+    } finally {
+      clock.stop();
     }
     this.#reading = "done";
   }
@@ -155,8 +162,20 @@ export class NodeDownstream implements Downstream, BodySink {
     this.#finishUnread(headers);
     this.#res.writeHead(status, headers);
     if (this.#req.method === "HEAD") this.#res.end();
+    else if (length > PIECE_BYTES) this.#sendPieces(typeof body === "string" ? Buffer.from(body) : body);
     else if (typeof body === "string" || length > MAX_JOINED_BYTES) this.#res.end(body);
     else this.#res.end(asBuffer(body).toString("latin1"), "latin1");
+  }
+
+  /** Of one large write nobody could tell whether the client takes any of it. */
+  #sendPieces(rest: Uint8Array): void {
+    let from = 0;
+    for (; from + PIECE_BYTES < rest.length; from += PIECE_BYTES) {
+      if (this.#res.write(rest.subarray(from, from + PIECE_BYTES))) continue;
+      this.#waitForDrain(() => this.#sendPieces(rest.subarray(from + PIECE_BYTES)));
+      return;
+    }
+    this.#res.end(rest.subarray(from));
   }
 
   fail(error: GatewayError): void {
@@ -188,16 +207,17 @@ export class NodeDownstream implements Downstream, BodySink {
     // The first piece takes the head with it.
     const goesOn = this.#begun ? writeChunk(this.#res, chunk) : this.#res.write(chunk);
     this.#begun = true;
-    if (!goesOn && this.#blockedSince === 0) this.#waitForDrain();
+    if (goesOn || this.#blockedSince > 0) return;
+    this.#stream!.pause();
+    this.#waitForDrain(() => this.#stream?.resume());
   }
 
-  #waitForDrain(): void {
+  #waitForDrain(goOn: () => void): void {
     this.#blockedSince = performance.now();
-    this.#stream!.pause();
     // The socket's own event comes for whatever was written; the reply's only for what it wrote itself.
     (this.#res.socket ?? this.#res).once("drain", () => {
       this.#blockedSince = 0;
-      this.#stream?.resume();
+      goOn();
     });
   }
 
@@ -230,8 +250,11 @@ export class NodeDownstream implements Downstream, BodySink {
   // --- limits and the end
 
   expire(nowMs: number): void {
+    const { socket } = this.#req;
+    // A client that closed its half has left. What it did not take yet would hold the connection open.
+    if (socket.readableEnded && !this.#res.writableEnded) socket.destroy();
     // A pipelined reply whose turn has not come hears nothing of the end of its connection.
-    if (this.#req.socket.destroyed) {
+    if (socket.destroyed) {
       this.#onClose();
       return;
     }
@@ -240,7 +263,7 @@ export class NodeDownstream implements Downstream, BodySink {
       this.#lastWriteAt = nowMs;
     }
     if (this.#reading !== "not yet" && this.#readFrom === 0) this.#readFrom = nowMs;
-    if (this.#blockedSince > 0 && nowMs - this.#blockedSince >= this.#limits.writeTimeoutMs) {
+    if (this.#takesNothing(nowMs)) {
       this.#res.destroy();
       return;
     }
@@ -255,12 +278,21 @@ export class NodeDownstream implements Downstream, BodySink {
       this.#exchange.bytesOut += Buffer.byteLength(text);
       this.#res.write(text);
     }
-    if (this.#reading === "json" && nowMs - this.#readFrom >= this.#limits.bodyTimeoutMs) this.#slowBody();
-    else if (this.#reading === "upload") {
-      const elapsedMs = nowMs - this.#readFrom;
-      const expected = ((elapsedMs - UPLOAD_GRACE_MS) / 1000) * MIN_UPLOAD_BYTES_PER_SECOND;
-      if (elapsedMs > UPLOAD_GRACE_MS && this.#exchange.bytesIn < expected) this.#slowBody();
-    }
+    const isLate =
+      this.#reading === "json"
+        ? nowMs - this.#readFrom >= this.#limits.bodyTimeoutMs
+        : this.#reading === "upload" && this.#exchange.upload!.isTooSlow(this.#exchange.bytesIn, nowMs);
+    if (isLate) this.#slowBody();
+  }
+
+  /** What was written has waited for the client too long; that of an ended reply is gone once that reply is finished. */
+  #takesNothing(nowMs: number): boolean {
+    const res = this.#res;
+    if (this.#blockedSince === 0 && res.writableEnded && !res.writableFinished) this.#blockedSince = nowMs;
+    if (this.#blockedSince === 0) return false;
+    // A pipelined reply has no socket before its turn: until then it waits for the one before it.
+    if (res.socket === null) this.#blockedSince = nowMs;
+    return nowMs - this.#blockedSince >= this.#limits.writeTimeoutMs;
   }
 
   #slowBody(): void {

@@ -4,6 +4,7 @@ import { toNodeHandler } from "srvx/node";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { ClientAddressOf } from "./client-address.ts";
+import { answerControlPlane } from "./control-plane.ts";
 import { checkRequest, type RequestTarget } from "./guards.ts";
 import { NodeDownstream } from "./node-downstream.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
@@ -27,13 +28,7 @@ export type NodeListener = (req: IncomingMessage, res: ServerResponse) => void;
  */
 export function createNodeListener(options: NodeListenerOptions): NodeListener {
   const { current, clientAddress } = options;
-  const controlPlane = toNodeHandler(async (request) => {
-    try {
-      return await current().app.fetch(request);
-    } catch {
-      return new Response(null, { status: 500 });
-    }
-  }) as NodeListener;
+  const controlPlane = toNodeHandler((request) => answerControlPlane(current(), request)) as NodeListener;
 
   /** Connections that end with the reply at hand: what came behind its request is not looked at. */
   const ending = new WeakSet<Socket>();
@@ -59,7 +54,10 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
     const match = gateway.routes.match(req.method!, target.path);
     if (!match) {
       if (target.path === "*") {
-        res.writeHead(204).end();
+        res.writeHead(204, {
+          "x-request-id": requestIdOf(req.headers["x-request-id"] as string | undefined),
+        });
+        res.end();
         return;
       }
       controlPlane(req, res);

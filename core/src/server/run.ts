@@ -6,7 +6,9 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { ConfigWatcher } from "../config/watch.ts";
 import { serveForDevelopment } from "./development.ts";
 import { serve, type RunningServer } from "./serve.ts";
-import { runWorkers } from "./workers.ts";
+import { refusalOf, StartRefused, tellError } from "./start-refused.ts";
+import { nextStop } from "./stop-requests.ts";
+import { runWorkers, tellPrimary } from "./workers.ts";
 
 /** Flags of the command line; they win over the config. */
 export interface RunOptions {
@@ -19,20 +21,32 @@ export interface RunOptions {
 
 type Mode = "production" | "development";
 
-/** A mistake of the user's: shown as it is, without a stack. */
-export class StartRefused extends Error {}
-
 /**
  * `gatewright start`: serves until SIGTERM or SIGINT, then drains; a second signal ends it at once. Resolves with the
  * exit code: 0, or 1 when running requests had to be cut.
  */
 export async function runStart(options: RunOptions): Promise<number> {
-  const config = await loadOrRefuse(options, "production");
-  if (config.server.workers > 1 && cluster.isPrimary) return runWorkers(config);
-  const server = await open(() => serve(config), config);
+  if (cluster.isWorker) return runWorker(options);
+  const config = accept(await load(options, "production"));
+  if (config.server.workers > 1) return runWorkers(config.server.workers);
+  const server = await open(config, serve);
   announce(server);
-  if (cluster.isWorker) process.send?.({ ready: true });
   return untilStopped(server);
+}
+
+/** What stops it from serving is told by the primary, once for all workers. */
+async function runWorker(options: RunOptions): Promise<number> {
+  let server: RunningServer;
+  try {
+    server = await open(accept(await load(options, "production")), serve);
+  } catch (error) {
+    await tellPrimary({ failure: tellError(error) });
+    return 1;
+  }
+  announce(server);
+  const stopped = untilStopped(server);
+  await tellPrimary({ ready: true });
+  return stopped;
 }
 
 /**
@@ -64,7 +78,7 @@ export async function startGateway(
   const loadedAt = Date.now();
   const loaded = await load(run, mode);
   const config = accept(loaded);
-  const server = await open(() => (options.dev ? serveForDevelopment(config) : serve(config)), config);
+  const server = await open(config, options.dev ? serveForDevelopment : serve);
 
   const reload = async (): Promise<{ ok: boolean; sources: readonly string[] }> => {
     const next = await load(run, mode);
@@ -78,7 +92,7 @@ export async function startGateway(
       log.info(`Config reloaded: ${server.gateway.chainNames.join(" → ") || "empty chain"}`);
       return { ok: true, sources: next.sources };
     } catch (error) {
-      log.error(`The new config could not be taken into use; the old one serves on: ${messageOf(error)}`);
+      log.error(`The new config could not be taken into use; the old one serves on.\n${tellError(error)}`);
       return { ok: false, sources: next.sources };
     }
   };
@@ -86,7 +100,7 @@ export async function startGateway(
     ? await watch(loaded.sources, async () => (await reload()).sources, server)
     : undefined;
   // A change that came before the watcher was ready.
-  if (watcher && (await anyNewerThan(loadedAt, loaded.sources))) await reload();
+  if (watcher && (await anyNewerThan(loadedAt, loaded.sources))) await watcher.trigger();
   return {
     url: server.url,
     server,
@@ -128,29 +142,21 @@ function load(options: RunOptions, mode: Mode): Promise<LoadResult> {
   return loadGatewayConfig({ cwd, file, mode, overrides: { host, port, workers } });
 }
 
-async function loadOrRefuse(options: RunOptions, mode: Mode): Promise<ResolvedConfig> {
-  return accept(await load(options, mode));
-}
-
 function accept(loaded: LoadResult): ResolvedConfig {
-  if (!loaded.ok) throw new StartRefused(formatFaults(loaded.faults));
-  for (const warning of loaded.warnings) console.warn(warning);
+  if (!loaded.ok) throw new StartRefused(loaded.faults);
+  // Workers load what their primary has told of.
+  if (cluster.isPrimary) for (const warning of loaded.warnings) console.warn(warning);
   return loaded.config;
 }
 
-async function open(start: () => Promise<RunningServer>, { server }: ResolvedConfig): Promise<RunningServer> {
+async function open(
+  config: ResolvedConfig,
+  start: (config: ResolvedConfig) => Promise<RunningServer>,
+): Promise<RunningServer> {
   try {
-    return await start();
+    return await start(config);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE")
-      throw new StartRefused(
-        `Port ${server.port} is in use. Stop what listens there, or choose another with --port.`,
-      );
-    if (code === "EACCES")
-      throw new StartRefused(`Port ${server.port} needs privileges. Choose one above 1023 with --port.`);
-    if (code === "EADDRNOTAVAIL") throw new StartRefused(`This machine has no address ${server.host}.`);
-    throw error;
+    throw refusalOf(error, config.server) ?? error;
   }
 }
 
@@ -163,11 +169,11 @@ function announce(server: RunningServer): void {
 /** Waits for a signal, then stops as the config says. */
 async function untilStopped(server: RunningServer): Promise<number> {
   const { log } = server.gateway;
-  const signal = await nextSignal();
+  const signal = await nextStop();
   const { preStopDelayMs, drainTimeoutMs } = server.gateway.config.server;
   log.info(`${signal}: ${server.gateway.active} requests running; a second signal ends them`);
   server.gateway.drain();
-  const second = nextSignal();
+  const second = nextStop();
   const delayed = await Promise.race([sleep(preStopDelayMs), second.then(() => "second" as const)]);
   if (delayed === "second") return stopNow(server);
   const clean = await Promise.race([server.stop(drainTimeoutMs), second.then(() => "second" as const)]);
@@ -179,18 +185,6 @@ async function stopNow(server: RunningServer): Promise<number> {
   server.gateway.abortAll();
   await server.stop(0);
   return 1;
-}
-
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const done = (signal: NodeJS.Signals): void => {
-      process.off("SIGTERM", done);
-      process.off("SIGINT", done);
-      resolve(signal);
-    };
-    process.on("SIGTERM", done);
-    process.on("SIGINT", done);
-  });
 }
 
 function sleep(ms: number): Promise<void> {

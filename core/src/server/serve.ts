@@ -17,6 +17,9 @@ export interface RunningServer {
 /** How often a stopping server looks whether it is done. */
 const POLL_MS = 20;
 
+/** How long requests may take to notice that the last connection is closed. */
+const NOTICE_MS = 500;
+
 /** Serves a config on a port. */
 export async function serve(
   config: ResolvedConfig,
@@ -61,12 +64,12 @@ async function stopServer(
   const deadline = performance.now() + graceMs;
   while (gateway.active > 0 && performance.now() < deadline) {
     server.closeIdleConnections();
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
   const clean = gateway.active === 0;
   if (!clean) {
     gateway.abortAll();
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
   server.closeIdleConnections();
   const lingering = setTimeout(() => {
@@ -74,8 +77,15 @@ async function stopServer(
   }, 500);
   await closed;
   clearTimeout(lingering);
+  const noticed = performance.now() + NOTICE_MS;
+  while (gateway.active > 0 && performance.now() < noticed) await sleep(POLL_MS);
+  gateway.terminateAll();
   await gateway.close();
   return clean;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { Outcome } from "../attempt.ts";
 import { GatewayError } from "../errors.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
+import { UploadClock } from "../request/upload-clock.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
@@ -50,7 +51,7 @@ export class WebDownstream implements Downstream, BodySink {
     const aborted = new Promise<never>((_, reject) => {
       this.#rejectRead = reject;
     });
-    const reader = this.stream();
+    const reader = this.#chunks();
     for (;;) {
       const next = await Promise.race([reader.next(), aborted]);
       if (next.done) return Buffer.concat(chunks, length);
@@ -62,6 +63,20 @@ export class WebDownstream implements Downstream, BodySink {
   }
 
   async *stream(): AsyncGenerator<Uint8Array> {
+    const clock = (this.#exchange.upload = new UploadClock());
+    try {
+      clock.start();
+      for await (const chunk of this.#chunks()) {
+        clock.stop();
+        yield chunk;
+        clock.start();
+      }
+    } finally {
+      clock.stop();
+    }
+  }
+
+  async *#chunks(): AsyncGenerator<Uint8Array> {
     if (!this.#request.body) return;
     try {
       for await (const chunk of this.#request.body) {
@@ -169,6 +184,8 @@ export class WebDownstream implements Downstream, BodySink {
   }
 
   expire(nowMs: number): void {
+    const { upload, bytesIn } = this.#exchange;
+    if (upload?.isTooSlow(bytesIn, nowMs)) this.#exchange.abort(new GatewayError("request_timeout"));
     if (!this.#events || !this.#stream || this.#paused) return;
     if (!isSilent(this.#lastWriteAt, nowMs, this.#limits)) return;
     this.#lastWriteAt = nowMs;

@@ -2,6 +2,7 @@ import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
 import type { ClientAddressOf } from "./client-address.ts";
+import { answerControlPlane } from "./control-plane.ts";
 import { checkWebRequest, type RequestTarget } from "./guards.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -27,7 +28,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
       return refusal(id, toGatewayError(thrown));
     }
     const match = gateway.routes.match(request.method, target.path);
-    if (!match) return gateway.app.fetch(request);
+    if (!match) return answerControlPlane(gateway, request);
     if (!match.operation)
       return refusal(id, new GatewayError("method_not_allowed", { headers: { allow: match.allow } }));
     if (match.operation.websocket) return refusal(id, upgradeRequired());

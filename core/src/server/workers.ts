@@ -1,62 +1,116 @@
 import cluster, { type Worker } from "node:cluster";
-import type { ResolvedConfig } from "../config/resolved.ts";
+import { once } from "node:events";
+import { StartRefused } from "./start-refused.ts";
+import type { StopMessage } from "./stop-requests.ts";
 
-/** A worker that dies sooner after its start than this is not started again at once. */
-const STABLE_MS = 1_000;
-const RESTART_DELAY_MS = 1_000;
+/** What a worker tells its primary: one of these, once. */
+type WorkerMessage = { readonly ready: true } | { readonly failure: string };
+
+/** A worker that lived so long was well: the next one is started at once. */
+const STABLE_MS = 10_000;
+/** With each worker that ends sooner the wait before the next one doubles, up to the longest. */
+const FIRST_DELAY_MS = 1_000;
+const LONGEST_DELAY_MS = 30_000;
 
 /**
- * Runs N processes that share the port. A worker that dies is replaced; a signal is handed on, and the exit code is
- * the worst of theirs.
+ * Runs N processes that share the port, until a signal stops them; a second one makes them cut what still runs, a third
+ * kills them. Resolves with the worst of their exit codes. A worker that ends is replaced; one that never got ready ends
+ * the start, and a replacement that does not get ready ends the service when no other worker serves.
+ *
+ * @throws StartRefused with the words of the first worker that could not start.
  */
-export function runWorkers(config: ResolvedConfig): Promise<number> {
-  const { workers: count } = config.server;
-  return new Promise((resolve) => {
-    const alive = new Set<Worker>();
-    let stopping = false;
+export function runWorkers(count: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    /** Whether each is ready. */
+    const workers = new Map<Worker, boolean>();
+    const delayed = new Set<NodeJS.Timeout>();
+    let signals = 0;
+    let failure: string | undefined;
     let worst = 0;
-    let restarting = 0;
+    let earlyEnds = 0;
 
-    const fork = (): void => {
+    const fork = (isReplacement: boolean): void => {
       const startedAt = performance.now();
       const worker = cluster.fork();
-      alive.add(worker);
-      let ready = false;
-      worker.on("message", (message: { ready?: boolean }) => {
-        ready ||= message.ready === true;
+      let told: string | undefined;
+      workers.set(worker, false);
+      worker.on("message", (message: WorkerMessage) => {
+        if ("failure" in message) told = message.failure;
+        else workers.set(worker, true);
+        // It took the stop for a signal to its group, which it does not heed.
+        if (isStopping()) stop(worker, "SIGTERM");
       });
-      worker.on("exit", (code, signal) => {
-        alive.delete(worker);
-        if (stopping || (!ready && alive.size === 0 && restarting === 0)) {
-          worst = Math.max(worst, signal ? 1 : code);
-          if (alive.size === 0) finish();
-          return;
-        }
-        console.error(`worker ${worker.process.pid} ended (${signal ?? code}); a new one takes its place`);
-        restarting++;
-        const early = performance.now() - startedAt < STABLE_MS;
-        setTimeout(
-          () => {
-            restarting--;
-            if (!stopping) fork();
-          },
-          early ? RESTART_DELAY_MS : 0,
-        );
+      // The end of the channel comes behind the last message, the exit perhaps before it.
+      void Promise.all([once(worker, "exit"), once(worker, "disconnect")]).then(([[code, signal]]) => {
+        const wasReady = workers.get(worker) === true;
+        workers.delete(worker);
+        const how = `worker ${worker.process.pid} ended (${signal ?? code})`;
+        if (isStopping()) worst = Math.max(worst, signal === null ? (code as number) : 1);
+        else if (wasReady || (isReplacement && [...workers.values()].includes(true))) {
+          console.error(`${told === undefined ? how : `${told}\n${how}`}; a new one takes its place`);
+          replace(performance.now() - startedAt);
+        } else giveUp(told ?? `${how} before it served`);
+        if (isStopping() && workers.size === 0) finish();
       });
+    };
+
+    const replace = (livedMs: number): void => {
+      earlyEnds = livedMs < STABLE_MS ? earlyEnds + 1 : 0;
+      const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (earlyEnds - 1), LONGEST_DELAY_MS);
+      const timer = setTimeout(
+        () => {
+          delayed.delete(timer);
+          fork(true);
+        },
+        earlyEnds === 0 ? 0 : delayMs,
+      );
+      delayed.add(timer);
+    };
+
+    const isStopping = (): boolean => signals > 0 || failure !== undefined;
+
+    /** One that is not ready yet dies of the signal itself. */
+    const stop = (worker: Worker, signal: NodeJS.Signals): void => {
+      const message: StopMessage = { stop: signal };
+      if (signals > 2) worker.process.kill("SIGKILL");
+      else if (workers.get(worker) !== true) worker.process.kill(signal);
+      // One that has just ended need not be told.
+      else if (worker.isConnected()) worker.send(message, () => {});
+    };
+
+    const giveUp = (reason: string): void => {
+      failure = reason;
+      for (const timer of delayed) clearTimeout(timer);
+      for (const worker of workers.keys()) {
+        stop(worker, "SIGTERM");
+        // The second makes it cut what runs.
+        stop(worker, "SIGTERM");
+      }
     };
 
     const onSignal = (signal: NodeJS.Signals): void => {
-      stopping = true;
-      for (const worker of alive) worker.process.kill(signal);
-      if (alive.size === 0) finish();
+      signals++;
+      for (const timer of delayed) clearTimeout(timer);
+      for (const worker of workers.keys()) stop(worker, signal);
+      if (workers.size === 0) finish();
     };
+
     const finish = (): void => {
       process.off("SIGTERM", onSignal);
       process.off("SIGINT", onSignal);
-      resolve(worst);
+      if (failure === undefined) resolve(worst);
+      else reject(new StartRefused(failure));
     };
+
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
-    for (let n = 0; n < count; n++) fork();
+    for (let n = 0; n < count; n++) fork(false);
+  });
+}
+
+/** Resolves when the message is on its way, so that an exit does not overtake it. */
+export function tellPrimary(message: WorkerMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send!(message, undefined, undefined, () => resolve());
   });
 }

@@ -1,4 +1,5 @@
 import type { Storage } from "unstorage";
+import { parseJson, stringifyJson } from "../body/exact-json.ts";
 import { StateUnavailable } from "./state.ts";
 import { fromStorageKey, toStorageKey } from "./storage-key.ts";
 
@@ -23,7 +24,7 @@ export class Documents {
   async set(key: string, value: object, options: { ttlMs?: number } = {}): Promise<void> {
     const { ttlMs } = options;
     if (ttlMs !== undefined && !(ttlMs > 0)) throw new RangeError(`ttlMs must be above 0, got ${ttlMs}`);
-    const text = JSON.stringify({ v: FORMAT, value });
+    const text = stringifyJson({ v: FORMAT, value });
     await available(() =>
       this.#storage.setItemRaw(toStorageKey(key), text, ttlMs === undefined ? {} : { ttl: ttlMs / 1_000 }),
     );
@@ -57,7 +58,7 @@ async function available<T>(work: () => Promise<T>): Promise<T> {
 function fromText(key: string, text: unknown): unknown {
   let stored: { v?: unknown; value?: unknown } | null;
   try {
-    stored = JSON.parse(String(text)) as typeof stored;
+    stored = parseJson(String(text)) as typeof stored;
   } catch (cause) {
     throw new StateUnavailable(`The document ${JSON.stringify(key)} is not valid JSON`, { cause });
   }

@@ -1,4 +1,4 @@
-import type { GatewayError } from "../errors.ts";
+import { toGatewayError, type GatewayError } from "../errors.ts";
 import type { BodySink, BodyStream } from "../reply.ts";
 import { Pressure } from "./pressure.ts";
 
@@ -25,7 +25,7 @@ export class ByteRelay implements BodyStream {
   push(chunk: Uint8Array): void {
     if (this.#closed) return;
     if (this.#sink) {
-      this.#sink.data(chunk);
+      this.#deliver(this.#sink, chunk);
       return;
     }
     this.#held.push(chunk);
@@ -45,8 +45,12 @@ export class ByteRelay implements BodyStream {
   start(sink: BodySink): void {
     if (this.#sink || this.#closed) throw new Error("a stream is started once");
     this.#sink = sink;
-    for (const chunk of this.#held) sink.data(chunk);
+    const held = this.#held;
     this.#held = [];
+    for (const chunk of held) {
+      if (this.#closed) return;
+      this.#deliver(sink, chunk);
+    }
     this.#pressure.release();
     this.#settle();
   }
@@ -64,6 +68,17 @@ export class ByteRelay implements BodyStream {
     this.#closed = true;
     this.#held = [];
     this.#owner.onCancel();
+  }
+
+  #deliver(sink: BodySink, chunk: Uint8Array): void {
+    try {
+      sink.data(chunk);
+    } catch (error) {
+      // The consumer's fault, in which the feeder has no part.
+      this.#owner.onCancel();
+      this.#ended = { error: toGatewayError(error) };
+      this.#settle();
+    }
   }
 
   #settle(): void {

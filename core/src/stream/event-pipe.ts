@@ -1,3 +1,4 @@
+import { parseJson, writeLongIntegers } from "../body/exact-json.ts";
 import { toGatewayError, type GatewayError } from "../errors.ts";
 import type { BodySink } from "../reply.ts";
 import type { EventStream, EventTransform, StreamEvent, StreamObserver } from "./event-stream.ts";
@@ -36,9 +37,12 @@ class RawEvent implements PipedEvent {
   }
 
   get json(): unknown {
-    return (this.#json ??= JSON.parse(this.data) as unknown);
+    return (this.#json ??= parseJson(this.data));
   }
 }
+
+/** What an event takes that is held, besides its bytes: many small ones are to count as well. */
+const EVENT_BYTES = 128;
 
 /** One plugin's part in the stream, in the order in which it was added. */
 interface Stage {
@@ -57,6 +61,8 @@ export class EventPipe implements EventStream {
   #sink: BodySink | undefined;
   readonly #pressure: Pressure;
   #held: PipedEvent[] = [];
+  #heldBytes = 0;
+  #offered: boolean;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
   /** Events side by side in one buffer: where they begin and end in it. */
@@ -65,13 +71,20 @@ export class EventPipe implements EventStream {
   #runEnd = 0;
   #out: (Buffer | string)[] = [];
 
-  constructor(owner: EventPipeOwner) {
+  /** `offered` is false where nobody can start it before `offer` is called. */
+  constructor(owner: EventPipeOwner, offered = true) {
     this.#owner = owner;
+    this.#offered = offered;
     this.#pressure = new Pressure((pause) => owner.onPressure(pause));
   }
 
   get closed(): boolean {
     return this.#closed || this.#ended !== undefined;
+  }
+
+  /** What waits for the start, in bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   // --- the feeder's side
@@ -84,7 +97,19 @@ export class EventPipe implements EventStream {
       return;
     }
     this.#held.push(event);
-    this.#pressure.hold(event.raw ? event.raw.length : event.data.length);
+    const bytes = (event.raw ? event.raw.length : event.data.length) + EVENT_BYTES;
+    this.#heldBytes += bytes;
+    if (this.#offered) this.#pressure.hold(bytes);
+  }
+
+  /**
+   * Somebody is about to start it: from now on what is held back makes the feeder wait. Before, nobody would ever tell
+   * it to go on.
+   */
+  offer(): void {
+    if (this.#offered) return;
+    this.#offered = true;
+    this.#pressure.hold(this.#heldBytes);
   }
 
   /** Takes the bytes of an event, whose data is JSON, for those who may want to look at it. */
@@ -105,17 +130,14 @@ export class EventPipe implements EventStream {
   }
 
   flush(): void {
-    const sink = this.#sink;
-    if (!sink) return;
-    if (this.#out.length === 0) {
-      const run = this.#takeRun();
-      if (run) sink.data(run);
-      return;
+    if (!this.#sink || this.#closed) return;
+    const bytes = this.#takeAll();
+    if (!bytes) return;
+    try {
+      this.#sink.data(bytes);
+    } catch (error) {
+      this.#abandon(error);
     }
-    this.#endRun();
-    const out = this.#out;
-    this.#out = [];
-    sink.data(joinPieces(out));
   }
 
   end(): void {
@@ -148,6 +170,7 @@ export class EventPipe implements EventStream {
     this.#sink = sink;
     const held = this.#held;
     this.#held = [];
+    this.#heldBytes = 0;
     for (const event of held) {
       if (this.#closed) return;
       this.#deliver(event);
@@ -169,6 +192,8 @@ export class EventPipe implements EventStream {
     if (this.#closed) return;
     this.#closed = true;
     this.#held = [];
+    this.#out = [];
+    this.#run = undefined;
     this.#owner.onCancel();
   }
 
@@ -186,19 +211,33 @@ export class EventPipe implements EventStream {
         else for (const event of events) stage.observer!.event?.(event);
       }
     } catch (error) {
-      // A plugin's fault, in which the feeder has no part.
-      this.#owner.onCancel();
-      this.#ended = { error: toGatewayError(error) };
-      this.flush();
-      this.#settle();
+      this.#abandon(error);
       return;
     }
     for (const event of events) this.#write(event);
   }
 
+  /** A plugin or the consumer failed: the feeder has no part in it, and is not called back. */
+  #abandon(error: unknown): void {
+    this.#owner.onCancel();
+    this.#ended = { error: toGatewayError(error) };
+    this.flush();
+    this.#settle();
+  }
+
   #write(event: PipedEvent): void {
     this.#endRun();
-    this.#out.push(event.raw ?? writeSse(event.data, event.type));
+    // A transform may have made the text by itself, of `json`.
+    const { data } = event;
+    this.#out.push(event.raw ?? writeSse(this.#stages ? writeLongIntegers(data) : data, event.type));
+  }
+
+  #takeAll(): Buffer | undefined {
+    if (this.#out.length === 0) return this.#takeRun();
+    this.#endRun();
+    const out = this.#out;
+    this.#out = [];
+    return joinPieces(out);
   }
 
   #endRun(): void {

@@ -1,4 +1,5 @@
-import { findMember, glanceJson, isMemberText, type JsonGlance } from "../body/json-text.ts";
+import { parseJson, stringifyJson } from "../body/exact-json.ts";
+import { findWord, glanceJson, isMemberText, type JsonGlance } from "../body/json-text.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject, StreamRules } from "../operation.ts";
 import { nameModel, withModel, withoutUsage } from "./edit-event.ts";
@@ -62,11 +63,11 @@ export class EventRelay {
   #translationEnded = false;
 
   constructor(options: EventRelayOptions) {
-    this.stream = new EventPipe(options.owner);
+    this.stream = new EventPipe(options.owner, false);
     this.#options = options;
     this.#rules = options.rules;
     const { finishMember, createText } = options.rules;
-    this.#toText = createText && options.translator ? createText() : JSON.stringify;
+    this.#toText = createText && options.translator ? createText() : stringifyJson;
     if (finishMember !== undefined) this.#finishMember = Buffer.from(finishMember);
     const format = options.translator?.format ?? "sse";
     if (format === "sse") this.#sse = new SseDecoder();
@@ -128,14 +129,16 @@ export class EventRelay {
     if (buffer[dataStart] !== OPEN_BRACE) return false;
     const event = glance(buffer, dataStart, dataEnd, this.#finishMember);
     if (event.watched || !isMemberText(buffer, event, "model", this.#options.model)) return false;
-    if (findMember(buffer, event, "error") >= 0 || findMember(buffer, event, "usage") >= 0) return false;
+    if (findWord(buffer, event, "error") >= 0 || findWord(buffer, event, "usage") >= 0) return false;
     this.stream.passRaw(buffer, start, end, dataStart, dataEnd);
     return true;
   };
 
   readonly #onBlock = (block: SseBlock): void => {
     if (block.data === null || block.data === "") {
-      if (!this.#options.translator) this.stream.push({ raw: block.raw, data: "", json: undefined });
+      if (this.#options.translator) return;
+      this.stream.push({ raw: block.raw, data: "", json: undefined });
+      this.#boundHeld();
       return;
     }
     const translator = this.#options.translator;
@@ -196,6 +199,13 @@ export class EventRelay {
       this.#finishes += finishes;
       this.#commit();
     } else if (!this.#committed && rules.isContent(json, type)) this.#commit();
+    this.#boundHeld();
+  }
+
+  /** Before the commit point nobody takes anything, and the backend cannot be made to wait: only its end helps. */
+  #boundHeld(): void {
+    if (!this.#committed && this.stream.heldBytes > MAX_HELD_BYTES)
+      throw malformedStream("The backend sent too much before the first content of its stream");
   }
 
   /** A translated event: there is no text of it yet. */
@@ -228,9 +238,16 @@ export class EventRelay {
   #commit(): void {
     if (this.#committed) return;
     this.#committed = true;
+    this.stream.offer();
     this.#options.owner.onCommit();
   }
 }
+
+/**
+ * Held of a stream before its first content. The Responses API repeats the request's instructions twice by then: a
+ * million tokens of them are some 4 MB.
+ */
+const MAX_HELD_BYTES = 12 * 1024 * 1024;
 
 function glance(buffer: Buffer, start: number, end: number, watch: Uint8Array): JsonGlance {
   try {
@@ -247,7 +264,7 @@ const NOT_JSON = "The backend sent a stream event that is not JSON";
 
 function parseEvent(data: string): JsonObject {
   try {
-    const json = JSON.parse(data) as unknown;
+    const json = parseJson(data);
     if (typeof json === "object" && json !== null) return json as JsonObject;
   } catch {
     // Falls through: the message must not quote what the backend sent.

@@ -1,3 +1,4 @@
+import { stringifyJson } from "../body/exact-json.ts";
 import type { BodyStream } from "../reply.ts";
 import type { GatewayError } from "../errors.ts";
 
@@ -7,7 +8,10 @@ export interface StreamEvent {
   readonly type?: string;
   /** The `data:` field; several lines joined by LF (WHATWG HTML, section 9.2.6). */
   readonly data: string;
-  /** `data` parsed, once, on first use; undefined for terminators such as `[DONE]`. */
+  /**
+   * `data` parsed by `parseJson`, once, on first use; undefined for terminators such as `[DONE]`. An integer too long
+   * for a number is an opaque string, of which `toStreamEvent` makes the digits again.
+   */
   readonly json: unknown;
 }
 
@@ -38,5 +42,5 @@ export function isEventStream(body: unknown): body is EventStream {
 
 /** Makes an event out of a JSON value, for transforms and for streams that a plugin writes itself. */
 export function toStreamEvent(json: unknown, type?: string): StreamEvent {
-  return { type, data: JSON.stringify(json), json };
+  return { type, data: stringifyJson(json), json };
 }

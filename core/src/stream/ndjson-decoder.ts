@@ -1,4 +1,5 @@
 import { asBuffer } from "../as-buffer.ts";
+import { ByteCarry } from "./byte-carry.ts";
 import { malformedStream } from "./sse-decoder.ts";
 
 const LF = 0x0a;
@@ -6,12 +7,12 @@ const MAX_LINE_BYTES = 32 * 1024 * 1024;
 
 /** Splits a byte stream into lines of newline-delimited JSON. The last line may lack its LF. */
 export class NdjsonDecoder {
-  #carry: Buffer | null = null;
+  readonly #carry = new ByteCarry();
+  /** Offset in the carry from which no line end has been looked for yet. */
   #scanned = 0;
 
   push(chunk: Uint8Array, onLine: (line: string) => void): void {
-    let buffer = asBuffer(chunk);
-    if (this.#carry) buffer = Buffer.concat([this.#carry, buffer]);
+    const buffer = this.#carry.join(asBuffer(chunk));
     let start = 0;
     let at = buffer.indexOf(LF, this.#scanned);
     while (at >= 0) {
@@ -21,13 +22,12 @@ export class NdjsonDecoder {
     }
     if (buffer.length - start > MAX_LINE_BYTES)
       throw malformedStream("A line of the backend's stream is too large");
-    this.#carry = start === buffer.length ? null : buffer.subarray(start);
-    this.#scanned = this.#carry?.length ?? 0;
+    this.#carry.hold(buffer, start);
+    this.#scanned = buffer.length - start;
   }
 
   end(onLine: (line: string) => void): void {
-    const rest = this.#carry;
-    this.#carry = null;
+    const rest = this.#carry.take();
     if (rest) emit(rest.toString("utf8"), onLine);
   }
 }

@@ -1,5 +1,6 @@
 import { asBuffer } from "../as-buffer.ts";
 import { GatewayError } from "../errors.ts";
+import { ByteCarry } from "./byte-carry.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -48,7 +49,7 @@ const MAX_EVENT_BYTES = 32 * 1024 * 1024;
  * end is dropped, save a bare `data: [DONE]`.
  */
 export class SseDecoder {
-  #carry: Buffer | null = null;
+  readonly #carry = new ByteCarry();
   /** Offset in the carry from which no line end has been looked for yet, and the start of the line it is in. */
   #scanned = 0;
   #lineStart = 0;
@@ -60,23 +61,20 @@ export class SseDecoder {
 
   /** Calls back for each block that the chunk completes. Throws for bytes that are no event stream. */
   push(chunk: Uint8Array, onBlock: (block: SseBlock) => void, takePlain?: PlainEventTaker): void {
-    let buffer = asBuffer(chunk);
-    if (this.#carry) {
-      buffer = Buffer.concat([this.#carry, buffer]);
-      this.#carry = null;
-    }
+    let fresh = asBuffer(chunk);
+    if (!this.#carriageReturns && fresh.includes(CR)) this.#carriageReturns = true;
+    if (this.#carriageReturns) fresh = this.#normalize(fresh);
+    const buffer = this.#carry.join(fresh);
     let start = 0;
     if (this.#atStart) {
       if (buffer.length < 3 && isBomPrefix(buffer)) {
-        this.#carry = buffer;
+        this.#carry.hold(buffer, 0);
         return;
       }
       this.#atStart = false;
       if (buffer[0] === 0xef && buffer[1] === 0xbb && buffer[2] === 0xbf)
         start = this.#lineStart = this.#scanned = 3;
     }
-    if (!this.#carriageReturns && buffer.indexOf(CR, this.#scanned) >= 0) this.#carriageReturns = true;
-    if (this.#carriageReturns) buffer = this.#normalize(buffer);
 
     let lineStart = this.#lineStart;
     let at = buffer.indexOf(LF, this.#scanned);
@@ -89,35 +87,28 @@ export class SseDecoder {
       lineStart = at + 1;
       at = buffer.indexOf(LF, lineStart);
     }
-    if (start === buffer.length) {
-      this.#scanned = this.#lineStart = 0;
-      return;
-    }
     if (buffer.length - start > MAX_EVENT_BYTES)
       throw malformedStream("An event of the backend's stream is too large");
-    this.#carry = start === 0 ? buffer : buffer.subarray(start);
+    this.#carry.hold(buffer, start);
     this.#scanned = buffer.length - start;
     this.#lineStart = lineStart - start;
   }
 
   /** At the end of the stream: a last `data: [DONE]` that lacks its blank line still counts. */
   end(onBlock: (block: SseBlock) => void): void {
-    const rest = this.#carry;
-    this.#carry = null;
+    const rest = this.#carry.take();
     if (!rest) return;
     const text = rest.toString("latin1").trimEnd();
     if (text === "data: [DONE]" || text === "data:[DONE]")
       onBlock(new SseBlock(DONE, 0, DONE.length, "[DONE]", undefined));
   }
 
-  /** Rewrites CR and CRLF line ends of what has not been scanned yet to LF. */
-  #normalize(buffer: Buffer): Buffer {
-    const out = Buffer.allocUnsafe(buffer.length);
-    const from = this.#scanned;
-    buffer.copy(out, 0, 0, from);
-    let length = from;
-    for (let i = from; i < buffer.length; i++) {
-      const byte = buffer[i]!;
+  /** Rewrites CR and CRLF line ends of a chunk to LF. */
+  #normalize(chunk: Buffer): Buffer {
+    const out = Buffer.allocUnsafe(chunk.length);
+    let length = 0;
+    for (let i = 0; i < chunk.length; i++) {
+      const byte = chunk[i]!;
       if (byte === LF && this.#skipLf) {
         this.#skipLf = false;
         continue;

@@ -30,6 +30,8 @@ export function createFetchTransport(origin: URL, fetchImpl: typeof fetch = fetc
 }
 
 class FetchCall implements TransportCall {
+  /** For all that `fetch` tells. */
+  readonly stage = "sent";
   readonly done: Promise<void>;
   readonly #handler: TransportHandler;
   readonly #controller = new AbortController();

@@ -12,9 +12,12 @@ export interface TransportRequest {
   upgrade?: "websocket";
 }
 
-/** Why a call failed below HTTP. `sent` is false only when the backend certainly saw nothing of the request. */
+/**
+ * Why a call failed below HTTP; `unsendable` is a request that HTTP cannot carry, which is no fault of the backend's.
+ * `sent` is false only when the backend certainly saw nothing of the request.
+ */
 export interface TransportFailure {
-  kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed";
+  kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed" | "unsendable";
   sent: boolean;
   cause: unknown;
   /** The connection had carried an earlier call, and nothing came on it for this one: it may have been closed while idle. */
@@ -37,6 +40,8 @@ export interface TransportHandler {
 
 /** A running call. */
 export interface TransportCall {
+  /** The gateway's own connections are all in use; one is being made; the backend may have seen something. */
+  readonly stage: "queued" | "connecting" | "sent";
   pause(): void;
   resume(): void;
   /** Closes the connection of the call. Idempotent; no callback runs afterwards. */

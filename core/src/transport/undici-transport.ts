@@ -41,7 +41,7 @@ class ConnectionPool implements Transport {
   readonly #all: Connection[] = [];
   readonly #idle: Connection[] = [];
   /** Calls that wait for a connection, oldest first. */
-  #waiting: UndiciCall[] = [];
+  readonly #waiting = new Set<UndiciCall>();
   #active = 0;
   #onIdle: (() => void) | undefined;
 
@@ -55,7 +55,7 @@ class ConnectionPool implements Transport {
     this.#active++;
     const connection = this.#idle.pop() ?? this.#open();
     if (connection) call.start(connection);
-    else this.#waiting.push(call);
+    else this.#waiting.add(call);
     return call;
   }
 
@@ -67,21 +67,17 @@ class ConnectionPool implements Transport {
   }
 
   /** The call is over; its connection, if it had one, takes the next. */
-  finish(connection: Connection | undefined): void {
+  finish(call: UndiciCall, connection: Connection | undefined): void {
     this.#active--;
-    if (connection) {
-      const next = this.#nextWaiting();
-      if (next) next.start(connection);
-      else this.#idle.push(connection);
+    if (!connection) this.#waiting.delete(call);
+    else {
+      const [next] = this.#waiting;
+      if (next) {
+        this.#waiting.delete(next);
+        next.start(connection);
+      } else this.#idle.push(connection);
     }
     if (this.#active === 0) this.#onIdle?.();
-  }
-
-  #nextWaiting(): UndiciCall | undefined {
-    if (this.#waiting.length === 0) return undefined;
-    const next = this.#waiting.find((call) => !call.aborted);
-    this.#waiting = next ? this.#waiting.slice(this.#waiting.indexOf(next) + 1) : [];
-    return next;
   }
 
   async close(): Promise<void> {
@@ -172,6 +168,11 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
     this.#pool = pool;
   }
 
+  get stage(): TransportCall["stage"] {
+    if (!this.#connection) return "queued";
+    return this.#sent ? "sent" : "connecting";
+  }
+
   start(connection: Connection): void {
     const { method, path, headers, body, upgrade = null } = this.#request;
     this.#connection = connection;
@@ -185,7 +186,7 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#pool.finish(this.#connection);
+    this.#pool.finish(this, this.#connection);
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -248,7 +249,7 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
-    // undici says when a call that had begun is over; one that still waits for a connection is passed over.
+    // undici says when a call that had begun is over; one that still waits for a connection just leaves.
     if (this.#abort) this.#abort(new errors.RequestAbortedError());
     else if (!this.#connection) this.#finish();
   }
@@ -275,6 +276,7 @@ function toFailure(error: Error, sent: boolean, reusedConnection: boolean): Tran
   // `EAI_…`: what the resolver says of a name, besides that it does not exist.
   if (error instanceof AggregateError || CONNECT_CODES.has(code) || code.startsWith("EAI_"))
     return { kind: "connect", sent: sent && code !== "ECONNREFUSED", cause: error };
+  if (UNSENDABLE_CODES.has(code)) return { kind: "unsendable", sent: false, cause: error };
   if (code.startsWith("HPE_") || MALFORMED_CODES.has(code))
     return { kind: "malformed", sent: true, cause: error };
   return { kind: "reset", sent, cause: error, reusedConnection };
@@ -284,6 +286,7 @@ const MALFORMED_CODES = new Set([
   "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
   "UND_ERR_RESPONSE",
   "UND_ERR_HEADERS_OVERFLOW",
-  "UND_ERR_INVALID_ARG",
-  "UND_ERR_NOT_SUPPORTED",
 ]);
+
+/** A header, path or method that undici does not write. */
+const UNSENDABLE_CODES = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);

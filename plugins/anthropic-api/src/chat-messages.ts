@@ -1,4 +1,4 @@
-import { isJsonObject, report, reportRest, UnsupportedField } from "gatewright";
+import { isJsonObject, report, reportRest, stringifyJson, UnsupportedField } from "gatewright";
 import type { JsonObject } from "gatewright";
 import {
   asText,
@@ -140,7 +140,7 @@ function toToolCall({ members, at }: Block, mapping: Mapping): JsonObject {
   const call: JsonObject = {
     id: asText(id, `${at}.id`),
     type: "function",
-    function: { name: toToolName(asText(name, `${at}.name`)), arguments: JSON.stringify(input ?? {}) },
+    function: { name: toToolName(asText(name, `${at}.name`)), arguments: stringifyJson(input ?? {}) },
   };
   keepCacheControl(call, cache_control, at, mapping);
   return call;

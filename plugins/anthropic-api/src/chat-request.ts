@@ -12,7 +12,7 @@ const MAX_USER_LENGTH = 64;
 /** A messages request as one of chat. Throws `UnsupportedField`. */
 export function toChatRequest(
   request: JsonObject,
-  info: Pick<MappingInfo, "model" | "extensions">,
+  info: Pick<MappingInfo, "model" | "extensions" | "reasoningEfforts">,
   effortsFor: ReasoningEffortsOf,
 ): { body: JsonObject; dropped: readonly string[] } {
   const dropped = new Set<string>();
@@ -36,7 +36,7 @@ export function toChatRequest(
     stop: fields["stop_sequences"],
     top_k: takes("top_k") ? fields["top_k"] : undefined,
     ...toToolChoice(fields["tool_choice"], tools),
-    reasoning_effort: toReasoningEffort(fields["thinking"], effort, effortsFor(info.model), dropped),
+    reasoning_effort: toReasoningEffort(fields["thinking"], effort, effortsFor(info), dropped),
     response_format: toResponseFormat(format ?? fields["output_format"]),
     user: toUser(fields["metadata"], dropped),
     service_tier: fields["service_tier"] === "standard_only" ? "default" : undefined,

@@ -17,6 +17,7 @@ export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = { me
 export const anthropicApi: GatewayPluginFactory<typeof AnthropicApiOptions> = defineGatewayPlugin({
   name: "anthropic-api",
   options: AnthropicApiOptions,
+  operations: ["messages", "claudeMessages", "messagesCountTokens"],
   setup: ({ reasoningEfforts }) => ({
     operations: createOperations(createReasoningEfforts(reasoningEfforts)),
     middleware: function anthropicApi(ctx, next) {

@@ -1,25 +1,47 @@
-import { isJsonObject } from "gatewright";
-import type { JsonObject, MappingInfo } from "gatewright";
-import { firstChoice, reasoningOf, toStop } from "./stop-reason.ts";
+import {
+  isCutShort,
+  isJsonObject,
+  oneHubChoice,
+  readHubArguments,
+  readHubCalls,
+  readHubMessage,
+} from "gatewright";
+import type { HubCall, HubMessage, JsonObject, MappingInfo } from "gatewright";
+import { toStop } from "./stop-reason.ts";
 import { fromToolName } from "./tool-names.ts";
 import { toUsage } from "./usage.ts";
 
-type Info = Pick<MappingInfo, "requestId" | "requestedModel" | "request">;
+type Info = Pick<MappingInfo, "requestId" | "requestedModel" | "request" | "report">;
 
 /** A whole reply of chat as a message. Throws for one that holds no answer. */
 export function toMessage(reply: JsonObject, info: Info): JsonObject {
-  const choice = firstChoice(reply);
+  const choice = oneHubChoice(reply, info);
   const answer = choice?.["message"];
   if (!isJsonObject(answer)) throw new TypeError("the reply has no message");
-  const { finish_reason: finishReason, stop_reason: stopReason } = choice!;
-  const refusal = typeof answer["refusal"] === "string" ? answer["refusal"] : "";
-  const calls = toToolUses(answer["tool_calls"], finishReason === "length", info);
+  const { finish_reason: finishReason, stop_reason: stopReason, logprobs } = choice!;
+  const said = readHubMessage(answer, info);
+  reportUncarried(said, logprobs, info);
+  const { refusal } = said;
+  const calls = toToolUses(readHubCalls(said.calls), isCutShort(finishReason), info);
   return {
     ...toEnvelope(info),
-    content: [...toThinking(answer), ...toTexts(answer["content"], refusal), ...calls],
-    ...toStop({ finishReason, stopReason, refusal, hasCalls: calls.length > 0 }, info.request),
+    content: [...toThinking(said), ...toTexts(said), ...calls],
+    ...toStop({ finishReason, stopReason, refusal, hasCalls: calls.length > 0 }, info),
     usage: toUsage(reply["usage"]),
   };
+}
+
+/**
+ * What a message has no place for. Its citations do not suit: each quotes its source, and comes back with what the vendor
+ * encrypted of it (https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool#citations).
+ */
+export function reportUncarried(said: HubMessage, logprobs: unknown, { report }: Info): void {
+  if (said.images.length > 0) report("images");
+  if (said.annotations.length > 0) report("annotations");
+  if (said.extra) report("extra_content");
+  if (said.calls.some(({ extra_content: extra }) => isJsonObject(extra)))
+    report("tool_calls[].extra_content");
+  if (isJsonObject(logprobs)) report("logprobs");
 }
 
 /** The members of every message, whole or just begun. */
@@ -34,60 +56,36 @@ export function toEnvelope({ requestId, requestedModel }: Info): JsonObject {
 }
 
 /** Signed blocks as they came; else the text, unsigned. */
-function toThinking(answer: JsonObject): JsonObject[] {
-  const { thinking_blocks: blocks } = answer;
-  if (Array.isArray(blocks) && blocks.length > 0) return blocks.filter(isJsonObject);
-  const thinking = reasoningOf(answer);
+function toThinking({ thinkingBlocks: blocks, reasoning: thinking }: HubMessage): readonly JsonObject[] {
+  if (blocks.length > 0) return blocks;
   return thinking === "" ? [] : [{ type: "thinking", thinking, signature: "" }];
 }
 
-function toTexts(content: unknown, refusal: string): JsonObject[] {
-  const texts = [typeof content === "string" ? content : joinParts(content), refusal];
-  return texts.filter((text) => text !== "").map((text) => ({ type: "text", text }));
+function toTexts({ text: content, refusal }: HubMessage): JsonObject[] {
+  return [content, refusal].filter((text) => text !== "").map((text) => ({ type: "text", text }));
 }
 
-/** Some servers answer in parts. */
-function joinParts(content: unknown): string {
-  if (!Array.isArray(content)) return "";
-  return content
-    .filter(isJsonObject)
-    .map(({ text }) => (typeof text === "string" ? text : ""))
-    .join("");
-}
-
-/** `cut`: the answer met its limit, so that the last call may not be whole; it is left out then. */
-function toToolUses(calls: unknown, cut: boolean, info: Info): JsonObject[] {
-  if (!Array.isArray(calls)) return [];
-  return calls.filter(isJsonObject).flatMap((call, index) => {
-    const called: JsonObject = isJsonObject(call["function"]) ? call["function"] : {};
-    const input = readInput(called["arguments"]);
-    if (input === undefined && cut && index === calls.length - 1) return [];
-    if (input === undefined || typeof called["name"] !== "string")
+/** `cut`: the last call may not be whole; it is left out then. */
+function toToolUses(calls: readonly HubCall[], cut: boolean, info: Info): JsonObject[] {
+  return calls.flatMap((call) => {
+    const input = readHubArguments(call.input);
+    if (input === undefined && cut && call === calls.at(-1)) {
+      info.report("tool_calls");
+      return [];
+    }
+    if (input === undefined || call.name === undefined)
       throw new TypeError("the reply has a call that cannot be read");
     return {
       type: "tool_use",
-      id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : toToolUseId(info, index),
-      name: fromToolName(called["name"], info.request),
+      id: call.id ?? toToolUseId(info, call.position),
+      name: fromToolName(call.name, info.request),
       input,
       caller: { type: "direct" },
     };
   });
 }
 
-/** Undefined for what is no JSON object. */
-export function readInput(text: unknown): JsonObject | undefined {
-  if (isJsonObject(text)) return text;
-  if (text === undefined || text === null || text === "") return {};
-  if (typeof text !== "string") return undefined;
-  try {
-    const input: unknown = JSON.parse(text);
-    return isJsonObject(input) ? input : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Stable within the reply. */
-export function toToolUseId({ requestId }: Info, index: number): string {
+export function toToolUseId({ requestId }: Pick<Info, "requestId">, index: number): string {
   return `toolu_${requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
 }

@@ -1,7 +1,14 @@
-import { isJsonObject } from "gatewright";
-import type { JsonObject, MappingInfo, OperationBridge } from "gatewright";
-import { readInput, toEnvelope, toToolUseId } from "./message-reply.ts";
-import { firstChoice, reasoningOf, toStop } from "./stop-reason.ts";
+import {
+  finishOf,
+  HubCallReader,
+  isJsonObject,
+  isWholeInput,
+  oneHubChoice,
+  readHubMessage,
+} from "gatewright";
+import type { HubCall, HubCallPiece, HubMessage, JsonObject, MappingInfo, OperationBridge } from "gatewright";
+import { reportUncarried, toEnvelope, toToolUseId } from "./message-reply.ts";
+import { toStop } from "./stop-reason.ts";
 import { fromToolName } from "./tool-names.ts";
 import { toUsage } from "./usage.ts";
 
@@ -12,11 +19,8 @@ interface Block {
   waiting: JsonObject[];
   /** Nothing more can come. */
   complete: boolean;
-  /** Of a tool: how chat tells its pieces from those of other calls. */
-  key?: unknown;
-  id?: string;
-  name?: string;
-  input: string;
+  /** What a block of a tool is about. */
+  call?: HubCall;
 }
 
 export interface MessageStreamState {
@@ -25,9 +29,12 @@ export interface MessageStreamState {
   queue: Block[];
   /** `index` of the first. */
   index: number;
-  /** Calls so far, by key. */
-  calls: Map<unknown, Block>;
-  finishReason: unknown;
+  /** `index` of the choice of chat that is shown. */
+  choice: unknown;
+  readonly calls: HubCallReader;
+  /** The blocks of calls so far. */
+  readonly tools: Map<HubCall, Block>;
+  finishReason: string | undefined;
   stopReason: unknown;
   refusal: string;
   usage: unknown;
@@ -43,7 +50,9 @@ export const messageStream: NonNullable<OperationBridge<MessageStreamState>["str
     started: false,
     queue: [],
     index: 0,
-    calls: new Map(),
+    choice: undefined,
+    calls: new HubCallReader(),
+    tools: new Map(),
     finishReason: undefined,
     stopReason: undefined,
     refusal: "",
@@ -57,11 +66,16 @@ export const messageStream: NonNullable<OperationBridge<MessageStreamState>["str
       state.started = true;
       out.push(toMessageStart(state.usage, info));
     }
-    const choice = firstChoice(chunk);
-    if (!choice || typeof state.finishReason === "string") return out;
-    if (isJsonObject(choice["delta"])) addDelta(state, choice["delta"], info);
-    if (typeof choice["finish_reason"] === "string") {
-      state.finishReason = choice["finish_reason"];
+    const choice = oneHubChoice(chunk, info, state.choice);
+    if (!choice || state.finishReason !== undefined) return out;
+    state.choice ??= choice["index"] ?? 0;
+    if (isJsonObject(choice["delta"])) {
+      const said = readHubMessage(choice["delta"], info);
+      reportUncarried(said, choice["logprobs"], info);
+      addDelta(state, said);
+    }
+    state.finishReason = finishOf(choice);
+    if (state.finishReason !== undefined) {
       state.stopReason = choice["stop_reason"];
       for (const block of state.queue) block.complete = true;
     }
@@ -70,8 +84,8 @@ export const messageStream: NonNullable<OperationBridge<MessageStreamState>["str
   },
 
   end(state, info) {
-    if (typeof state.finishReason !== "string") return [];
-    const delta = toStop({ ...state, hasCalls: state.calls.size > 0 }, info.request);
+    if (state.finishReason === undefined) return [];
+    const delta = toStop({ ...state, hasCalls: state.tools.size > 0 }, info);
     return [
       { type: "message_delta", delta: { ...delta, container: null }, usage: toUsage(state.usage) },
       { type: "message_stop" },
@@ -92,24 +106,18 @@ function toMessageStart(usage: unknown, info: MappingInfo): JsonObject {
   return { type: "message_start", message };
 }
 
-function addDelta(state: MessageStreamState, delta: JsonObject, info: MappingInfo): void {
-  const thinking = reasoningOf(delta);
+function addDelta(state: MessageStreamState, said: HubMessage): void {
+  const { reasoning: thinking, refusal } = said;
   if (thinking !== "") addPiece(state, "thinking", { type: "thinking_delta", thinking });
-  if (Array.isArray(delta["thinking_blocks"])) {
-    for (const block of delta["thinking_blocks"].filter(isJsonObject)) addThinkingBlock(state, block);
-  }
-  for (const text of [delta["content"], delta["refusal"]]) {
-    if (typeof text === "string" && text !== "") addPiece(state, "text", { type: "text_delta", text });
-  }
-  if (typeof delta["refusal"] === "string") state.refusal += delta["refusal"];
-  if (Array.isArray(delta["tool_calls"])) {
-    for (const [at, call] of delta["tool_calls"].filter(isJsonObject).entries())
-      addCall(state, call, at, info);
-  }
+  for (const block of said.thinkingBlocks) addThinkingBlock(state, block);
+  for (const text of [said.text, refusal])
+    if (text !== "") addPiece(state, "text", { type: "text_delta", text });
+  state.refusal += refusal;
+  for (const piece of state.calls.read(said.calls)) addCall(state, piece);
 }
 
 function newBlock(state: MessageStreamState, kind: Block["kind"]): Block {
-  const block: Block = { kind, opened: false, waiting: [], complete: false, input: "" };
+  const block: Block = { kind, opened: false, waiting: [], complete: false };
   state.queue.push(block);
   return block;
 }
@@ -140,28 +148,19 @@ function addThinkingBlock(state: MessageStreamState, { type, thinking, signature
   block.complete = true;
 }
 
-function addCall(state: MessageStreamState, call: JsonObject, at: number, info: MappingInfo): void {
-  const { index, id } = call;
-  const called: JsonObject = isJsonObject(call["function"]) ? call["function"] : {};
-  // Some servers number no calls.
-  const key = index ?? (typeof id === "string" && id !== "" ? id : at);
-  let block = state.calls.get(key);
+function addCall(state: MessageStreamState, { call, input }: HubCallPiece): void {
+  let block = state.tools.get(call);
   if (!block) {
     block = newBlock(state, "tool");
-    state.calls.set(key, block);
+    block.call = call;
+    state.tools.set(call, block);
   }
-  // Some repeat both with each piece.
-  if (typeof id === "string" && id !== "") block.id ??= id;
-  if (typeof called["name"] === "string" && called["name"] !== "")
-    block.name ??= fromToolName(called["name"], info.request);
-  const piece = called["arguments"];
-  if (typeof piece !== "string" || piece === "") return;
+  if (input === "") return;
   if (!state.queue.includes(block)) {
-    if (piece.trim() === "") return;
+    if (input.trim() === "") return;
     throw new TypeError("arguments of a call went on after they were whole");
   }
-  block.input += piece;
-  block.waiting.push({ type: "input_json_delta", partial_json: piece });
+  block.waiting.push({ type: "input_json_delta", partial_json: input });
 }
 
 /** Writes what can be written: the first block, and those after it as soon as it can be closed. */
@@ -172,7 +171,8 @@ function advance(state: MessageStreamState, out: JsonObject[], info: MappingInfo
     const { index } = state;
     for (const delta of block.waiting) out.push({ type: "content_block_delta", index, delta });
     block.waiting = [];
-    const closes = block.complete || (state.queue.length > 1 && (block.kind !== "tool" || isWhole(block)));
+    const closes =
+      block.complete || (state.queue.length > 1 && (!block.call || isWholeInput(block.call.input)));
     if (!closes) return;
     out.push({ type: "content_block_stop", index });
     state.queue.shift();
@@ -184,7 +184,7 @@ function advance(state: MessageStreamState, out: JsonObject[], info: MappingInfo
 function open(state: MessageStreamState, block: Block, out: JsonObject[], info: MappingInfo): boolean {
   if (block.opened) return true;
   const { index } = state;
-  const start = toStart(block, state, info);
+  const start = toStart(block, info);
   if (!start) {
     if (block.complete) throw new TypeError("a call has no name");
     return false;
@@ -194,19 +194,15 @@ function open(state: MessageStreamState, block: Block, out: JsonObject[], info: 
   return true;
 }
 
-function toStart(block: Block, state: MessageStreamState, info: MappingInfo): JsonObject | undefined {
-  if (block.kind === "text") return { type: "text", text: "" };
-  if (block.kind === "thinking") {
+function toStart({ kind, waiting, call }: Block, info: MappingInfo): JsonObject | undefined {
+  if (kind === "text") return { type: "text", text: "" };
+  if (kind === "thinking") {
     // A redacted block comes whole with its start.
-    if (block.waiting[0]?.["type"] === "redacted_thinking") return block.waiting.shift();
+    if (waiting[0]?.["type"] === "redacted_thinking") return waiting.shift();
     return { type: "thinking", thinking: "", signature: "" };
   }
-  if (block.name === undefined) return undefined;
-  const position = [...state.calls.values()].indexOf(block);
-  const { id = toToolUseId(info, position), name } = block;
+  if (call?.name === undefined) return undefined;
+  const { id = toToolUseId(info, call.position) } = call;
+  const name = fromToolName(call.name, info.request);
   return { type: "tool_use", id, name, input: {}, caller: { type: "direct" } };
-}
-
-function isWhole({ input }: Block): boolean {
-  return input !== "" && readInput(input) !== undefined;
 }

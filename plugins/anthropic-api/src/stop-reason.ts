@@ -1,13 +1,13 @@
-import { isJsonObject } from "gatewright";
-import type { JsonObject } from "gatewright";
+import type { JsonObject, MappingInfo } from "gatewright";
 
-const STOP_REASONS: Readonly<Record<string, string>> = {
-  stop: "end_turn",
-  length: "max_tokens",
-  tool_calls: "tool_use",
-  function_call: "tool_use",
-  content_filter: "refusal",
-};
+/** Whether there are calls is seen by the message: some servers say `stop` after them, some `tool_calls` without any. */
+const STOP_REASONS: ReadonlyMap<unknown, string> = new Map([
+  ["stop", "end_turn"],
+  ["tool_calls", "end_turn"],
+  ["function_call", "end_turn"],
+  ["length", "max_tokens"],
+  ["content_filter", "refusal"],
+]);
 
 /** What a choice of chat says about its end. */
 interface Ending {
@@ -15,20 +15,20 @@ interface Ending {
   /** The stop string that was met, where the backend tells (vLLM). */
   readonly stopReason: unknown;
   readonly refusal: string;
-  /** Some servers say `stop` after calls. */
   readonly hasCalls: boolean;
 }
 
-/** `stop_reason`, `stop_sequence` and `stop_details` of a message. */
+/** `stop_reason`, `stop_sequence` and `stop_details` of a message. A reason that nobody knows is reported. */
 export function toStop(
   { finishReason, stopReason, refusal, hasCalls }: Ending,
-  request: JsonObject,
+  { request, report }: Pick<MappingInfo, "request" | "report">,
 ): JsonObject {
+  if (typeof finishReason === "string" && !STOP_REASONS.has(finishReason)) report("finish_reason");
   const met = metStop(stopReason, request);
-  let reason = STOP_REASONS[String(finishReason)] ?? "end_turn";
+  let reason = STOP_REASONS.get(finishReason) ?? "end_turn";
   if (reason === "end_turn") {
-    if (refusal !== "") reason = "refusal";
-    else if (hasCalls) reason = "tool_use";
+    if (hasCalls) reason = "tool_use";
+    else if (refusal !== "") reason = "refusal";
     else if (met !== null) reason = "stop_sequence";
   }
   return {
@@ -45,17 +45,4 @@ function metStop(stopReason: unknown, { stop_sequences: asked }: JsonObject): st
   return typeof stopReason === "string" && Array.isArray(asked) && asked.includes(stopReason)
     ? stopReason
     : null;
-}
-
-/** The first choice of a reply or a chunk of chat. */
-export function firstChoice(json: JsonObject): JsonObject | undefined {
-  const { choices } = json;
-  const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
-  return isJsonObject(choice) ? choice : undefined;
-}
-
-/** Reasoning in the spellings of the field. */
-export function reasoningOf(message: JsonObject): string {
-  const text = message["reasoning_content"] ?? message["reasoning"];
-  return typeof text === "string" ? text : "";
 }

@@ -1,5 +1,5 @@
 import { defineGatewayPlugin, GatewayError, isGatewayError } from "gatewright";
-import type { Context, GatewayHost, GatewayPluginFactory, Next, Reply, Target } from "gatewright";
+import type { ConfigView, Context, GatewayPluginFactory, Next, Reply, Target, UnknownName } from "gatewright";
 import { BalancerOptions } from "./options.ts";
 import { firstGroup } from "./priority-groups.ts";
 import { stickBy } from "./sticky.ts";
@@ -20,8 +20,8 @@ export const balancer: GatewayPluginFactory<typeof BalancerOptions> = defineGate
   options: BalancerOptions,
   needs: ["candidates"],
   gives: ["target"],
+  check: findUnknownNames,
   setup(options, gateway) {
-    checkNames(options, gateway);
     const own = createStrategy(options, gateway);
     const wished = createWishedStrategies(options, gateway);
     const strategyOf = ({ vars }: Context): Strategy => (vars.preference ? wished(vars.preference) : own);
@@ -101,27 +101,27 @@ function withSticky(options: BalancerOptions, pick: Pick): Pick {
 }
 
 /** What is said of a backend or target that does not exist would be said in vain. */
-function checkNames(options: BalancerOptions, { backends, targets }: GatewayHost): void {
-  for (const name of Object.keys(options.priorities)) {
-    if (!backends.has(name)) throw new Error(`balancer: \`priorities.${name}\` is no backend of this config`);
+function findUnknownNames(options: BalancerOptions, { backends, targets }: ConfigView): UnknownName[] {
+  const unknown: UnknownName[] = [];
+  const checkBackend = (name: string, path: UnknownName["path"]): void => {
+    if (backends.has(name)) return;
+    unknown.push({ path, expected: "the name of a backend", received: name, known: backends.keys() });
+  };
+  // A backend that tells its models itself may come to have it.
+  const isTarget = (id: string): boolean =>
+    targets.has(id) || backends.get(id.slice(0, id.indexOf("/")))?.discovers === true;
+
+  for (const name of Object.keys(options.priorities)) checkBackend(name, ["priorities", name]);
+  if ("backends" in options)
+    options.backends?.forEach((name, index) => checkBackend(name, ["backends", index]));
+  for (const [region, { backends: names }] of Object.entries("regions" in options ? options.regions : {}))
+    names.forEach((name, index) => {
+      if (!isTarget(name)) checkBackend(name, ["regions", region, "backends", index]);
+    });
+  for (const id of Object.keys("prices" in options ? options.prices : {})) {
+    if (isTarget(id)) continue;
+    const expected = "the name of a target, `backend/model`";
+    unknown.push({ path: ["prices", id], expected, received: id, known: targets });
   }
-  for (const name of "backends" in options ? (options.backends ?? []) : []) {
-    if (!backends.has(name))
-      throw new Error(`balancer: \`backends\` names \`${name}\`, which is no backend of this config`);
-  }
-  for (const [region, { backends: names }] of Object.entries("regions" in options ? options.regions : {})) {
-    for (const name of names) {
-      if (!backends.has(name) && !targets.has(name))
-        throw new Error(
-          `balancer: \`regions.${region}.backends\` names \`${name}\`, which is no backend or target of this config`,
-        );
-    }
-  }
-  for (const id of "prices" in options ? Object.keys(options.prices) : []) {
-    // A backend that tells its models itself may come to have it.
-    if (!targets.has(id) && !backends.get(id.slice(0, id.indexOf("/")))?.discovers)
-      throw new Error(
-        `balancer: \`prices\` names \`${id}\`, which is no target (\`backend/model\`) of this config`,
-      );
-  }
+  return unknown;
 }

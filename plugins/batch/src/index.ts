@@ -16,6 +16,7 @@ declare module "gatewright" {
 export const batch: GatewayPluginFactory<typeof BatchOptions> = defineGatewayPlugin({
   name: "batch",
   options: BatchOptions,
+  operations: ["batch"],
   setup(options, gateway) {
     let routes: OperationRoutes | undefined;
     return {

@@ -1,4 +1,4 @@
-import { toGatewayError, GatewayError } from "gatewright";
+import { GatewayError, stringifyJson, toGatewayError } from "gatewright";
 import type { Context, GatewayHost, JsonObject, OperationRoutes } from "gatewright";
 import { carriedHeaders } from "./carried-headers.ts";
 import type { BatchOptions } from "./options.ts";
@@ -72,7 +72,7 @@ async function send(
   const request = new Request(url, {
     method: "POST",
     headers: carriedHeaders(headers, requestId),
-    body: JSON.stringify(body),
+    body: stringifyJson(body),
     signal: ctx.signal,
   });
   const response = await gateway.fetch(request, { address: clientAddress });

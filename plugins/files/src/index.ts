@@ -15,6 +15,16 @@ export const files: GatewayPluginFactory<typeof FilesOptions> = defineGatewayPlu
   name: "files",
   options: FilesOptions,
   needs: ["candidates"],
+  operations: [
+    "fileUpload",
+    "fileList",
+    "fileRetrieval",
+    "fileDeletion",
+    "batchCreation",
+    "batchList",
+    "batchRetrieval",
+    "batchCancellation",
+  ],
   setup(options, gateway) {
     const places = new Places(gateway.state, options, gateway.log);
     return {

@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, stringifyJson } from "gatewright";
 import type { JsonObject, Reply } from "gatewright";
 
 const DEFAULT_LIMIT = 20;
@@ -52,5 +52,5 @@ export function pageReply(data: readonly JsonObject[], hasMore: boolean): Reply 
     last_id: data.at(-1)?.["id"] ?? null,
     has_more: hasMore,
   };
-  return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(list) };
+  return { status: 200, headers: { "content-type": "application/json" }, body: stringifyJson(list) };
 }

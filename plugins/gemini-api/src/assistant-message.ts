@@ -1,4 +1,4 @@
-import { report, translate, UnsupportedField, refuse } from "gatewright";
+import { refuse, report, stringifyJson, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { readPart } from "./contents.ts";
 import type { Turn } from "./contents.ts";
@@ -92,7 +92,7 @@ function toToolCall(
 ): { json: JsonObject; open: Conversation["open"][number] } {
   const { id = fallbackId, name, args = {} } = readKnown(call, callFields, dropped, at);
   const open = { id: toText(id, `${at}.id`), name: toText(name, `${at}.name`) };
-  const input = JSON.stringify(toObject(args, `${at}.args`));
+  const input = stringifyJson(toObject(args, `${at}.args`));
   return { json: { id: open.id, type: "function", function: { name: open.name, arguments: input } }, open };
 }
 

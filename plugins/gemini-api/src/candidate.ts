@@ -1,5 +1,5 @@
-import { compact, isJsonObject } from "gatewright";
-import type { JsonObject } from "gatewright";
+import { compact, isJsonObject, readHubArguments } from "gatewright";
+import type { HubCall, HubMessage, JsonObject, MappingInfo } from "gatewright";
 
 /**
  * Why an answer ended, in Google's words (ai.google.dev/api/generate-content#FinishReason). Calls end with `STOP`;
@@ -22,74 +22,99 @@ export function toFinishReason(reason: unknown, refused: boolean): string {
 }
 
 /** Parts of the thoughts in a message, signed where their backend signs them. */
-export function toThoughtParts(message: JsonObject): JsonObject[] {
-  const blocks = thinkingBlocksOf(message);
-  if (blocks.length === 0) return toThoughtPart(message);
+export function toThoughtParts(said: HubMessage): JsonObject[] {
+  const blocks = openBlocksOf(said);
+  if (blocks.length === 0) return toThoughtPart(said);
   return blocks.map(({ thinking, signature }) =>
     compact({ text: thinking, thought: true, thoughtSignature: signature }),
   );
 }
 
 /** The same of a delta: a block that closes holds a text that has come before, and brings its signature. */
-export function toThoughtDeltaParts(delta: JsonObject): JsonObject[] {
-  const signed = thinkingBlocksOf(delta).map(({ signature }) =>
+export function toThoughtDeltaParts(said: HubMessage): JsonObject[] {
+  const signed = openBlocksOf(said).map(({ signature }) =>
     compact({ text: "", thought: true, thoughtSignature: signature }),
   );
-  return [...toThoughtPart(delta), ...signed];
+  return [...toThoughtPart(said), ...signed];
 }
 
-function thinkingBlocksOf(message: JsonObject): JsonObject[] {
-  return listOf(message["thinking_blocks"]).filter(({ type }) => type === "thinking");
+function openBlocksOf({ thinkingBlocks }: HubMessage): JsonObject[] {
+  return thinkingBlocks.filter(({ type }) => type === "thinking");
 }
 
-function toThoughtPart(message: JsonObject): JsonObject[] {
-  const text = message["reasoning_content"] ?? message["reasoning"];
-  return typeof text === "string" && text !== "" ? [{ text, thought: true }] : [];
+function toThoughtPart({ reasoning: text }: HubMessage): JsonObject[] {
+  return text === "" ? [] : [{ text, thought: true }];
 }
 
 /** Parts of the text, or of a refusal, in a message or a delta. */
-export function toTextParts(message: JsonObject): JsonObject[] {
-  const { content, refusal } = message;
-  const signature = signatureOf(message);
-  const parts: JsonObject[] = [];
-  if (typeof content === "string" && content !== "") parts.push({ text: content });
-  if (typeof refusal === "string" && refusal !== "") parts.push({ text: refusal });
+export function toTextParts({ text, refusal, extra }: HubMessage): JsonObject[] {
+  const signature = signatureOf(extra);
+  const parts: JsonObject[] = [text, refusal].filter((each) => each !== "").map((each) => ({ text: each }));
   if (signature === undefined) return parts;
   if (parts.length === 0) return [{ text: "", thoughtSignature: signature }];
   parts.at(-1)!["thoughtSignature"] = signature;
   return parts;
 }
 
-/** Parts of the pictures in a message or a delta, as some backends add them. */
-export function toImageParts(message: JsonObject): JsonObject[] {
-  return listOf(message["images"]).flatMap(({ image_url: image }) => {
-    const url = isJsonObject(image) ? image["url"] : undefined;
-    const [, mimeType, data] = (typeof url === "string" && /^data:([^;,]+);base64,(.*)$/s.exec(url)) || [];
-    return mimeType === undefined ? [] : [{ inlineData: { mimeType, data } }];
+/** Parts of the pictures in a message or a delta. Of those that are elsewhere nobody tells the type. */
+export function toImageParts({ images }: HubMessage, info: MappingInfo): JsonObject[] {
+  return images.flatMap((url) => {
+    const [, mimeType, data] = /^data:([^;,]+);base64,(.*)$/s.exec(url) ?? [];
+    if (mimeType !== undefined) return [{ inlineData: { mimeType, data } }];
+    info.report("images");
+    return [];
   });
 }
 
-/** A call that came whole. Throws on arguments that are no JSON object: an answer that cannot be told. */
-export function toCallPart(call: JsonObject): JsonObject {
-  const called = isJsonObject(call["function"]) ? call["function"] : {};
-  const { name, arguments: text } = called;
-  const args: unknown = typeof text === "string" && text !== "" ? JSON.parse(text) : text || {};
-  if (!isJsonObject(args)) throw new TypeError("the arguments of a call are no object");
-  return compact({
-    functionCall: compact({ id: call["id"], name, args }),
-    thoughtSignature: signatureOf(call),
+/**
+ * Calls that came whole. The last one of an answer that was cut may not be: it is left out then. Throws on another whose
+ * arguments are no JSON object, which cannot be told.
+ */
+export function toCallParts(
+  calls: readonly HubCall[],
+  { cut, answer }: { cut: boolean; answer: number },
+  info: MappingInfo,
+): JsonObject[] {
+  return calls.flatMap((call): JsonObject[] => {
+    const { input, extra, position, name, id = toCallId(info, answer, position) } = call;
+    const args = readHubArguments(input);
+    if (args === undefined && cut && call === calls.at(-1)) {
+      info.report("tool_calls");
+      return [];
+    }
+    if (args === undefined || name === undefined)
+      throw new TypeError("the answer has a call that cannot be read");
+    return [compact({ functionCall: { id, name, args }, thoughtSignature: signatureOf(extra) })];
   });
+}
+
+/** For a call to which the backend gave no id; stable within the reply. */
+function toCallId({ requestId }: MappingInfo, answer: number, position: number): string {
+  return `call_${requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${answer}_${position}`;
+}
+
+/** Reports what parts of an answer have no place for. */
+export function reportUncarried(
+  { thinkingBlocks, annotations, calls, extra }: HubMessage,
+  info: MappingInfo,
+): void {
+  if (thinkingBlocks.some(({ type }) => type !== "thinking")) info.report("thinking_blocks");
+  if (annotations.some(({ url_citation: cited }) => !isJsonObject(cited))) info.report("annotations");
+  if (extra && signatureOf(extra) === undefined) info.report("extra_content");
+  if (calls.some(({ extra_content: own }) => isJsonObject(own) && signatureOf(own) === undefined))
+    info.report("tool_calls[].extra_content");
 }
 
 /**
  * What a choice says beside its parts: where it took its text from, and how likely its tokens were. `text` is the
  * answer so far, since Google counts bytes of it where OpenAI counts characters.
  */
-export function toCandidateExtras(choice: JsonObject, message: JsonObject, text: string): JsonObject {
-  const cited = listOf(message["annotations"])
-    .map((annotation) => annotation["url_citation"])
-    .filter(isJsonObject);
-  const { logprobs } = choice;
+export function toCandidateExtras(
+  { logprobs }: JsonObject,
+  { annotations }: HubMessage,
+  text: string,
+): JsonObject {
+  const cited = annotations.map((annotation) => annotation["url_citation"]).filter(isJsonObject);
   const tokens = isJsonObject(logprobs) ? listOf(logprobs["content"]) : [];
   return {
     ...(cited.length > 0 && { groundingMetadata: toGrounding(cited, text) }),
@@ -119,9 +144,8 @@ function toLogprob({ token, logprob }: JsonObject): JsonObject {
   return { token, logProbability: logprob };
 }
 
-function signatureOf(holder: JsonObject): unknown {
-  const extra = holder["extra_content"];
-  const google = isJsonObject(extra) ? extra["google"] : undefined;
+function signatureOf(extra: JsonObject | undefined): unknown {
+  const google = extra?.["google"];
   return isJsonObject(google) ? google["thought_signature"] : undefined;
 }
 

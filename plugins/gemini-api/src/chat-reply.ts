@@ -1,8 +1,9 @@
-import { isJsonObject, viewOf } from "gatewright";
+import { isCutShort, isJsonObject, readHubCalls, readHubMessage, viewOf } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import {
   listOf,
-  toCallPart,
+  reportUncarried,
+  toCallParts,
   toCandidateExtras,
   toFinishReason,
   toImageParts,
@@ -19,30 +20,34 @@ export function fromChatReply(reply: JsonObject, info: MappingInfo): JsonObject 
   const withThoughts = asksForThoughts(viewOf(info.request));
   const usageMetadata = toUsageMetadata(reply["usage"]);
   return {
-    candidates: choices.map((choice, index) => toCandidate(choice, index, withThoughts)),
+    candidates: choices.map((choice, position) => toCandidate(choice, position, withThoughts, info)),
     ...(usageMetadata && { usageMetadata }),
     modelVersion: info.requestedModel,
-    responseId: reply["id"] ?? info.requestId,
+    responseId: reply["id"] || info.requestId,
   };
 }
 
-function toCandidate(choice: JsonObject, position: number, withThoughts: boolean): JsonObject {
-  const message = isJsonObject(choice["message"]) ? choice["message"] : {};
+function toCandidate(
+  choice: JsonObject,
+  position: number,
+  withThoughts: boolean,
+  info: MappingInfo,
+): JsonObject {
+  const { message, finish_reason: reason, index = position } = choice;
+  if (!isJsonObject(message)) throw new TypeError("the reply has no message");
+  const said = readHubMessage(message, info);
+  reportUncarried(said, info);
   const parts = [
-    ...(withThoughts ? toThoughtParts(message) : []),
-    ...toTextParts(message),
-    ...toImageParts(message),
-    ...listOf(message["tool_calls"]).map(toCallPart),
+    ...(withThoughts ? toThoughtParts(said) : []),
+    ...toTextParts(said),
+    ...toImageParts(said, info),
+    ...toCallParts(readHubCalls(said.calls), { cut: isCutShort(reason), answer: position }, info),
   ];
   return {
     // SDKs take a content without parts for a broken one and leave it out of the history.
     content: { role: "model", parts: parts.length > 0 ? parts : [{ text: "" }] },
-    finishReason: toFinishReason(choice["finish_reason"], Boolean(message["refusal"])),
-    index: choice["index"] ?? position,
-    ...toCandidateExtras(choice, message, toText(message)),
+    finishReason: toFinishReason(reason, said.refusal !== ""),
+    index,
+    ...toCandidateExtras(choice, said, said.text),
   };
-}
-
-function toText({ content }: JsonObject): string {
-  return typeof content === "string" ? content : "";
 }

@@ -26,20 +26,20 @@ export const generateContentFields: FieldTable = {
 /** A `generateContent` request as one of OpenAI's chat. Throws `UnsupportedField`. */
 export function toChatRequest(
   request: JsonObject,
-  { model, extensions }: Pick<MappingInfo, "model" | "extensions">,
+  info: Pick<MappingInfo, "model" | "extensions" | "reasoningEfforts">,
   effortsOf: ReasoningEffortsOf,
 ): { body: JsonObject; dropped: readonly string[] } {
   const dropped = new Set<string>();
-  const backend = { dropped, takes: (member: string) => extensions?.includes(member) ?? true };
+  const backend = { dropped, takes: (member: string) => info.extensions?.includes(member) ?? true };
   const { forwarded, translated } = readMessage(request, generateContentFields, dropped, "");
   const { systemInstruction, contents, generationConfig = {}, toolConfig } = translated;
   const system =
     systemInstruction === undefined ? [] : toTexts(systemInstruction, dropped, "systemInstruction");
   const tools = toTools(translated["tools"], dropped);
-  const choice = toToolChoice(toolConfig, dropped);
+  const choice = toToolChoice(toolConfig, tools ?? [], dropped);
   const body = compact({
     ...forwarded,
-    ...toChatSettings(generationConfig, { ...backend, efforts: effortsOf(model) }),
+    ...toChatSettings(generationConfig, { ...backend, efforts: effortsOf(info) }),
     messages: [
       ...(system.length > 0 ? [{ role: "system", content: system.join("\n\n") }] : []),
       ...toMessages(contents, backend),

@@ -1,8 +1,17 @@
-import { isEmpty, isJsonObject, viewOf } from "gatewright";
+import {
+  finishOf,
+  HubCallReader,
+  isCutShort,
+  isEmpty,
+  isJsonObject,
+  readHubMessage,
+  viewOf,
+} from "gatewright";
 import type { JsonObject, MappingInfo, OperationBridge } from "gatewright";
 import {
   listOf,
-  toCallPart,
+  reportUncarried,
+  toCallParts,
   toCandidateExtras,
   toFinishReason,
   toImageParts,
@@ -25,12 +34,12 @@ interface ChatStreamState {
 }
 
 interface OpenChoice {
-  /** Calls so far, by their index; Google's dialect has only whole ones. */
-  readonly calls: Map<unknown, JsonObject>;
+  /** Calls so far; Google's dialect has only whole ones. */
+  readonly calls: HubCallReader;
   /** What was said so far. */
   text: string;
   refused: boolean;
-  finishReason: unknown;
+  finishReason: string | undefined;
 }
 
 /**
@@ -50,10 +59,11 @@ export const chatStream: NonNullable<OperationBridge<ChatStreamState>["stream"]>
 
   event(state, chunk, info) {
     if (state.over) return [];
-    state.responseId ??= chunk["id"];
+    // The first chunk of some backends has an empty one.
+    state.responseId ||= chunk["id"];
     if (isJsonObject(chunk["usage"])) state.usage = chunk["usage"];
     const choices = listOf(chunk["choices"]);
-    const candidates = choices.flatMap((choice) => toCandidate(state, choice));
+    const candidates = choices.flatMap((choice) => toCandidate(state, choice, info));
     if (candidates.length > 0) {
       state.begun = true;
       return [toReply(state, info, candidates)];
@@ -66,51 +76,35 @@ export const chatStream: NonNullable<OperationBridge<ChatStreamState>["stream"]>
 };
 
 /** The new parts of a choice. Of what is not shown yet, or never, an empty text tells once that something is coming. */
-function toCandidate(state: ChatStreamState, choice: JsonObject): JsonObject[] {
+function toCandidate(state: ChatStreamState, choice: JsonObject, info: MappingInfo): JsonObject[] {
   const index = typeof choice["index"] === "number" ? choice["index"] : 0;
-  const delta = isJsonObject(choice["delta"]) ? choice["delta"] : {};
   let open = state.choices.get(index);
-  if (!open)
-    state.choices.set(
-      index,
-      (open = { calls: new Map(), text: "", refused: false, finishReason: undefined }),
-    );
-  if (typeof delta["content"] === "string") open.text += delta["content"];
-  if (delta["refusal"]) open.refused = true;
-
-  const thoughts = toThoughtDeltaParts(delta);
-  const parts = [...(state.withThoughts ? thoughts : []), ...toTextParts(delta), ...toImageParts(delta)];
-  const calls = listOf(delta["tool_calls"]);
-  for (const call of calls) gather(open.calls, call);
-  if (typeof choice["finish_reason"] === "string") {
-    open.finishReason = choice["finish_reason"];
-    for (const call of open.calls.values()) parts.push(toCallPart(call));
-    open.calls.clear();
+  if (!open) {
+    open = { calls: new HubCallReader(), text: "", refused: false, finishReason: undefined };
+    state.choices.set(index, open);
   }
-  const extras = toCandidateExtras(choice, delta, open.text);
+  // What an answer says after its end it does not say.
+  if (open.finishReason !== undefined) return [];
+  const said = readHubMessage(isJsonObject(choice["delta"]) ? choice["delta"] : {}, info);
+  reportUncarried(said, info);
+  open.text += said.text;
+  if (said.refusal !== "") open.refused = true;
+
+  const thoughts = toThoughtDeltaParts(said);
+  const parts = [...(state.withThoughts ? thoughts : []), ...toTextParts(said), ...toImageParts(said, info)];
+  open.calls.read(said.calls);
+  open.finishReason = finishOf(choice);
+  if (open.finishReason !== undefined) {
+    const cut = isCutShort(open.finishReason);
+    parts.push(...toCallParts(open.calls.calls, { cut, answer: index }, info));
+  }
+  const extras = toCandidateExtras(choice, said, open.text);
   if (parts.length === 0) {
-    const awaited = !state.begun && (calls.length > 0 || thoughts.length > 0);
+    const awaited = !state.begun && (said.calls.length > 0 || thoughts.length > 0);
     if (!awaited && isEmpty(extras)) return [];
     parts.push({ text: "" });
   }
   return [{ content: { role: "model", parts }, index, ...extras }];
-}
-
-/** Adds a piece to its call. Servers that leave out the index send each call whole. */
-function gather(calls: Map<unknown, JsonObject>, piece: JsonObject): void {
-  const key = piece["index"] ?? piece["id"] ?? calls.size;
-  const call = calls.get(key);
-  if (!call) {
-    calls.set(key, { ...piece, function: { ...(piece["function"] as JsonObject | undefined) } });
-    return;
-  }
-  const called = call["function"] as JsonObject;
-  const { name, arguments: text } = isJsonObject(piece["function"]) ? piece["function"] : {};
-  called["name"] ??= name;
-  if (typeof text === "string")
-    called["arguments"] = ((called["arguments"] as string | undefined) ?? "") + text;
-  call["id"] ??= piece["id"];
-  call["extra_content"] ??= piece["extra_content"];
 }
 
 /** Says nothing while an answer is still open, and nothing twice. */
@@ -132,6 +126,6 @@ function toReply(state: ChatStreamState, info: MappingInfo, candidates: JsonObje
   return {
     candidates,
     modelVersion: info.requestedModel,
-    responseId: state.responseId ?? info.requestId,
+    responseId: state.responseId || info.requestId,
   };
 }

@@ -11,7 +11,7 @@ import { fromChatReply } from "./chat-reply.ts";
 import { toChatRequest } from "./chat-request.ts";
 import { chatStream } from "./chat-stream.ts";
 import { geminiDialect } from "./dialect.ts";
-import { answersOf, settingOf, settingsOf } from "./request-settings.ts";
+import { answersOf, parameters, settingOf, settingsOf } from "./request-settings.ts";
 import { readUsageMetadata } from "./usage.ts";
 
 /** Google's versions of the API; `v1` stands beside OpenAI's own paths, which have no colon. */
@@ -59,6 +59,7 @@ const common = {
   usage: readUsageMetadata,
   modelMember: "modelVersion",
   ownMembers: ["model", "stream"],
+  parameters,
   stream,
 } as const satisfies Partial<Operation>;
 

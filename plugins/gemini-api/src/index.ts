@@ -43,7 +43,14 @@ export const geminiApi: GatewayPluginFactory<typeof GeminiApiOptions> = defineGa
   name: "gemini-api",
   options: GeminiApiOptions,
   headersOnly: true,
-  streams: "transform",
+  operations: [
+    "generateContent",
+    "geminiGenerateContent",
+    "geminiCountTokens",
+    "geminiEmbedContent",
+    "geminiBatchEmbedContents",
+    "geminiModels",
+  ],
   setup: ({ reasoningEfforts }) => ({
     operations: [
       createGenerateContent(createReasoningEfforts(reasoningEfforts)),

@@ -1,6 +1,6 @@
 import { drop, isEmpty, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
-import { readMessage, toText } from "./google-json.ts";
+import { readKnown, toText } from "./google-json.ts";
 
 /** Fates of the members of `inlineData`. */
 export const blobFields: FieldTable = {
@@ -27,7 +27,7 @@ const AUDIO_FORMATS: Readonly<Record<string, string>> = {
 
 /** The content part of OpenAI's chat that `inlineData` becomes. */
 export function toMediaPart(blob: unknown, dropped: Set<string>, at: string): JsonObject {
-  const { mimeType, data, displayName } = readMessage(blob, blobFields, dropped, at).translated;
+  const { mimeType, data, displayName } = readKnown(blob, blobFields, dropped, at);
   const type = toText(mimeType, `${at}.mimeType`).toLowerCase();
   const base64 = toStandardBase64(toText(data, `${at}.data`));
   if (type.startsWith("image/"))
@@ -44,7 +44,7 @@ export function toMediaPart(blob: unknown, dropped: Set<string>, at: string): Js
 
 /** An image on the web. Files that Google keeps are there for Google's models alone. */
 export function toRemotePart(file: unknown, dropped: Set<string>, at: string): JsonObject {
-  const { mimeType, fileUri } = readMessage(file, fileFields, dropped, at).translated;
+  const { mimeType, fileUri } = readKnown(file, fileFields, dropped, at);
   const uri = toText(fileUri, `${at}.fileUri`);
   if (typeof mimeType !== "string" || !mimeType.toLowerCase().startsWith("image/") || !isOnTheWeb(uri))
     throw new UnsupportedField(

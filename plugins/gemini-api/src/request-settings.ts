@@ -1,8 +1,20 @@
-import type { JsonView } from "gatewright";
+import type { JsonView, ParameterPlace, ParameterPlaces } from "gatewright";
 
 /** `generationConfig`, which Google also takes as `generation_config`. */
+const SETTINGS = ["generationConfig", "generation_config"] as const;
+
 export function settingsOf(request: JsonView): JsonView | undefined {
-  return request.view("generationConfig") ?? request.view("generation_config");
+  return request.view(SETTINGS[0]) ?? request.view(SETTINGS[1]);
+}
+
+/** Where layers find the parameters that they adjust. */
+export const parameters: ParameterPlaces = {
+  temperature: placesOf("temperature"),
+  outputLimit: placesOf("maxOutputTokens", "max_output_tokens"),
+};
+
+function placesOf(...names: readonly string[]): ParameterPlace[] {
+  return SETTINGS.flatMap((within) => names.map((name) => ({ within, name })));
 }
 
 /** A member by its camel-case or its snake-case name. */

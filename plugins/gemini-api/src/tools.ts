@@ -38,7 +38,8 @@ export const toolConfigFields: FieldTable = {
   includeServerSideToolInvocations: drop("it is for tools that Google runs"),
 };
 
-const callingFields: FieldTable = {
+/** Fates of the members of `functionCallingConfig`. */
+export const callingFields: FieldTable = {
   mode: translate("`auto`, `none` or `required`"),
   allowedFunctionNames: translate("the one function, or `allowed_tools`", isEmpty),
   streamFunctionCallArguments: drop("calls come whole"),
@@ -80,14 +81,22 @@ function toTool(declaration: unknown, dropped: Set<string>, at: string): JsonObj
   };
 }
 
-/** `tool_choice` of a request that has tools; undefined for the default. */
-export function toToolChoice(config: unknown, dropped: Set<string>): unknown {
+/** `tool_choice` among these tools; undefined for the default. A demand that none of them can meet is refused. */
+export function toToolChoice(config: unknown, tools: readonly JsonObject[], dropped: Set<string>): unknown {
   if (config === undefined) return undefined;
   const calling = readKnown(config, toolConfigFields, dropped, "toolConfig")["functionCallingConfig"];
   if (calling === undefined) return undefined;
   const at = "toolConfig.functionCallingConfig";
   const { mode, allowedFunctionNames: allowed } = readKnown(calling, callingFields, dropped, at);
-  const names = toList(allowed ?? [], `${at}.allowedFunctionNames`);
+  const place = `${at}.allowedFunctionNames`;
+  const names = toList(allowed ?? [], place);
+  const offered = new Set(tools.map((tool) => (tool["function"] as JsonObject)["name"]));
+  const nothing = names.length > 0 ? !names.some((name) => offered.has(name)) : offered.size === 0;
+  if (mode === "ANY" && nothing)
+    throw new UnsupportedField(
+      names.length > 0 ? place : `${at}.mode`,
+      `\`${at}\` demands a call, and there is no function that could be called`,
+    );
   switch (mode) {
     case undefined:
     case "MODE_UNSPECIFIED":
@@ -100,7 +109,8 @@ export function toToolChoice(config: unknown, dropped: Set<string>): unknown {
       return names.length === 1 ? toNamed(names[0]) : toAllowed("required", names);
     // Calls by the schema, or text: what other backends do anyway.
     case "VALIDATED":
-      return names.length === 0 ? undefined : toAllowed("auto", names);
+      if (names.length === 0) return undefined;
+      return nothing ? "none" : toAllowed("auto", names);
     default:
       throw new UnsupportedField(`${at}.mode`, `\`${at}.mode\` is none that can be carried`);
   }

@@ -1,11 +1,16 @@
 import { isJsonObject } from "gatewright";
 import type { JsonObject, JsonView, Usage } from "gatewright";
 
-/** OpenAI's counts as Google's: thoughts stand beside the candidates' tokens, not within them. */
+/**
+ * OpenAI's counts as Google's: thoughts stand beside the candidates' tokens, not within them. Undefined where the backend
+ * told none.
+ */
 export function toUsageMetadata(usage: unknown): JsonObject | undefined {
   if (!isJsonObject(usage)) return undefined;
-  const prompt = toCount(usage["prompt_tokens"]) ?? 0;
-  const completion = toCount(usage["completion_tokens"]) ?? 0;
+  const { prompt_tokens, completion_tokens } = usage;
+  const prompt = toCount(prompt_tokens) ?? 0;
+  const completion = toCount(completion_tokens) ?? 0;
+  if (toCount(prompt_tokens) === undefined && toCount(completion_tokens) === undefined) return undefined;
   const cached = toCount(member(usage, "prompt_tokens_details", "cached_tokens"));
   const reasoning = toCount(member(usage, "completion_tokens_details", "reasoning_tokens")) ?? 0;
   return {

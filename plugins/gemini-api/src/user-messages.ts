@@ -1,4 +1,13 @@
-import { drop, isEmpty, isJsonObject, report, translate, UnsupportedField } from "gatewright";
+import {
+  drop,
+  isEmpty,
+  isJsonObject,
+  isLongInteger,
+  report,
+  stringifyJson,
+  translate,
+  UnsupportedField,
+} from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { readPart } from "./contents.ts";
 import type { Turn } from "./contents.ts";
@@ -73,9 +82,9 @@ function toResultText(response: unknown): string {
   if (!isJsonObject(response)) return toJsonText(response);
   const { output, error } = response;
   if (output !== undefined) return toJsonText(output);
-  return error === undefined ? JSON.stringify(response) : `Error: ${toJsonText(error)}`;
+  return error === undefined ? stringifyJson(response) : `Error: ${toJsonText(error)}`;
 }
 
 function toJsonText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" && !isLongInteger(value) ? value : stringifyJson(value);
 }

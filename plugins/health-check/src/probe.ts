@@ -38,11 +38,17 @@ const LOADING = /\b(?:loading|initiali[sz]ing|warming up|starting up)\b/i;
 export function createProbe(backend: Backend, options: ProbeOptions): Probe | undefined {
   if (options.kind === "tcp") return new TcpProbe(backend.baseURL, options.timeoutMs);
   const { health, models } = backend.adapter;
-  const basePath = backend.baseURL.pathname.replace(/\/+$/, "");
   if (options.kind === "models")
-    return models && new HttpProbe(backend, basePath + models.path, options.timeoutMs, models.read);
+    return models && new HttpProbe(backend, under(backend, models.path), options.timeoutMs, models.read);
   if (options.path !== undefined) return new HttpProbe(backend, options.path, options.timeoutMs);
-  return health && new HttpProbe(backend, basePath + health.path, options.timeoutMs);
+  return health && new HttpProbe(backend, under(backend, health.path, health.outside), options.timeoutMs);
+}
+
+/** Below the base URL, whose query goes out with every call, or outside of what its path ends with. */
+function under({ baseURL: { pathname, search } }: Backend, path: string, outside = ""): string {
+  const base = pathname.replace(/\/+$/, "");
+  const below = (base.endsWith(outside) ? base.slice(0, base.length - outside.length) : base) + path;
+  return path.includes("?") ? below + search.replace("?", "&") : below + search;
 }
 
 /** Connects and hangs up. */

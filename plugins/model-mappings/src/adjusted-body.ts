@@ -1,23 +1,43 @@
-import type { RequestBody } from "gatewright";
+import type { Operation, ParameterPlace, ParameterPlaces, RequestBody } from "gatewright";
 import type { Mapping } from "./options.ts";
 
-/** Fields by which the dialects limit an answer. */
-const OUTPUT_LIMITS = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+/** Where OpenAI's dialects have them, and those that go by their names. */
+const TOP_LEVEL: ParameterPlaces = {
+  temperature: [{ name: "temperature" }],
+  outputLimit: [{ name: "max_tokens" }, { name: "max_completion_tokens" }, { name: "max_output_tokens" }],
+};
 
 /** The body with the mapping's adjustments. What is absent stays absent. */
-export function adjustBody(body: RequestBody, mapping: Mapping): RequestBody {
+export function adjustBody(body: RequestBody, operation: Operation, mapping: Mapping): RequestBody {
   if (body.kind !== "json") return body;
-  const changes: Record<string, number> = {};
+  const { temperature, outputLimit } = operation.parameters ?? TOP_LEVEL;
   const { temperatureAdjustment, maxTokensMultiplier } = mapping;
-  const temperature = body.get("temperature");
-  if (temperatureAdjustment !== 0 && typeof temperature === "number")
-    changes["temperature"] = Math.min(2, Math.max(0, round(temperature + temperatureAdjustment)));
-  for (const name of maxTokensMultiplier === 1 ? [] : OUTPUT_LIMITS) {
-    const limit = body.get(name);
-    if (typeof limit === "number")
-      changes[name] = Math.max(1, Math.floor(round(limit * maxTokensMultiplier)));
+  let adjusted = body;
+  if (temperatureAdjustment !== 0)
+    adjusted = adjustAll(adjusted, temperature, (value) =>
+      Math.min(2, Math.max(0, round(value + temperatureAdjustment))),
+    );
+  if (maxTokensMultiplier !== 1)
+    adjusted = adjustAll(adjusted, outputLimit, (value) =>
+      Math.max(1, Math.floor(round(value * maxTokensMultiplier))),
+    );
+  return adjusted;
+}
+
+function adjustAll(
+  body: RequestBody,
+  places: readonly ParameterPlace[],
+  adjust: (value: number) => number,
+): RequestBody {
+  let adjusted = body;
+  for (const { within, name } of places) {
+    const holder = within === undefined ? adjusted : adjusted.view(within);
+    const value = holder?.get(name);
+    if (typeof value !== "number") continue;
+    const change = { [name]: adjust(value) };
+    adjusted = adjusted.with(within === undefined ? change : { [within]: { ...holder!.json, ...change } });
   }
-  return Object.keys(changes).length > 0 ? body.with(changes) : body;
+  return adjusted;
 }
 
 /** 0.7 + 0.1 is 0.8, and 100 × 1.1 is 110: without the errors of binary fractions. */

@@ -32,7 +32,7 @@ export const modelMappings: GatewayPluginFactory<typeof ModelMappingsOptions> = 
             param: "model",
             message: `The key does not allow the model \`${mapping.targetModel}\``,
           });
-        return next({ target: found.target, body: adjustBody(ctx.body, mapping) });
+        return next({ target: found.target, body: adjustBody(ctx.body, ctx.operation, mapping) });
       },
     };
   },

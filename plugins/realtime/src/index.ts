@@ -22,6 +22,7 @@ const OWN_PARAMETERS = ["model", "key", "api-key", "api_key", "access_token"];
 export const realtime: GatewayPluginFactory<typeof RealtimeOptions> = defineGatewayPlugin({
   name: "realtime",
   options: RealtimeOptions,
+  operations: ["realtime"],
   setup: ({ idleMs, maxSessionMs }) => ({
     operations: [
       defineOperation({

@@ -17,7 +17,7 @@ export type { ResponsesStoreOptions } from "./options.ts";
 export const responsesStore: GatewayPluginFactory<typeof ResponsesStoreOptions> = defineGatewayPlugin({
   name: "responses-store",
   options: ResponsesStoreOptions,
-  streams: "transform",
+  operations: ["responseRetrieval", "responseDeletion", "responseCancellation"],
   setup({ ttlMs, maxBytes, stateless }, gateway) {
     checkBackends(stateless, gateway);
     const records = new Records(gateway.state, ttlMs, gateway.log);
@@ -47,7 +47,7 @@ export const responsesStore: GatewayPluginFactory<typeof ResponsesStoreOptions> 
       const options = { records, owner, links, maxBytes };
       return keeper(target) === "there"
         ? noteReply(ctx, reply, target, options)
-        : keepReply(ctx, reply, options);
+        : keepReply(ctx, reply, target, options);
     }
   },
 });

@@ -1,7 +1,8 @@
-import { isEventStream, isJsonObject, toStreamEvent } from "gatewright";
+import { isEventStream, isJsonObject, parseJson, stringifyJson, toStreamEvent } from "gatewright";
 import type { Context, EventStream, JsonObject, Reply, Target } from "gatewright";
 import { toItems, withIds } from "./history.ts";
 import { isId } from "./ids.ts";
+import { makerOf } from "./places.ts";
 import type { Records } from "./records.ts";
 import type { Links } from "./request-links.ts";
 
@@ -10,6 +11,12 @@ export interface KeepOptions {
   readonly owner: string;
   readonly links: Links;
   readonly maxBytes: number;
+}
+
+/** How a response is kept that this gateway keeps. */
+interface KeepHereOptions extends KeepOptions {
+  /** What made all of it. */
+  readonly maker: string | undefined;
 }
 
 /** The backend keeps the response: where it lives is noted, and the reply passes as it is. */
@@ -50,7 +57,13 @@ export async function noteReply(
 }
 
 /** The response is kept here, if the client wants it kept, and says so. */
-export async function keepReply(ctx: Context, reply: Reply, options: KeepOptions): Promise<Reply> {
+export async function keepReply(
+  ctx: Context,
+  reply: Reply,
+  target: Target,
+  given: KeepOptions,
+): Promise<Reply> {
+  const options = { ...given, maker: madeBy(target, given.links) };
   const isWanted = ctx.body.get("store") !== false;
   const { previousId } = options.links;
   if (!isWanted && previousId === undefined) return reply;
@@ -61,12 +74,12 @@ export async function keepReply(ctx: Context, reply: Reply, options: KeepOptions
   const response = readWhole(reply);
   if (!response) return reply;
   const isKept = isWanted && (await keep(restate(response, true, previousId), options));
-  const body = JSON.stringify(restate(response, isKept, previousId));
+  const body = stringifyJson(restate(response, isKept, previousId));
   return isKept ? withoutDropped({ ...reply, body }, "store") : { ...reply, body };
 }
 
 /** Kept as soon as its last event is there: who goes on from it finds it, at the latest, when that is written. */
-function keepStream(stream: EventStream, isWanted: boolean, options: KeepOptions): void {
+function keepStream(stream: EventStream, isWanted: boolean, options: KeepHereOptions): void {
   const { previousId } = options.links;
   stream.transform((event) => {
     const { json } = event;
@@ -82,13 +95,19 @@ function keepStream(stream: EventStream, isWanted: boolean, options: KeepOptions
   });
 }
 
-async function keep(response: JsonObject, options: KeepOptions): Promise<boolean> {
+/** Undefined where the history is another's. */
+function madeBy(target: Target, { previous }: Links): string | undefined {
+  const maker = makerOf(target);
+  return previous === undefined || previous.maker === maker ? maker : undefined;
+}
+
+async function keep(response: JsonObject, options: KeepHereOptions): Promise<boolean> {
   const { id } = response;
   const input = toInput(response, options);
   if (!isId(id) || !fits(input, response, options)) return false;
-  const { records, owner } = options;
+  const { records, owner, maker } = options;
   const [isKept] = await Promise.all([
-    records.putResponse(owner, id, { kind: "kept", response, input }),
+    records.putResponse(owner, id, { kind: "kept", response, input, maker }),
     ...toItems(response["output"]).map((item) => isId(item["id"]) && records.putItem(owner, item["id"], id)),
   ]);
   return isKept;
@@ -99,7 +118,7 @@ function toInput(response: JsonObject, { links }: KeepOptions): JsonObject[] {
 }
 
 function fits(input: readonly JsonObject[], response: JsonObject, { maxBytes }: KeepOptions): boolean {
-  return Buffer.byteLength(JSON.stringify(input)) + Buffer.byteLength(JSON.stringify(response)) <= maxBytes;
+  return Buffer.byteLength(stringifyJson(input)) + Buffer.byteLength(stringifyJson(response)) <= maxBytes;
 }
 
 /** What only the keeper knows of a response. */
@@ -109,7 +128,7 @@ function restate(response: JsonObject, store: boolean, previousId: string | unde
 
 function readWhole({ status, body }: Reply): JsonObject | undefined {
   if (status !== 200 || (typeof body !== "string" && !(body instanceof Uint8Array))) return undefined;
-  const json: unknown = JSON.parse(typeof body === "string" ? body : Buffer.from(body).toString());
+  const json = parseJson(typeof body === "string" ? body : Buffer.from(body).toString());
   return isJsonObject(json) ? json : undefined;
 }
 

@@ -1,9 +1,15 @@
-import type { Target } from "gatewright";
+import type { OperationMapping, Target } from "gatewright";
+
+/** How the backend takes responses itself; undefined where chat stands in for this model. */
+function responsesOf({ backend, model }: Target): OperationMapping | undefined {
+  const { operations } = backend.adapter;
+  const mapping = Object.hasOwn(operations, "responses") ? operations.responses : undefined;
+  return mapping?.serves?.(model, backend.options) === false ? undefined : mapping;
+}
 
 /** The backend takes responses itself. */
-export function speaksResponses({ backend }: Target): boolean {
-  const { operations } = backend.adapter;
-  return Object.hasOwn(operations, "responses") && operations.responses?.toRequest === undefined;
+export function speaksResponses(target: Target): boolean {
+  return responsesOf(target) !== undefined;
 }
 
 /**
@@ -13,8 +19,14 @@ export function speaksResponses({ backend }: Target): boolean {
 export function createKeeper(stateless: readonly string[]): (target: Target) => "there" | "here" {
   const forgetful = new Set(stateless);
   return (target) => {
-    const { name, adapter } = target.backend;
-    const keeps = !forgetful.has(name) && adapter.operations.responses?.stateless !== true;
-    return keeps && speaksResponses(target) ? "there" : "here";
+    const mapping = responsesOf(target);
+    if (!mapping || mapping.stateless || forgetful.has(target.backend.name)) return "here";
+    // Made of another dialect, it has ids that the backend never saw.
+    return mapping.toRequest ? "here" : "there";
   };
+}
+
+/** A model behind one dialect: what it thought it can read itself, whichever of its backends is asked. */
+export function makerOf({ backend, model }: Target): string {
+  return `${backend.adapter.name}/${model}`;
 }

@@ -11,6 +11,8 @@ const Kept = v.object({
   response: Json,
   /** The input as items, the history included. */
   input: v.array(Json),
+  /** What made all of it, as `makerOf` tells; absent where several did. */
+  maker: v.optional(v.string()),
 });
 
 /** A response that its backend keeps. */

@@ -2,8 +2,8 @@ import { GatewayError, isJsonObject } from "gatewright";
 import type { Context, JsonObject, Target } from "gatewright";
 import { historyOf, toForeignItems, toItems } from "./history.ts";
 import { isId } from "./ids.ts";
-import { speaksResponses } from "./places.ts";
-import type { Records, ResponseRecord } from "./records.ts";
+import { makerOf, speaksResponses } from "./places.ts";
+import type { Kept, Records, ResponseRecord } from "./records.ts";
 
 export interface LinkOptions {
   readonly records: Records;
@@ -18,6 +18,8 @@ export interface Links {
   readonly conversationId: string | undefined;
   /** The whole input with its history, where that is known here. */
   readonly items: readonly JsonObject[];
+  /** The history that is put into the input. */
+  readonly previous?: Kept | undefined;
 }
 
 /**
@@ -38,13 +40,14 @@ export async function followLinks(ctx: Context, options: LinkOptions): Promise<L
   const items = refers ? await resolveReferences(given, options) : given;
   if (items.some(({ type }) => type === "item_reference") || needsAccount(ctx)) narrowToKeepers(ctx, options);
 
-  if (previous?.kind !== "kept" && !refers) return { previousId, conversationId, items };
-  const whole = previous?.kind === "kept" ? [...historyOf(previous), ...items] : items;
+  const kept = previous?.kind === "kept" ? previous : undefined;
+  if (!kept && !refers) return { previousId, conversationId, items };
+  const whole = kept ? [...historyOf(kept), ...items] : items;
   ctx.body = body.with({
-    input: toSendable(ctx, whole, new Set(given)),
-    ...(previous?.kind === "kept" && { previous_response_id: undefined }),
+    input: toSendable(ctx, whole, new Set(given), kept?.maker),
+    ...(kept && { previous_response_id: undefined }),
   });
-  return { previousId, conversationId, items: whole };
+  return { previousId, conversationId, items: whole, previous: kept };
 }
 
 function readId(value: unknown): string | undefined {
@@ -143,16 +146,23 @@ async function resolveReference(reference: JsonObject, { records, owner }: LinkO
 
 /**
  * What is added to the request (`given` is the client's own) goes to backends that have chat alone as it is, thoughts
- * included; backends that speak this API get less of it, so that the others are preferred.
+ * included; backends that speak this API get less of it, so that the others are preferred. Thoughts go back to where they
+ * come from: some models refuse the result of a call without those that led to it
+ * (https://api-docs.deepseek.com/guides/thinking_mode).
  */
 function toSendable(
   ctx: Context,
   items: readonly JsonObject[],
   given: ReadonlySet<JsonObject>,
+  maker: string | undefined,
 ): readonly JsonObject[] {
   const bridged = ctx.candidates.filter((target) => !speaksResponses(target));
-  if (bridged.length === 0)
-    return items.flatMap((item): JsonObject[] => (given.has(item) ? [item] : toForeignItems(item)));
+  if (bridged.length === 0) {
+    const isOwn = ctx.candidates.every((target) => makerOf(target) === maker);
+    return items.flatMap((item): JsonObject[] =>
+      given.has(item) || (isOwn && item["type"] === "reasoning") ? [item] : toForeignItems(item),
+    );
+  }
   ctx.candidates = bridged;
   return items;
 }

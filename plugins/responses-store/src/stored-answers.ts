@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, stringifyJson } from "gatewright";
 import type { Context, GatewayHost, JsonObject, Next, Reply } from "gatewright";
 import { readStoredRequest } from "./operations.ts";
 import type { Elsewhere, Kept, Records } from "./records.ts";
@@ -88,5 +88,5 @@ function readLimit(text: string | null): number {
 }
 
 function json(body: JsonObject): Reply {
-  return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  return { status: 200, headers: { "content-type": "application/json" }, body: stringifyJson(body) };
 }

@@ -16,7 +16,6 @@ export const streamRecovery: GatewayPluginFactory<typeof StreamRecoveryOptions> 
   name: "stream-recovery",
   options: StreamRecoveryOptions,
   needs: ["candidates"],
-  streams: "transform",
   setup(options) {
     return {
       middleware: function streamRecovery(ctx, next) {

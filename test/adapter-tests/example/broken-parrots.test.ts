@@ -1,7 +1,7 @@
 /** The kit tells what is wrong: each of these parrots has one fault. */
 import { checkAdapter, readExchanges } from "@gatewright/adapter-tests/checks";
 import type { AdapterTests, Exchange } from "@gatewright/adapter-tests/checks";
-import { UnsupportedField } from "gatewright";
+import { stringifyJson, UnsupportedField } from "gatewright";
 import type { Adapter, JsonObject, OperationMapping, StreamFraming, StreamMapping } from "gatewright";
 import { describe, expect, it } from "vitest";
 import parrot, { fields } from "./parrot.ts";
@@ -48,6 +48,53 @@ describe("the kit finds a parrot that", () => {
         "a plain answer > is the same through a gateway, on the wire",
         "a plain answer > carries, reports or refuses every value of the request",
       ]),
+    );
+  });
+
+  it("J5: writes members by assignment, which loses what objects inherit", async () => {
+    const { titles } = await faultsOf(
+      withChat({
+        toRequest(request, info) {
+          const mapped = chat.toRequest!(request, info);
+          const body: JsonObject = {};
+          for (const [name, value] of Object.entries(mapped.body)) body[name] = value;
+          return { ...mapped, body };
+        },
+      }),
+    );
+    expect(titles).toEqual([
+      "members that objects inherit > J5: are forwarded with a request as any that nobody knows",
+    ]);
+  });
+
+  it("reads and writes the numbers of calls as JavaScript does", async () => {
+    const { titles } = await faultsOf(
+      withChat({
+        toRequest(request, info) {
+          const mapped = chat.toRequest!(request, info);
+          return { ...mapped, body: rounded(mapped.body) };
+        },
+        fromResponse: (reply, info) => rounded(chat.fromResponse!(reply, info)),
+      }),
+    );
+    expect(titles).toEqual([
+      "integers longer than a number > are sent digit by digit in schemas of tools and arguments of calls",
+      "integers longer than a number > are read digit by digit from arguments of calls",
+    ]);
+  });
+
+  it("U: looks a value up in what inherits, and takes a function for a word", async () => {
+    const { titles } = await faultsOf(
+      withChat({
+        fromResponse(reply, info) {
+          const words: JsonObject = { done: "stop", full: "length" };
+          const read = chat.fromResponse!(reply, info);
+          return { ...read, reason: words[String(reply["ended"])] };
+        },
+      }),
+    );
+    expect(titles).toContain(
+      "hostile input > U: reads any JSON in any place of a reply, or says that it is no answer",
     );
   });
 
@@ -288,4 +335,11 @@ function withoutParameters(exchange: Exchange): Exchange {
     ...exchange,
     upstream: { request: { ...request, body: { ...request.body, tools: bare } }, reply },
   };
+}
+
+/** Read and written once more, arguments of calls as well, by what knows no long integers. */
+function rounded(body: JsonObject): JsonObject {
+  return JSON.parse(stringifyJson(body), (key, value: unknown) =>
+    key === "arguments" ? JSON.stringify(JSON.parse(String(value))) : value,
+  ) as JsonObject;
 }

@@ -8,6 +8,7 @@ import {
   isJsonObject,
   refuse,
   sortFields,
+  stringifyJson,
   translate,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappingInfo, OperationName } from "gatewright";
@@ -55,15 +56,16 @@ const chat: FieldTable = {
 /** What becomes of each request field, by operation. */
 export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = { chat };
 
-const FINISH_REASONS: Readonly<Record<string, string>> = {
-  done: "stop",
-  tired: "length",
-  called: "tool_calls",
-  declined: "content_filter",
-};
+/** A map: in an object `constructor` would be a reason too. */
+const FINISH_REASONS: ReadonlyMap<unknown, string> = new Map([
+  ["done", "stop"],
+  ["tired", "length"],
+  ["called", "tool_calls"],
+  ["declined", "content_filter"],
+]);
 
 function toFinishReason(ended: unknown): string {
-  return (typeof ended === "string" && FINISH_REASONS[ended]) || "stop";
+  return FINISH_REASONS.get(ended) ?? "stop";
 }
 
 function toUsage(words: unknown): JsonObject {
@@ -84,7 +86,7 @@ function toCalls(calls: unknown): JsonObject[] {
     .map(({ id, name, input }) => ({
       id: String(id),
       type: "function",
-      function: { name: String(name), arguments: JSON.stringify(input ?? {}) },
+      function: { name: String(name), arguments: stringifyJson(input ?? {}) },
     }));
 }
 

@@ -10,8 +10,10 @@ import { fieldChecks } from "./field-checks.ts";
 import type { FieldTest } from "./field-checks.ts";
 import { echoCheck, gatewayCheck } from "./gateway-checks.ts";
 import { hostileChecks } from "./hostile-checks.ts";
+import { inheritedNameChecks } from "./inherited-name-checks.ts";
 import { kindChecks } from "./kinds.ts";
 import type { ExchangeKind } from "./kinds.ts";
+import { longIntegerChecks } from "./long-integer-checks.ts";
 import { frontDoorOf } from "./run-mapping.ts";
 import { valueChecks } from "./value-checks.ts";
 import type { ValueTests } from "./value-checks.ts";
@@ -70,6 +72,8 @@ export function listChecks(adapter: Adapter, tests: AdapterTests): Check[] {
     ...valueChecks(adapter, exchanges, tests),
     ...fieldChecks(adapter, ofFields, exchanges, sameDialect),
     ...hostileChecks(adapter, exchanges),
+    ...inheritedNameChecks(adapter, exchanges, tests),
+    ...longIntegerChecks(adapter, exchanges, tests),
     echoCheck(adapter, played),
     ...cancellationChecks(adapter, played),
   ];

@@ -10,6 +10,8 @@ export interface Exchange {
   id: string;
   /** What it shows, as the title of its tests. */
   title: string;
+  /** The page that it was written from, and what of it the page does not show. `(?)`: not compared with the page. */
+  source?: string;
   operation: OperationName;
   /** The backend's own settings in the config. `http://played.invalid` in options stands for the server that plays it. */
   backend: { model: string; apiKey?: string; options: JsonObject };

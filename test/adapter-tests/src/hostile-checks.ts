@@ -29,8 +29,12 @@ export function hostileChecks(adapter: Adapter, exchanges: readonly Exchange[]):
 
 function findInRequests(adapter: Adapter, exchange: Exchange): string[] {
   return firstFault(variantsOf(exchange.request), (variant) => {
-    refusedField(() => writeRequest(adapter, { ...exchange, request: variant as JsonObject }));
-    return [];
+    let faults: string[] = [];
+    refusedField(() => {
+      const { request } = writeRequest(adapter, { ...exchange, request: variant as JsonObject });
+      faults = findOddValue(request.headers);
+    });
+    return faults;
   });
 }
 
@@ -42,7 +46,10 @@ function findInReplies(adapter: Adapter, exchange: Exchange): string[] {
     const reply = deepFreeze(variant as JsonObject);
     if (adapter.errorInReply?.(reply, exchange.operation)) return [];
     const read: unknown = fromResponse(reply, infoOf(adapter, exchange));
-    return unless(typeof read === "object" && read !== null, `read as ${String(read)}`);
+    return [
+      ...unless(typeof read === "object" && read !== null, `read as ${String(read)}`),
+      ...findOddValue(read),
+    ];
   });
 }
 
@@ -61,12 +68,23 @@ function findInStreams(adapter: Adapter, exchange: Exchange): string[] {
         .with(index, variant as JsonObject)
         .map((event) => stream.event(state, deepFreeze(event), info));
       read.push(stream.end?.(state, info) ?? []);
-      return unless(
-        read.every((events) => Array.isArray(events)),
-        "an event was read as something else than a list",
-      );
+      return [
+        ...unless(
+          read.every((events) => Array.isArray(events)),
+          "an event was read as something else than a list",
+        ),
+        ...findOddValue(read),
+      ];
     }),
   );
+}
+
+/** Functions, and objects of a class, are nothing that JSON knows: an inherited member was taken for a value. */
+function findOddValue(value: unknown): string[] {
+  if (typeof value === "function") return [`a function stands in it: ${value.name}`];
+  if (typeof value !== "object" || value === null) return [];
+  if (value === Object.prototype) return ["the prototype of objects stands in it"];
+  return Object.values(value).flatMap(findOddValue);
 }
 
 /** The faults of the first variant that has any, or breaks the mapping. */
@@ -83,7 +101,20 @@ function firstFault(variants: Iterable<unknown>, find: (variant: unknown) => str
   return [];
 }
 
-const INTRUDERS: readonly unknown[] = [null, true, -1, "", "x", [], [null], {}, { "": 0 }];
+/** Two are names of what objects inherit: looked up in one, they give a function for a rule. */
+const INTRUDERS: readonly unknown[] = [
+  null,
+  true,
+  -1,
+  "",
+  "x",
+  "__proto__",
+  "constructor",
+  [],
+  [null],
+  {},
+  { "": 0 },
+];
 
 /** The value with each of its members, at any depth, replaced by each intruder in turn, or taken out. */
 function* variantsOf(value: unknown): Generator {

@@ -88,9 +88,10 @@ export function readError(adapter: Adapter, { upstream, operation }: Exchange): 
   deepFreeze(body);
   if (status < 300) return adapter.errorInReply?.(body!, operation);
   if (adapter.fromError) return adapter.fromError(status, body);
-  // The shape that core reads by itself.
-  const { error } = body as { error: JsonObject };
-  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== null));
+  // The shapes that core reads by itself.
+  const { error, detail, message } = body as JsonObject;
+  if (typeof error === "string" || (!error && message === undefined)) return { message: error ?? detail };
+  return Object.fromEntries(Object.entries(error ?? body!).filter(([, value]) => value !== null));
 }
 
 /** The recorded reply as the client gets it. */
@@ -169,7 +170,7 @@ export function decode(
   if (isWhole) decoder.end(takeBlock);
 }
 
-/** Without the usage chunk, unless the client asked for it: core takes it out. */
+/** Without usage, unless the client asked for it: core takes it out, and the chunk that is nothing else. */
 export function toClientView(
   events: readonly JsonObject[],
   { operation, request }: Exchange,
@@ -177,7 +178,13 @@ export function toClientView(
   const asked =
     (request["stream_options"] as { include_usage?: boolean } | undefined)?.include_usage === true;
   if (asked || (operation !== "chat" && operation !== "completions")) return events;
-  return events.filter(({ choices, usage }) => !(Array.isArray(choices) && choices.length === 0 && usage));
+  return events
+    .filter(({ choices, usage }) => !(Array.isArray(choices) && choices.length === 0 && usage))
+    .map((event) => {
+      if (event["usage"] === undefined) return event;
+      const { usage: _, ...rest } = event;
+      return rest;
+    });
 }
 
 /** Same dialect: the model's name set back to the one that the client used. */

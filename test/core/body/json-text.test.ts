@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { editJson, memberNames, scanJson } from "../../../core/src/body/json-text.ts";
+import {
+  editJson,
+  findMember,
+  glanceJson,
+  isMemberText,
+  memberNames,
+  memberText,
+  scanJson,
+} from "../../../core/src/body/json-text.ts";
 import { parseJsonBody } from "../../../core/src/body/json-body.ts";
 import { isGatewayError, viewOf } from "gatewright";
 
@@ -212,6 +220,110 @@ describe("scanJson", () => {
   });
 });
 
+describe("a part of a text", () => {
+  const surroundings = fc.string({ unit: fc.constantFrom(...'{}[],:"\\e0 x'), maxLength: 6 });
+  const broken = fc.constantFrom("{", '{"a":[1,2', '{"a":1,"b":tru', '{"a":1]', '"', "[[", "");
+
+  it("is read as it would be alone, whatever stands around it", () => {
+    fc.assert(
+      fc.property(surroundings, spelled, surroundings, (before, { text }, after) => {
+        const bytes = Buffer.from(before + text + after);
+        const fields = scanJson(bytes, WIDE, before.length, before.length + Buffer.byteLength(text));
+        const alone = Buffer.from(text);
+        expect(memberNames(bytes, fields)).toEqual(memberNames(alone, scanJson(alone)));
+      }),
+      RUNS,
+    );
+  });
+
+  it("is refused where it needs what stands behind it", () => {
+    for (const whole of ['{"a":true}', '{"a":"b"}', '{"a":[1]}', '{"a":12}', "[null]", '"ab"'])
+      for (let end = 0; end < whole.length; end++)
+        expect(
+          isAccepted(() => scanJson(Buffer.from(whole), WIDE, 0, end)),
+          whole.slice(0, end),
+        ).toBe(false);
+  });
+
+  it("is seen in passing as it is read, and what was seen of another before leaves no trace", () => {
+    const watch = Buffer.from("a");
+    fc.assert(
+      fc.property(fc.array(fc.oneof(spelled, broken), { minLength: 1, maxLength: 6 }), (texts) => {
+        for (const each of texts) {
+          if (typeof each === "string") {
+            const bytes = Buffer.from(each);
+            expect(isAccepted(() => glanceJson(bytes, 0, bytes.length, watch))).toBe(false);
+            continue;
+          }
+          const bytes = Buffer.from(`data: ${each.text}\n`);
+          const [from, end] = [6, bytes.length - 1];
+          const kept = scanJson(bytes, WIDE, from, end);
+          const seen = glanceJson(bytes, from, end, watch);
+          expect([seen.open, seen.close, seen.count]).toEqual([kept.open, kept.close, kept.count]);
+          expect(seen.spans.slice(0, seen.count)).toEqual(kept.spans);
+          for (const name of ["a", "", "model", ...memberNames(bytes, kept)])
+            expect(findMember(bytes, seen, name)).toBe(findMember(bytes, kept, name));
+          // One that is spelled with escapes may be taken for it as well.
+          if (hasMember(each.object, "a")) expect(seen.watched).toBe(true);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it("tells at any depth of a watched member that is not null, and of no other", () => {
+    const watched = (text: string): boolean =>
+      glanceJson(Buffer.from(text), 0, Buffer.byteLength(text), Buffer.from("finish_reason")).watched;
+    expect(watched('{"choices":[{"finish_reason":null}],"finish_reasons":1,"finish":"finish_reason"}')).toBe(
+      false,
+    );
+    expect(watched('{"choices":[{"delta":{}},{"finish_reason" : "stop"}]}')).toBe(true);
+    expect(watched('{"choices":[{"finish\\u005freason":"stop"}]}')).toBe(true);
+  });
+
+  it("keeps no memory of what was very large, seen in passing or refused at its end", () => {
+    const members = Array.from({ length: 50_000 }, (_, n) => `"k${n}":0`).join(",");
+    const small = Buffer.from('{"a":1}');
+    for (const large of [`{${members}}`, `{${members},}`]) {
+      const bytes = Buffer.from(large);
+      isAccepted(() => glanceJson(bytes, 0, bytes.length, Buffer.from("x")));
+      isAccepted(() => scanJson(bytes));
+      expect(glanceJson(small, 0, small.length, Buffer.from("x")).spans.length).toBeLessThan(5_000);
+    }
+  });
+});
+
+/** Some member of this name, at any depth, is not null. */
+function hasMember(value: unknown, name: string): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(
+    ([key, item]) => (!Array.isArray(value) && key === name && item !== null) || hasMember(item, name),
+  );
+}
+
+describe("a member", () => {
+  it("is found by its name, in whatever characters, and by no other", () => {
+    fc.assert(
+      fc.property(spelled, fc.string({ unit: "binary", maxLength: 3 }), ({ text }, other) => {
+        const bytes = Buffer.from(text);
+        const object = JSON.parse(text) as Record<string, unknown>;
+        const fields = scanJson(bytes);
+        for (const name of [...Object.keys(object), other]) {
+          const found = memberText(bytes, fields, name);
+          expect(found === undefined).toBe(!Object.hasOwn(object, name));
+          if (found) expect(JSON.parse(String(found))).toEqual(object[name]);
+        }
+      }),
+      RUNS,
+    );
+    // The bytes of the first, read one by one, are the second.
+    const bytes = Buffer.from('{"é":"é"}');
+    expect(findMember(bytes, scanJson(bytes), "é")).toBe(0);
+    expect(findMember(bytes, scanJson(bytes), "Ã©")).toBe(-1);
+    expect(isMemberText(bytes, scanJson(bytes), "é", "Ã©")).toBe(false);
+  });
+});
+
 /** False when the text was refused, which is the only way for a reader to fail. */
 function isAccepted(read: () => unknown): boolean {
   try {
@@ -262,6 +374,15 @@ describe("editJson", () => {
       }),
       RUNS,
     );
+  });
+
+  it("changes or removes every one of a repeated member, of which readers may take any", () => {
+    const edit = (text: string, edits: Record<string, string | undefined>): string =>
+      String(editJson(Buffer.from(text), scanJson(Buffer.from(text)), edits));
+    const text = '{"model":"a","n":1,"model":"b","m\\u006fdel":"c"}';
+    expect(edit(text, { model: '"x"' })).toBe('{"model":"x","n":1,"model":"x","m\\u006fdel":"x"}');
+    expect(edit(text, { model: undefined })).toBe('{"n":1}');
+    expect(edit('{"a":1,"a":2}', { a: undefined, b: "3" })).toBe('{"b":3}');
   });
 
   it("changes nothing without edits", () => {

@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { isGatewayError } from "gatewright";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { readMultipartBody, type MultipartBody } from "../../../core/src/body/multipart-body.ts";
 import { boundaryOf, MultipartScanner } from "../../../core/src/body/multipart-scanner.ts";
+import { Spool } from "../../../core/src/body/spool.ts";
 
 const BOUNDS = { partBytes: 10_000, parts: 12, partHeaderBytes: 500 };
+const SPOOL_BYTES = 25_000;
 const RUNS = { seed: 20_240_229, numRuns: 300 };
 
 interface Part {
@@ -49,6 +51,7 @@ function read(chunks: readonly Uint8Array[], boundary: string, length?: number):
     contentLength: length,
     chunks: flow(chunks),
     bounds: BOUNDS,
+    spoolBytes: SPOOL_BYTES,
   });
 }
 
@@ -246,6 +249,46 @@ describe("a multipart body", () => {
     ["headers too large", [{ ...language, name: "n".repeat(600) }], "413 request_too_large"],
   ])("holds the limits: %s", async (_, list: Part[], expected) => {
     expect(await codeOf(read(cut(write(list, "edge"), [997]), "edge"))).toBe(expected);
+  });
+
+  const files = (count: number): Part[] =>
+    Array.from({ length: count }, (_, n) => ({ name: `f${n}`, filename: "a", value: Buffer.alloc(9_000) }));
+
+  it("M4: keeps no more than the spool may hold while it waits for the model, and lets go of it", async () => {
+    const close = vi.spyOn(Spool.prototype, "close");
+    const bytes = write([...files(3), model], "edge");
+    expect(await codeOf(read(cut(bytes, [997]), "edge"))).toBe("413 request_too_large");
+    expect(close).toHaveBeenCalledOnce();
+    close.mockRestore();
+    await expect(read(cut(bytes, [997]), "edge")).rejects.toThrow(/25000 bytes.*`model` before/s);
+    expect(await codeOf(read(cut(write([...files(2), model], "edge"), [997]), "edge"))).toBe("accepted");
+  });
+
+  it("M4: refuses at once what says itself that the spool cannot hold it", async () => {
+    const bytes = write([...files(3), model], "edge");
+    let taken = 0;
+    const chunks = cut(bytes, [997]).map((chunk) => ({
+      get bytes() {
+        taken += chunk.length;
+        return chunk;
+      },
+    }));
+    const body = readMultipartBody({
+      contentType: "multipart/form-data; boundary=edge",
+      contentLength: bytes.length,
+      chunks: (async function* () {
+        for (const chunk of chunks) yield await Promise.resolve(chunk.bytes);
+      })(),
+      bounds: BOUNDS,
+      spoolBytes: SPOOL_BYTES,
+    });
+    expect(await codeOf(body)).toBe("413 request_too_large");
+    expect(taken).toBeLessThan(2_000);
+  });
+
+  it("M4: holds nothing to the spool's limit that flows", async () => {
+    const body = await read(cut(write([model, ...files(5)], "edge"), [997]), "edge");
+    expect((await collect(body.open({ model: "best" }).chunks)).length).toBeGreaterThan(45_000);
   });
 
   it("refuses bytes without end before the first part and behind the last, however they are cut", async () => {

@@ -1,3 +1,4 @@
+import type { JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { fields } from "../../../core/src/operations/responses.ts";
 import { chatOf, messagesOf } from "./_responses.ts";
@@ -160,6 +161,27 @@ describe("the input of a response as messages", () => {
     expect(dropped).toEqual(["input[].output"]);
   });
 
+  it("shows an image that the model made as the user's, and says so", () => {
+    const image = { type: "image_generation_call", id: "ig_1", status: "completed" };
+    const { body, dropped } = chatOf({
+      input: [
+        { role: "user", content: "Draw" },
+        { role: "assistant", content: "Here:" },
+        { ...image, result: "AA==", output_format: "jpeg" },
+        { ...image, result: "BB==" },
+        { ...image, status: "failed", result: null },
+        { role: "user", content: "Bluer" },
+      ],
+    });
+    const part = (url: string): JsonObject => ({ type: "image_url", image_url: { url } });
+    expect((body["messages"] as object[]).slice(1)).toEqual([
+      { role: "assistant", content: "Here:" },
+      { role: "user", content: [part("data:image/jpeg;base64,AA=="), part("data:image/png;base64,BB==")] },
+      { role: "user", content: "Bluer" },
+    ]);
+    expect(dropped).toEqual(["input[].result"]);
+  });
+
   it("carries a refusal of the model", () => {
     expect(messagesOf([{ role: "assistant", content: [{ type: "refusal", refusal: "No." }] }])).toEqual([
       { role: "assistant", content: "", refusal: "No." },
@@ -264,7 +286,7 @@ describe("the fields of a response's request", () => {
         json_schema: { name: "city", schema: { type: "object" }, strict: true },
       },
       verbosity: "low",
-      max_tokens: 9,
+      max_completion_tokens: 9,
       reasoning_effort: "low",
       temperature: 0.5,
       top_p: 0.9,
@@ -293,6 +315,27 @@ describe("the fields of a response's request", () => {
     expect(chatOf({ input: "a", tools, tool_choice }).body["tool_choice"]).toEqual(expected);
   });
 
+  it("makes a choice of tools that there are not no choice, and refuses it where a call is demanded", () => {
+    const tools = [
+      { type: "function", name: "f" },
+      { type: "custom", name: "c" },
+    ];
+    const allow = (mode: string, name: string, type = "function"): JsonObject => ({
+      type: "allowed_tools",
+      mode,
+      tools: [{ type, name }],
+    });
+    const choose = (tool_choice: JsonObject, given: JsonObject[] = tools): unknown =>
+      chatOf({ input: "a", tools: given, tool_choice }).body["tool_choice"];
+    expect(choose(allow("auto", "g"))).toBe("none");
+    expect(choose(allow("auto", "f"), [])).toBeUndefined();
+    expect(choose(allow("required", "c", "custom"))).toMatchObject({ type: "allowed_tools" });
+    for (const given of [tools, []])
+      expect(() => choose(allow("required", "g"), given)).toThrow(
+        expect.objectContaining({ name: "UnsupportedField", field: "tool_choice.tools" }),
+      );
+  });
+
   it("says nothing of tools where there are none, as servers refuse that", () => {
     const { body } = chatOf({ input: "a", tools: [], tool_choice: "auto", parallel_tool_calls: true });
     expect(Object.keys(body)).toEqual(["messages"]);
@@ -311,7 +354,7 @@ describe("the fields of a response's request", () => {
       input: "a",
       store: true,
       truncation: "auto",
-      include: ["reasoning.encrypted_content"],
+      include: ["file_search_call.results"],
       max_tool_calls: 3,
       stream_options: { include_obfuscation: true },
       text: { format: { type: "text" }, tone: "soft" },
@@ -329,7 +372,13 @@ describe("the fields of a response's request", () => {
       "text.tone",
       "truncation",
     ]);
-    const silent = { store: false, truncation: "disabled", background: false, previous_response_id: null };
+    const silent = {
+      include: ["reasoning.encrypted_content"],
+      store: false,
+      truncation: "disabled",
+      background: false,
+      previous_response_id: null,
+    };
     expect(chatOf({ input: "a", ...silent }).dropped).toEqual([]);
   });
 

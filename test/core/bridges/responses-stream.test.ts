@@ -210,6 +210,55 @@ describe("chat chunks as the events of a response", () => {
     ]);
   });
 
+  it("fails for arguments that go on after they were whole, but for space", () => {
+    const after = (more: string): JsonObject[] => [
+      chunk(call(0, { name: "f", arguments: "{}" }, { id: "c1" })),
+      chunk(call(1, { name: "g", arguments: "" }, { id: "c2" })),
+      chunk(call(0, { arguments: more })),
+      chunk({}, "tool_calls"),
+    ];
+    expect(() => eventsOf(after("!"))).toThrow("went on");
+    expect(finalOf(eventsOf(after("\n")))["output"]).toMatchObject([{ arguments: "{}" }, { arguments: "" }]);
+  });
+
+  it("opens a call as soon as its name is known, with what came before", () => {
+    const events = eventsOf([
+      chunk(call(0, { arguments: '{"a"' }, { id: "c1" })),
+      chunk(call(0, { name: "f", arguments: ":1}" })),
+      chunk({}, "tool_calls"),
+    ]);
+    expect(events.slice(2, 4)).toMatchObject([
+      { type: "response.output_item.added", item: { call_id: "c1", name: "f", arguments: "" } },
+      { type: "response.function_call_arguments.delta", delta: '{"a":1}' },
+    ]);
+  });
+
+  it("shows signed thoughts of which no text came before", () => {
+    const thinking_blocks = [{ type: "thinking", thinking: "Hm", signature: "sig" }];
+    const chunks = [chunk({ thinking_blocks }), chunk({ content: "Yes" }), chunk({}, "stop")];
+    expect(finalOf(eventsOf(chunks))["output"]).toEqual(
+      responseOf(reply({ content: "Yes", thinking_blocks }))["output"],
+    );
+  });
+
+  it("gives an image as the item of the tool that makes them", () => {
+    const images = [{ type: "image_url", image_url: { url: "data:image/webp;base64,AAAA" } }];
+    const events = eventsOf([chunk({ content: "Here" }), chunk({ images }), chunk({}, "stop")]);
+    const id = `ig_${BASE}_1`;
+    const item = { id, type: "image_generation_call", output_format: "webp" };
+    const done = { ...item, status: "completed", result: "AAAA" };
+    expect(events.slice(-4)).toMatchObject([
+      {
+        type: "response.output_item.added",
+        output_index: 1,
+        item: { ...item, status: "in_progress", result: null },
+      },
+      { type: "response.image_generation_call.completed", output_index: 1, item_id: id },
+      { type: "response.output_item.done", output_index: 1, item: done },
+      { type: "response.completed", response: { output: [{ type: "message", status: "completed" }, done] } },
+    ]);
+  });
+
   it("streams the input of a custom tool, and keeps what a vendor wants back", () => {
     const extra_content = { google: { thought_signature: "s" } };
     const events = eventsOf([

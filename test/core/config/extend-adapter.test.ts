@@ -39,7 +39,7 @@ describe("an adapter that extends another", () => {
     const { adapters, faults } = await discover(project.dir, "acme-eu");
     expect(faults).toEqual([]);
     const { operations, models, health, ...acme } = adapters.get("acme-eu")!;
-    expect(operations.chat).toEqual({ path: "/v2/chat", streamUsage: true });
+    expect(operations.chat).toMatchObject({ path: "/v2/chat", streamUsage: true });
     expect(operations.embeddings?.path).toBe("/v2/{model}/embed");
     expect(Object.keys(operations)).not.toContain("speech");
     expect(models?.path).toBe("/v2/models");
@@ -51,6 +51,29 @@ describe("an adapter that extends another", () => {
       modelPatterns: ["acme-*"],
     });
     expect(acme.forwardHeaders).toEqual(["openai-beta", "x-trace"]);
+  });
+
+  it("adds operations that the other adapter lacks, and has for all models what it has for some", async () => {
+    const project = await createProject({
+      "adapters/acme.json": JSON.stringify({
+        extends: "openai-compatible",
+        paths: {
+          files: "/v2/files",
+          batches: "/batches",
+          realtime: "/realtime?model={model}",
+          responses: "/answers",
+        },
+      }),
+      "adapters/clawed.json": `{ "extends": "moonshot", "paths": { "messages": "/anthropic/messages" } }`,
+    });
+    const { adapters, faults } = await discover(project.dir, "acme", "clawed");
+    expect(faults).toEqual([]);
+    const { operations } = adapters.get("acme")!;
+    expect(operations.files).toEqual({ path: "/v2/files" });
+    expect(operations.batches).toEqual({ path: "/batches" });
+    expect(operations.realtime).toEqual({ path: "/realtime?model={model}" });
+    expect(operations.responses).toEqual({ path: "/answers" });
+    expect(adapters.get("clawed")!.operations.messages).toEqual({ path: "/anthropic/messages" });
   });
 
   it("may be JSON, with values out of the environment", async () => {
@@ -105,6 +128,7 @@ describe("an adapter that extends another", () => {
       }),
       "adapters/list.json": `[]`,
       "adapters/lists-none.json": `{ "extends": "plain", "models": "/models" }`,
+      "adapters/lacks.json": `{ "extends": "perplexity", "paths": { "files": false, "btaches": "/batches" } }`,
       "adapters/paths.ts": `export default { extends: "openai", paths: { chta: "/chat" } };`,
     });
     const { faults } = await discover(project.dir);
@@ -126,6 +150,8 @@ describe("an adapter that extends another", () => {
           "models: the adapter `plain` does not know how a list of models is read",
           undefined,
         ],
+        ["lacks.json", "paths.files is not an option", "Known here: `chat`."],
+        ["lacks.json", "paths.btaches is not an option", "Did you mean `batches`?"],
         ["paths.ts", "paths.chta is not an option", "Did you mean `chat`?"],
       ]),
     );
@@ -188,8 +214,11 @@ describe("an adapter that extends another", () => {
   });
 
   it("is told to types: names of operations and of its own settings", () => {
-    const extension = extendAdapter({ extends: "openai", paths: { chat: "/chat", speech: false } });
-    expect(extension.paths).toEqual({ chat: "/chat", speech: false });
+    const extension = extendAdapter({
+      extends: "openai",
+      paths: { chat: "/chat", speech: false, files: "/files" },
+    });
+    expect(extension.paths).toEqual({ chat: "/chat", speech: false, files: "/files" });
     // @ts-expect-error -- a misspelt operation
     extendAdapter({ extends: "openai", paths: { chta: "/chat" } });
     // @ts-expect-error -- a misspelt setting

@@ -118,7 +118,7 @@ describe("defaults", () => {
     expect((await loaded(project, { mode: "development" })).server.host).toBe("127.0.0.1");
   });
 
-  it("has the time limits of semantics 1.1 and the limits of the listener", async () => {
+  it("has the time limits and the limits of clients that the reference states", async () => {
     const config = await loaded(await createProject({ "gateway.config.ts": configSource("") }));
     expect(config.timeouts).toEqual({
       connectMs: 5000,
@@ -133,7 +133,9 @@ describe("defaults", () => {
       jsonBytes: 20 * 1024 * 1024,
       jsonDepth: 128,
       jsonValues: 500_000,
+      speechCharacters: 4_096,
       partBytes: 100 * 1024 * 1024,
+      spoolBytes: 256 * 1024 * 1024,
       parts: 50,
       partHeaderBytes: 8192,
       imageBytes: 4 * 1024 * 1024,

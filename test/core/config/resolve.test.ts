@@ -1,10 +1,11 @@
 import { inspect } from "node:util";
 import * as v from "valibot";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   defineAdapter,
   defineGatewayPlugin,
   env,
+  revealSecret,
   type Adapter,
   type ChainFact,
   type Plugin,
@@ -43,6 +44,18 @@ const limit = defineGatewayPlugin({
     store: v.optional(v.strictObject({ url: v.optional(v.string()), ttlMs: v.optional(v.number()) })),
   }),
   exact: ({ algorithm }) => algorithm === "token-bucket",
+  setup: () => ({}),
+});
+
+const preferring = defineGatewayPlugin({
+  name: "preferring",
+  options: v.strictObject({ prefer: v.array(v.string()) }),
+  check: ({ prefer }, { backends }) =>
+    prefer.flatMap((received, index) =>
+      backends.has(received)
+        ? []
+        : [{ path: ["prefer", index], expected: "the name of a backend", received, known: backends.keys() }],
+    ),
   setup: () => ({}),
 });
 
@@ -471,6 +484,107 @@ describe("faults", () => {
         hint: "Did you mean `gpt-4o`?",
       },
     ],
+    "file state for several processes": [
+      { server: { workers: 2 }, state: { driver: "file" } },
+      {
+        path: "state.driver",
+        message: 'state.driver must be one that 2 workers can share, got "file", which takes one process',
+        hint: 'Set `state: { driver: "redis", url }`, or `server.workers: 1`.',
+      },
+    ],
+    "a key with a line break in it": [
+      { backends: { local: { ...local, apiKey: "sk-canary\nsecond" } } },
+      {
+        path: "backends.local.apiKey",
+        message: "backends.local.apiKey must be a key that a header can carry, got one with a line break",
+      },
+    ],
+    "a key that ends with two lines": [
+      { backends: { local: { ...local, apiKey: "sk-canary\n\n" } } },
+      {
+        path: "backends.local.apiKey",
+        message: "backends.local.apiKey must be a key that a header can carry, got one with a line break",
+      },
+    ],
+    "a key in typographic quotes": [
+      { backends: { local: { ...local, apiKey: "\u201csk-canary\u201d" } } },
+      {
+        path: "backends.local.apiKey",
+        message:
+          "backends.local.apiKey must be a key that a header can carry, got one with a character that none can",
+      },
+    ],
+    "a base URL with a fragment": [
+      { backends: { local: { ...local, baseURL: "http://127.0.0.1:1/v1#top" } } },
+      {
+        path: "backends.local.baseURL",
+        message: "backends.local.baseURL must be a URL without `#`, got one with it",
+      },
+    ],
+    "a default for an operation that is none": [
+      { defaultModels: { chta: "m" } },
+      {
+        path: "defaultModels.chta",
+        message: 'defaultModels.chta: there is no operation "chta"',
+        hint: "Did you mean `chat`?",
+      },
+    ],
+    "a condition on an operation that is none": [
+      {
+        plugins: [
+          limit(),
+          when({ models: ["m"] }, when({ operations: ["chat", "chta" as "chat"] }, limit())),
+        ],
+      },
+      {
+        path: "plugins[1].when[0].when.operations[1]",
+        message: 'plugins[1].when[0].when.operations[1]: there is no operation "chta"',
+        hint: "Did you mean `chat`?",
+      },
+    ],
+    "a condition on a model that is none": [
+      {
+        backends: { local: { ...local, models: ["qwen2.5:7b", "llama*"] } },
+        plugins: [when({ models: ["llama3", "qwne2.5:7b"] }, limit())],
+      },
+      {
+        path: "plugins[0].when.models[1]",
+        message: 'plugins[0].when.models[1]: there is no model "qwne2.5:7b"',
+        hint: "Did you mean `qwen2.5:7b`?",
+      },
+    ],
+    "a proxy that is no address": [
+      { server: { trustedProxies: ["127.0.0.1", "::1/128", "localhost"] } },
+      {
+        path: "server.trustedProxies[2]",
+        message:
+          "server.trustedProxies[2] must be an IP address, or a range such as 10.0.0.0/8, got a string of 9 characters",
+      },
+    ],
+    "a range of proxies that is none": [
+      { server: { trustedProxies: ["10.0.0.0/8x"] } },
+      {
+        path: "server.trustedProxies[0]",
+        message:
+          "server.trustedProxies[0] must be an IP address, or a range such as 10.0.0.0/8, got a string of 11 characters",
+      },
+    ],
+    "a range of proxies that is longer than an address": [
+      { server: { trustedProxies: ["10.0.0.0/33"] } },
+      {
+        path: "server.trustedProxies[0]",
+        message:
+          "server.trustedProxies[0] must be an IP address, or a range such as 10.0.0.0/8, got a string of 11 characters",
+      },
+    ],
+    "a name among options that the config does not have": [
+      { plugins: [when({ models: ["m"] }, preferring({ prefer: ["local", "locla"] }))] },
+      {
+        path: "plugins[0].when[0].preferring.prefer[1]",
+        message: 'plugins[0].when[0].preferring.prefer[1] must be the name of a backend, got "locla"',
+        hint: "Did you mean `local`?",
+      },
+    ],
     "a factory that nobody called": [
       { plugins: [limit] },
       {
@@ -653,6 +767,64 @@ describe("faults", () => {
     const defaultModels = { chat: "house:any", embeddings: "gpt-9" };
     const open = { ...local, models: ["gpt-*"], vendorPrefixes: ["house"] };
     expect((await accepted({ backends: { open }, defaultModels })).defaultModels).toEqual(defaultModels);
+  });
+
+  it("takes a condition on a model that some backend may turn out to have, and on what a plugin adds", async () => {
+    const listing = { ...local, adapter: "lister", models: "discover" };
+    const lister = defineAdapter({ ...plain, name: "lister", models: { path: "/models", read: () => [] } });
+    const doors = defineGatewayPlugin({
+      name: "doors",
+      options: v.strictObject({}),
+      operations: ["rooms"],
+      setup: () => ({}),
+    });
+    const result = await resolveConfig(
+      {
+        backends: { local, listing },
+        plugins: [doors(), when({ operations: ["rooms"], models: ["perhaps"] }, limit())],
+      },
+      { dir: "/project", adapters: new Map([...adapters, ["lister", lister as unknown as Adapter]]) },
+    );
+    expect(result).toMatchObject({ ok: true });
+  });
+
+  it("takes a condition on each name of a model", async () => {
+    const models = {
+      best: { targets: [{ backend: "local", model: "m" }], aliases: ["finest"], canonicalName: "top" },
+    };
+    await accepted({ models, plugins: [when({ models: ["best", "finest", "top", "m"] }, limit())] });
+  });
+
+  it("does not ask plugins about a config whose backends have faults themselves", async () => {
+    const faults = await faultsOf({
+      backends: { local: { ...local, weight: -1 } },
+      plugins: [preferring({ prefer: ["local"] })],
+    });
+    expect(faults.map(({ path }) => path)).toEqual(["backends.local.weight"]);
+  });
+
+  it.each(["\n", "\r\n"])("takes a key without the %j that a mounted file ends with", async (end) => {
+    vi.stubEnv("MOUNTED_KEY", `sk-canary${end}`);
+    const { backends } = await accepted({
+      backends: {
+        plain: { ...local, apiKey: `sk-canary${end}` },
+        mounted: { ...local, apiKey: env("MOUNTED_KEY") },
+      },
+    });
+    expect(backends.map(({ apiKey }) => revealSecret(apiKey!))).toEqual(["sk-canary", "sk-canary"]);
+    expect(backends[1]!.apiKey!.source).toBe("MOUNTED_KEY");
+    vi.unstubAllEnvs();
+  });
+
+  it("has no delay before the stop in development", async () => {
+    const raw = { backends: { local }, server: { preStopDelayMs: 7_000 } };
+    for (const [mode, delayMs] of [
+      ["development", 0],
+      ["production", 7_000],
+    ] as const) {
+      const result = await resolveConfig(raw, { dir: "/project", adapters, mode });
+      expect(result.ok && result.config.server.preStopDelayMs).toBe(delayMs);
+    }
   });
 
   it("warns about a target whose backend does not list the model", async () => {

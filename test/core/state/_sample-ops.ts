@@ -36,7 +36,7 @@ export const countAll = defineAtomicOp<
 /** The same on disk before it is acknowledged. */
 export const countDurably = defineAtomicOp({ ...countAll, name: "count-durably", durable: true });
 
-/** Token bucket as GCRA in whole microseconds (semantics.md 1.7). Result: admitted, and the wait in microseconds. */
+/** Token bucket as GCRA in whole microseconds, so that no remainder is lost. Result: admitted, and the wait in microseconds. */
 export const tokenBucket = defineAtomicOp<
   { tat: number },
   [periodUs: number, burst: number, cost: number],

@@ -1,3 +1,4 @@
+import { parseJson, stringifyJson } from "gatewright";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { StateRoot } from "../../../core/src/state/create-state.ts";
 import { countAll, countDurably, swap, tokenBucket } from "./_sample-ops.ts";
@@ -41,6 +42,12 @@ export function stateSuite(suite: StateSuite): void {
         await root.remove("user");
         expect(await root.get("user")).toBeUndefined();
         await root.remove("user");
+      });
+
+      test("hold integers longer than a number digit by digit", async () => {
+        const text = '{"id":1234567890123456789,"more":[-9223372036854775807]}';
+        await root.set("long", parseJson(text) as object);
+        expect(stringifyJson(await root.get("long"))).toBe(text);
       });
 
       test("are copies: changing one that was set or read changes nothing stored", async () => {

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { parseJson } from "gatewright";
 import { afterAll, describe, expect, test } from "vitest";
 import { createClock } from "../../../core/src/state/clock.ts";
 import { createState } from "../../../core/src/state/create-state.ts";
@@ -70,6 +71,15 @@ describe("file state over a restart", () => {
     expect(await second.documents.get("doc")).toEqual({ v: 1 });
     expect(await second.run(countAll, "", ["durable", "flushed", "too"], add(0))).toEqual([1, 3, 4, 4]);
     await second.close();
+  });
+
+  test("writes integers longer than a number as another process reads them", async () => {
+    const dir = await newDir();
+    const first = await open(dir);
+    await first.documents.set("doc", parseJson('{"id":1234567890123456789}') as object);
+    await first.close();
+    const [name = ""] = await documentsOf(dir);
+    expect(await readFile(join(dir, "documents", name), "utf8")).toContain('{"id":1234567890123456789}');
   });
 
   test("answers an operation without a promise unless it is durable", async () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NdjsonDecoder } from "../../../core/src/stream/ndjson-decoder.ts";
+import { bytesMoved } from "./_bytes-moved.ts";
 
 const RUNS = { seed: 20_240_229, numRuns: 300 };
 
@@ -39,6 +40,17 @@ describe("NdjsonDecoder", () => {
     const bytes = Buffer.from('{"a":"é€😀"}\n');
     for (let at = 0; at <= bytes.length; at++)
       expect(decode([bytes.subarray(0, at), bytes.subarray(at)])).toEqual(['{"a":"é€😀"}']);
+  });
+
+  it("copies each byte of a large line a few times only, however small its chunks", () => {
+    const line = JSON.stringify({ text: "x".repeat(1024 * 1024) });
+    const bytes = Buffer.from(`${line}\n${line}\n`);
+    const chunks = Array.from({ length: Math.ceil(bytes.length / 1000) }, (_, n) =>
+      bytes.subarray(n * 1000, (n + 1) * 1000),
+    );
+    let lines: string[] = [];
+    expect(bytesMoved(() => (lines = decode(chunks)))).toBeLessThan(8 * bytes.length);
+    expect(lines).toEqual([line, line]);
   });
 
   it("gives a line up that never ends, before memory does", () => {

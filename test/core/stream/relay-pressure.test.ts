@@ -44,6 +44,20 @@ describe("a stream that was held back until its start", () => {
     expect(pressure.at(-1)).toBe(false);
   });
 
+  it("of events that nobody can start yet: holds nobody back, until they are offered", () => {
+    const { pressure, owner, sinkOf } = createEnds();
+    const pipe = new EventPipe(owner, false);
+    for (let n = 0; n < 3; n++) pipe.push({ raw: BLOCK, data: "x", json: {} });
+    expect(pressure).toEqual([]);
+    expect(pipe.heldBytes).toBeGreaterThanOrEqual(3 * BLOCK.length);
+    pipe.offer();
+    expect(pressure).toEqual([true]);
+    pipe.start(sinkOf(pipe));
+    pipe.resume();
+    expect(pressure.at(-1)).toBe(false);
+    expect(pipe.heldBytes).toBe(0);
+  });
+
   it("goes on at once when the sink takes it all", () => {
     const { pressure, owner } = createEnds();
     const relay = new ByteRelay(owner);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SseDecoder, writeSse } from "../../../core/src/stream/sse-decoder.ts";
+import { bytesMoved } from "./_bytes-moved.ts";
 
 const RUNS = { seed: 20_240_229, numRuns: 500 };
 
@@ -190,6 +191,33 @@ describe("SseDecoder", () => {
       { data: "[DONE]", type: undefined },
     ]);
     expect(decodeText("data: [DON")).toEqual([]);
+  });
+
+  it.each([
+    ["in one line", "data: ", "x", "\n\n"],
+    ["in many lines", "", "data: x\n", "\n"],
+    ["in many lines that end in CRLF", "", "data: x\r\n", "\r\n"],
+  ])(
+    "copies each byte of a large event a few times only, however small its chunks: %s",
+    (_, head, middle, tail) => {
+      const text = head + middle.repeat((1024 * 1024) / middle.length) + tail;
+      const bytes = Buffer.from(text + text);
+      const chunks = cut(bytes, [1024, 1, 700]);
+      let blocks: Block[] = [];
+      expect(bytesMoved(() => (blocks = decode(chunks)))).toBeLessThan(8 * bytes.length);
+      expect(read(blocks)).toEqual(reference(text + text));
+      expect(String(blocks[1]!.raw)).toBe(text.replaceAll("\r\n", "\n"));
+    },
+  );
+
+  it("leaves the bytes of a block alone that was given away, while the next ones come", () => {
+    const one = "data: 1\n\n";
+    const kept: Buffer[] = [];
+    const decoder = new SseDecoder();
+    for (const chunk of cut(Buffer.from(one.repeat(100)), [5, 1, 9, 2, 20])) {
+      decoder.push(chunk, ({ raw }) => kept.push(raw));
+    }
+    expect(kept.map(String)).toEqual(Array.from({ length: 100 }, () => one));
   });
 
   it("gives an event up that never ends, before memory does", () => {

@@ -138,12 +138,15 @@ export interface Account {
   readonly seen: { method: string; path: string; body: JsonObject }[];
   /** Statuses to answer with instead, one a request. */
   readonly failures: number[];
+  /** Items that each response begins with. */
+  readonly thoughts: JsonObject[];
 }
 
 /** A vendor's account that keeps its responses itself; `name` is part of every id that it gives. */
 export async function startAccount(name: string): Promise<Account> {
   const seen: Account["seen"] = [];
   const failures: number[] = [];
+  const thoughts: JsonObject[] = [];
   const kept = new Map<string, JsonObject>();
   const server = createServer((request, response) => {
     void (async () => {
@@ -166,6 +169,7 @@ export async function startAccount(name: string): Promise<Account> {
           model: body["model"],
           status: body["background"] === true ? "queued" : "completed",
           output: [
+            ...thoughts,
             {
               id: `msg_${name}${kept.size}`,
               type: "message",
@@ -212,7 +216,7 @@ export async function startAccount(name: string): Promise<Account> {
         server.closeAllConnections();
       }),
   );
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, failures };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, failures, thoughts };
 }
 
 async function readJson(request: IncomingMessage): Promise<JsonObject> {

@@ -8,7 +8,7 @@ export const responsesFields: FieldTable = {
   model: forward("the backend's name of the model"),
   input: translate("`messages`"),
   instructions: translate("the first message, with the role `system`"),
-  max_output_tokens: translate("`max_tokens`"),
+  max_output_tokens: translate("`max_completion_tokens`"),
   temperature: forward("the same in chat"),
   top_p: forward("the same in chat"),
   top_logprobs: translate("`logprobs` and `top_logprobs`", is(0)),
@@ -20,7 +20,9 @@ export const responsesFields: FieldTable = {
   reasoning: translate(
     "`reasoning_effort`; with `summary` the reasoning is given as summary, else as content of its item",
   ),
-  include: translate("`message.output_text.logprobs` as `logprobs`; what chat does not give is reported"),
+  include: translate(
+    "`message.output_text.logprobs` as `logprobs`; signed reasoning comes anyway; what chat does not give is reported",
+  ),
   metadata: translate("echoed in the response"),
   stream: translate("the same in chat"),
   stream_options: translate("`include_obfuscation` is reported: streams are not padded"),

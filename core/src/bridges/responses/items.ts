@@ -64,10 +64,19 @@ export function toCallItem(
   return item;
 }
 
+/**
+ * A generated image, as the item of the tool that makes them at the vendor, `result` being base64. Undefined for one that
+ * is elsewhere: this API has no address of an image.
+ */
+export function toImageItem(id: string, url: string): JsonObject | undefined {
+  const [, format, result] = /^data:image\/([\w.+-]+);base64,(.*)$/s.exec(url) ?? [];
+  if (result === undefined) return undefined;
+  return { id, type: "image_generation_call", status: "completed", result, output_format: format };
+}
+
 /** Chat nests a citation under its type; here it is flat. */
-export function toAnnotations(annotations: unknown): JsonObject[] {
-  if (!Array.isArray(annotations)) return [];
-  return annotations.filter(isJsonObject).map((annotation) => {
+export function toAnnotations(annotations: readonly JsonObject[]): JsonObject[] {
+  return annotations.map((annotation) => {
     const { url_citation, ...rest } = annotation;
     return isJsonObject(url_citation) ? { ...rest, ...url_citation } : annotation;
   });

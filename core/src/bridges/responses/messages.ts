@@ -37,7 +37,10 @@ class MessageBuilder {
   readonly #dropped: Set<string>;
   readonly #takes: Mapping["takes"];
   #turn: Turn | undefined;
-  /** What tools returned beside text: tool messages hold text alone, and nothing may stand between them. */
+  /**
+   * What tools returned beside text, and images that the model made: tool messages hold text alone, nothing may stand
+   * between them, and the model's own messages hold no images.
+   */
   #attached: JsonObject[] = [];
 
   constructor({ dropped, takes }: Mapping) {
@@ -68,6 +71,9 @@ class MessageBuilder {
       case "function_call_output":
       case "custom_tool_call_output":
         this.#addResult(item, at);
+        return;
+      case "image_generation_call":
+        this.#addImage(item, at);
         return;
       case "item_reference":
         throw new UnsupportedField(at, `\`${at}\` refers to an item that nobody keeps for this backend`);
@@ -153,6 +159,14 @@ class MessageBuilder {
     });
     report(this.#dropped, place);
     this.#attached.push(...others);
+  }
+
+  /** An image that the model made: in chat only others than the model show images. */
+  #addImage({ result, output_format: format = "png" }: JsonObject, at: string): void {
+    report(this.#dropped, `${at}.result`);
+    if (typeof result !== "string") return;
+    const url = `data:image/${String(format)};base64,${result}`;
+    this.#attached.push({ type: "image_url", image_url: { url } });
   }
 
   #open(): Turn {

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../operation.ts";
+import { isWholeInput } from "../hub-calls.ts";
 import {
   toCallItem,
   toMessageItem,
@@ -89,8 +90,10 @@ export class ReasoningItem extends OutputItem {
     });
   }
 
-  /** Signed thoughts, which a backend wants back as they are. */
-  seal(blocks: readonly unknown[]): void {
+  /** Signed thoughts, which a backend wants back as they are. Their text has come before, or comes with them. */
+  seal(blocks: readonly JsonObject[]): void {
+    const text = blocks.map(({ thinking }) => (typeof thinking === "string" ? thinking : "")).join("");
+    if (this.#text === "" && text !== "") this.think(text);
     this.#blocks.push(...blocks);
   }
 
@@ -199,24 +202,23 @@ export class CallItem extends OutputItem {
     this.open(this.item);
   }
 
-  get type(): Call["type"] {
-    return this.#call.type;
-  }
-
   get item(): JsonObject {
     return toCallItem(this.id, { ...this.#call, input: this.#input, extra: this.extra }, this.#status);
   }
 
   /** Closes a call to which nothing can be added: more text would break its JSON. Of plain text nobody can tell. */
   closeWhole(): void {
-    if (!this.closed && this.type === "function" && isJson(this.#input)) this.close("completed");
+    if (!this.closed && this.#call.type === "function" && isWholeInput(this.#input)) this.close("completed");
   }
 
+  /** Throws for what comes after the end, where space alone can be left out. */
   write(delta: string): void {
-    if (this.closed) return;
+    if (this.closed && delta.trim() !== "")
+      throw new TypeError("arguments of a call went on after they were whole");
+    if (this.closed || delta === "") return;
     this.#input += delta;
     this.tell(
-      this.type === "custom"
+      this.#call.type === "custom"
         ? "response.custom_tool_call_input.delta"
         : "response.function_call_arguments.delta",
       { delta },
@@ -225,7 +227,8 @@ export class CallItem extends OutputItem {
 
   protected finish(status: ItemStatus): void {
     this.#status = status;
-    if (this.type === "custom") this.tell("response.custom_tool_call_input.done", { input: this.#input });
+    if (this.#call.type === "custom")
+      this.tell("response.custom_tool_call_input.done", { input: this.#input });
     else
       this.tell("response.function_call_arguments.done", {
         name: this.#call.name,
@@ -234,11 +237,21 @@ export class CallItem extends OutputItem {
   }
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
+/** An image, which comes whole. */
+export class ImageItem extends OutputItem {
+  readonly #whole: JsonObject;
+
+  constructor(place: Place, whole: JsonObject) {
+    super(place);
+    this.#whole = whole;
+    this.open(this.item);
+  }
+
+  get item(): JsonObject {
+    return this.closed ? this.#whole : { ...this.#whole, status: "in_progress", result: null };
+  }
+
+  protected finish(): void {
+    this.tell("response.image_generation_call.completed", {});
   }
 }

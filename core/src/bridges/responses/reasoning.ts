@@ -1,3 +1,4 @@
+import { parseJson, stringifyJson } from "../../body/exact-json.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
 
@@ -10,16 +11,14 @@ const SEALED = "gw1.";
  */
 export function sealThinking(blocks: readonly unknown[]): string | undefined {
   if (blocks.length === 0) return undefined;
-  return SEALED + Buffer.from(JSON.stringify(blocks)).toString("base64url");
+  return SEALED + Buffer.from(stringifyJson(blocks)).toString("base64url");
 }
 
 /** Undefined for what somebody else wrote. */
 export function unsealThinking(encrypted: unknown): JsonObject[] | undefined {
   if (typeof encrypted !== "string" || !encrypted.startsWith(SEALED)) return undefined;
   try {
-    const blocks: unknown = JSON.parse(
-      Buffer.from(encrypted.slice(SEALED.length), "base64url").toString("utf8"),
-    );
+    const blocks = parseJson(Buffer.from(encrypted.slice(SEALED.length), "base64url").toString("utf8"));
     return Array.isArray(blocks) && blocks.every(isJsonObject) ? blocks : undefined;
   } catch {
     // A client's own making: as foreign as any other.

@@ -1,10 +1,13 @@
 import type { MappingInfo } from "../../adapter.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
+import { readHubCalls } from "../hub-calls.ts";
+import { oneHubChoice, readHubMessage, type HubMessage } from "../hub-message.ts";
 import { toCallId, toItemId } from "./ids.ts";
 import {
   toAnnotations,
   toCallItem,
+  toImageItem,
   toLogprobItems,
   toMessageItem,
   toReasoningItem,
@@ -13,29 +16,33 @@ import {
   type ItemStatus,
 } from "./items.ts";
 import { wantsSummary } from "./reasoning.ts";
-import { endResponse, incompleteReason, startResponse } from "./response.ts";
+import { endResponse, incompleteReason, reportUnknownFinish, startResponse } from "./response.ts";
 
-/** A whole chat reply as a response. */
+/** A whole chat reply as a response. Throws for one that holds no answer. */
 export function fromChatReply(reply: JsonObject, info: MappingInfo): JsonObject {
-  const choices: readonly unknown[] = Array.isArray(reply["choices"]) ? reply["choices"] : [];
-  const choice = isJsonObject(choices[0]) ? choices[0] : {};
-  const finish = choice["finish_reason"];
+  const choice = oneHubChoice(reply, info);
+  const message = choice?.["message"];
+  if (!isJsonObject(message)) throw new TypeError("the reply has no message");
+  const { finish_reason: finish, logprobs } = choice!;
+  reportUnknownFinish(finish, info);
   return endResponse(startResponse(info), {
-    output: toOutput(choice, info),
+    output: toOutput(readHubMessage(message, info), { finish, logprobs }, info),
     finish,
     usage: reply["usage"],
     serviceTier: reply["service_tier"],
   });
 }
 
-/** Items in the order in which a model makes them: thoughts, text, calls. */
-function toOutput(choice: JsonObject, info: MappingInfo): JsonObject[] {
-  const message = isJsonObject(choice["message"]) ? choice["message"] : {};
-  const { reasoning_content, thinking_blocks, tool_calls } = message;
-  const calls = Array.isArray(tool_calls) ? tool_calls.filter(isJsonObject) : [];
-  const content = toParts(message, choice["logprobs"]);
-  const thoughts = typeof reasoning_content === "string" ? reasoning_content : "";
-  const blocks: readonly unknown[] = Array.isArray(thinking_blocks) ? thinking_blocks : [];
+/** Items in the order in which a model makes them: thoughts, text, images, calls. */
+function toOutput(
+  said: HubMessage,
+  { finish, logprobs }: { finish: unknown; logprobs: unknown },
+  info: MappingInfo,
+): JsonObject[] {
+  const { thinkingBlocks: blocks, images } = said;
+  const calls = readHubCalls(said.calls);
+  const content = toParts(said, logprobs, info);
+  const thoughts = said.reasoning || blocks.map(({ thinking }) => toText(thinking)).join("");
   const output: JsonObject[] = [];
   const idOf = (prefix: string): string => toItemId(prefix, info.requestId, output.length);
 
@@ -44,44 +51,45 @@ function toOutput(choice: JsonObject, info: MappingInfo): JsonObject[] {
       toReasoningItem(idOf("rs"), { text: thoughts, asSummary: wantsSummary(info.request), blocks }),
     );
   // What was cut is the last thing that was said.
-  const cut: ItemStatus =
-    incompleteReason(choice["finish_reason"]) === undefined ? "completed" : "incomplete";
-  if (content.length > 0 || (calls.length === 0 && output.length === 0))
+  const cut: ItemStatus = incompleteReason(finish) === undefined ? "completed" : "incomplete";
+  const hasMore = calls.length > 0 || images.length > 0;
+  if (content.length > 0 || said.extra || (!hasMore && output.length === 0))
     output.push(
       toMessageItem(
         idOf("msg"),
-        content.length > 0 ? content : [toTextPart("")],
-        calls.length === 0 ? cut : "completed",
-        message["extra_content"],
+        content.length > 0 || said.extra ? content : [toTextPart("")],
+        hasMore ? "completed" : cut,
+        said.extra,
       ),
     );
-  for (const [index, call] of calls.entries()) {
-    const type = call["type"] === "custom" ? "custom" : "function";
-    const called = isJsonObject(call[type]) ? call[type] : {};
-    const { id, extra_content } = call;
+  for (const url of images) {
+    const item = toImageItem(idOf("ig"), url);
+    if (item) output.push(item);
+    else info.report("images");
+  }
+  for (const { type, id, name, input, extra, position } of calls) {
+    if (name === undefined) throw new TypeError("the reply has a call without a name");
+    const callId = id ?? toCallId(info.requestId, position);
     output.push(
       toCallItem(
         idOf(type === "custom" ? "ctc" : "fc"),
-        {
-          type,
-          callId: typeof id === "string" && id !== "" ? id : toCallId(info.requestId, index),
-          name: toText(called["name"]),
-          input: toText(type === "custom" ? called["input"] : called["arguments"]),
-          extra: extra_content,
-        },
-        index === calls.length - 1 ? cut : "completed",
+        { type, callId, name, input, extra },
+        position === calls.length - 1 ? cut : "completed",
       ),
     );
   }
   return output;
 }
 
-function toParts(message: JsonObject, logprobs: unknown): JsonObject[] {
-  const { content, refusal, annotations } = message;
+function toParts(
+  { text, refusal, annotations }: HubMessage,
+  logprobs: unknown,
+  info: MappingInfo,
+): JsonObject[] {
   const parts: JsonObject[] = [];
-  if (typeof content === "string" && content !== "")
-    parts.push(toTextPart(content, toAnnotations(annotations), toLogprobItems(logprobs)));
-  if (typeof refusal === "string" && refusal !== "") parts.push(toRefusalPart(refusal));
+  if (text !== "") parts.push(toTextPart(text, toAnnotations(annotations), toLogprobItems(logprobs)));
+  else if (annotations.length > 0) info.report("annotations");
+  if (refusal !== "") parts.push(toRefusalPart(refusal));
   return parts;
 }
 

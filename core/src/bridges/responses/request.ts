@@ -15,14 +15,14 @@ export function toChatRequest(
   const { forwarded, translated } = sortFields(request, responsesFields, dropped);
   const takes = (name: string): boolean => extensions?.includes(name) ?? true;
   const tools = toTools(translated["tools"]);
-  const choice = toToolChoice(translated["tool_choice"]);
+  const choice = toToolChoice(translated["tool_choice"], tools ?? []);
   const hasTools = tools !== undefined && tools.length > 0;
   // Servers refuse these two beside no tools; without any they say nothing, unless a call is demanded.
   const idle = !hasTools && (choice === "auto" || choice === "none");
   const body = compact({
     ...forwarded,
     messages: toMessages(translated["instructions"], translated["input"], { dropped, takes }),
-    max_tokens: translated["max_output_tokens"],
+    max_completion_tokens: translated["max_output_tokens"],
     tools: hasTools ? tools : undefined,
     tool_choice: idle ? undefined : choice,
     parallel_tool_calls: hasTools ? translated["parallel_tool_calls"] : undefined,
@@ -64,10 +64,12 @@ function toReasoning(reasoning: unknown, dropped: Set<string>): JsonObject {
 }
 
 const LOGPROBS = "message.output_text.logprobs";
+/** What comes with the response unasked where there is any: reasoning as its vendor signed it. */
+const SIGNED_REASONING = "reasoning.encrypted_content";
 
 function toLogprobs(top: unknown, include: unknown, dropped: Set<string>): JsonObject {
   const included: readonly unknown[] = Array.isArray(include) ? include : [];
-  if (included.some((name) => name !== LOGPROBS)) report(dropped, "include");
+  if (included.some((name) => name !== LOGPROBS && name !== SIGNED_REASONING)) report(dropped, "include");
   if (top === undefined && !included.includes(LOGPROBS)) return {};
   return { logprobs: true, top_logprobs: top };
 }

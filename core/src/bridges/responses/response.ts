@@ -47,6 +47,13 @@ export function incompleteReason(finish: unknown): string | undefined {
   return finish === "content_filter" ? "content_filter" : undefined;
 }
 
+const KNOWN_FINISHES = new Set<unknown>(["stop", "length", "tool_calls", "function_call", "content_filter"]);
+
+/** An end that nobody knows is told as an ordinary one. */
+export function reportUnknownFinish(finish: unknown, { report }: Pick<MappingInfo, "report">): void {
+  if (typeof finish === "string" && !KNOWN_FINISHES.has(finish)) report("finish_reason");
+}
+
 /** The same response at its end. */
 export function endResponse(
   started: JsonObject,
@@ -63,9 +70,11 @@ export function endResponse(
   };
 }
 
+const COUNTS = ["prompt_tokens", "completion_tokens"];
+
 /** Null where the backend told none: the client must not take an estimate for a measure. */
 function toUsage(usage: unknown): JsonObject | null {
-  if (!isJsonObject(usage)) return null;
+  if (!isJsonObject(usage) || !COUNTS.some((name) => typeof usage[name] === "number")) return null;
   const input = count(usage["prompt_tokens"]);
   const output = count(usage["completion_tokens"]);
   const prompt = isJsonObject(usage["prompt_tokens_details"]) ? usage["prompt_tokens_details"] : {};

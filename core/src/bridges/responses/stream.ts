@@ -1,11 +1,13 @@
 import type { MappingInfo, OperationBridge } from "../../adapter.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
+import { HubCallReader, type HubCall, type HubCallPiece } from "../hub-calls.ts";
+import { finishOf, oneHubChoice, readHubMessage, type HubMessage } from "../hub-message.ts";
 import { toCallId, toItemId } from "./ids.ts";
-import { toAnnotations, toLogprobItems, type ItemStatus } from "./items.ts";
-import { CallItem, MessageItem, ReasoningItem, type OutputItem } from "./open-item.ts";
+import { toAnnotations, toImageItem, toLogprobItems, type ItemStatus } from "./items.ts";
+import { CallItem, ImageItem, MessageItem, ReasoningItem, type OutputItem } from "./open-item.ts";
 import { wantsSummary } from "./reasoning.ts";
-import { endResponse, incompleteReason, startResponse } from "./response.ts";
+import { endResponse, incompleteReason, reportUnknownFinish, startResponse } from "./response.ts";
 
 type Stream = NonNullable<OperationBridge<ResponseWriter>["stream"]>;
 
@@ -29,9 +31,11 @@ export class ResponseWriter {
   #items: OutputItem[] = [];
   /** Thoughts or text: closed as soon as something else comes. */
   #speech: ReasoningItem | MessageItem | undefined;
-  /** Calls by their index in chat. Several may be open, as backends may weave them. */
-  readonly #calls = new Map<unknown, CallItem>();
-  #lastCall: unknown;
+  readonly #calls = new HubCallReader();
+  /** Those that have a name. Several may be open, as backends may weave them. */
+  readonly #callItems = new Map<HubCall, CallItem>();
+  /** `index` of the choice that is shown. */
+  #choice: unknown;
   #finish: unknown;
   #usage: unknown;
   #serviceTier: unknown;
@@ -48,9 +52,8 @@ export class ResponseWriter {
     this.#begin();
     this.#usage = chunk["usage"] ?? this.#usage;
     this.#serviceTier = chunk["service_tier"] ?? this.#serviceTier;
-    const choices: readonly unknown[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
-    const [choice] = choices;
-    if (isJsonObject(choice)) this.#takeChoice(choice);
+    const choice = oneHubChoice(chunk, this.#info, this.#choice);
+    if (choice) this.#takeChoice(choice);
     // Usage comes last, alone: nothing more is to be waited for.
     else if (this.#finish !== undefined && this.#usage) this.#complete();
     return this.#flush();
@@ -92,22 +95,24 @@ export class ResponseWriter {
 
   #takeChoice(choice: JsonObject): void {
     if (this.#finish !== undefined) return;
-    if (isJsonObject(choice["delta"])) this.#takeDelta(choice["delta"], choice["logprobs"]);
-    if (typeof choice["finish_reason"] !== "string") return;
-    this.#finish = choice["finish_reason"];
+    this.#choice ??= choice["index"] ?? 0;
+    if (isJsonObject(choice["delta"]))
+      this.#takeDelta(readHubMessage(choice["delta"], this.#info), choice["logprobs"]);
+    this.#finish = finishOf(choice);
+    if (this.#finish === undefined) return;
+    reportUnknownFinish(this.#finish, this.#info);
     this.#closeAll();
   }
 
-  #takeDelta(delta: JsonObject, logprobs: unknown): void {
-    const { reasoning_content, thinking_blocks, content, refusal, annotations, tool_calls, extra_content } =
-      delta;
-    if (isText(reasoning_content)) this.#reasoning().think(reasoning_content);
-    if (Array.isArray(thinking_blocks) && thinking_blocks.length > 0) this.#reasoning().seal(thinking_blocks);
-    if (isText(content)) this.#message().say(content, toLogprobItems(logprobs));
-    if (isText(refusal)) this.#message().refuse(refusal);
-    for (const annotation of toAnnotations(annotations)) this.#message().annotate(annotation);
-    if (isJsonObject(extra_content)) this.#message().extra = extra_content;
-    if (Array.isArray(tool_calls)) for (const call of tool_calls) if (isJsonObject(call)) this.#call(call);
+  #takeDelta(said: HubMessage, logprobs: unknown): void {
+    if (said.reasoning !== "") this.#reasoning().think(said.reasoning);
+    if (said.thinkingBlocks.length > 0) this.#reasoning().seal(said.thinkingBlocks);
+    if (said.text !== "") this.#message().say(said.text, toLogprobItems(logprobs));
+    if (said.refusal !== "") this.#message().refuse(said.refusal);
+    for (const annotation of toAnnotations(said.annotations)) this.#message().annotate(annotation);
+    if (said.extra) this.#message().extra = said.extra;
+    for (const url of said.images) this.#addImage(url);
+    for (const piece of this.#calls.read(said.calls)) this.#addCall(piece);
   }
 
   #reasoning(): ReasoningItem {
@@ -128,33 +133,38 @@ export class ResponseWriter {
     return item;
   }
 
-  #call(piece: JsonObject): void {
-    // Servers that give no index give the id, and with the rest of a call nothing.
-    const index = piece["index"] ?? piece["id"] ?? this.#lastCall;
-    this.#lastCall = index;
-    const call = this.#calls.get(index) ?? this.#openCall(index, piece);
-    const type = call.type;
-    const called = isJsonObject(piece[type]) ? piece[type] : {};
-    const input = type === "custom" ? called["input"] : called["arguments"];
-    if (isText(input)) call.write(input);
-    if (isJsonObject(piece["extra_content"])) call.extra = piece["extra_content"];
+  #addImage(url: string): void {
+    const place = this.#place("ig");
+    const whole = toImageItem(place.id, url);
+    if (!whole) {
+      this.#info.report("images");
+      return;
+    }
+    this.#closeSpeech("completed");
+    const item = new ImageItem(place, whole);
+    this.#items.push(item);
+    item.close("completed");
   }
 
-  /** Chat has id, type and name in the first piece of a call. */
-  #openCall(index: unknown, { id, type: kind, ...piece }: JsonObject): CallItem {
+  #addCall({ call, input }: HubCallPiece): void {
+    const open = this.#callItems.get(call);
+    if (open) {
+      open.write(input);
+      open.extra = call.extra;
+    } else if (call.name !== undefined) this.#openCall(call, call.name);
+  }
+
+  #openCall(call: HubCall, name: string): void {
     this.#closeSpeech("completed");
     // A call before this one whose arguments are whole has ended; one that is woven with it goes on.
-    for (const call of this.#calls.values()) call.closeWhole();
-    const type = kind === "custom" ? "custom" : "function";
-    const called = isJsonObject(piece[type]) ? piece[type] : {};
-    const call = new CallItem(this.#place(type === "custom" ? "ctc" : "fc"), {
-      type,
-      callId: isText(id) ? id : toCallId(this.#info.requestId, this.#calls.size),
-      name: isText(called["name"]) ? called["name"] : "",
-    });
-    this.#items.push(call);
-    this.#calls.set(index, call);
-    return call;
+    for (const item of this.#callItems.values()) item.closeWhole();
+    const { type, id, position, input } = call;
+    const callId = id ?? toCallId(this.#info.requestId, position);
+    const item = new CallItem(this.#place(type === "custom" ? "ctc" : "fc"), { type, callId, name });
+    this.#items.push(item);
+    this.#callItems.set(call, item);
+    item.write(input);
+    item.extra = call.extra;
   }
 
   #place(prefix: string): { id: string; index: number; emit: (type: string, fields: JsonObject) => void } {
@@ -168,6 +178,7 @@ export class ResponseWriter {
   }
 
   #closeAll(): void {
+    if (this.#calls.calls.some(({ name }) => name === undefined)) throw new TypeError("a call has no name");
     // A model that said nothing said the empty text.
     if (this.#items.length === 0) this.#message().say("", []);
     const cut: ItemStatus = incompleteReason(this.#finish) === undefined ? "completed" : "incomplete";
@@ -175,8 +186,4 @@ export class ResponseWriter {
     for (const item of this.#items) item.close(item === last ? cut : "completed");
     this.#speech = undefined;
   }
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
 }

@@ -32,13 +32,34 @@ function toFormat(format: unknown): unknown {
   return { type, grammar };
 }
 
-export function toToolChoice(choice: unknown): unknown {
+/** `tools` are those of the request, nested. A choice of none of them is `none`; where it demands a call it is refused. */
+export function toToolChoice(choice: unknown, tools: readonly JsonObject[]): unknown {
+  if (!isJsonObject(choice) || choice["type"] !== "allowed_tools") return toNested(choice);
+  const { type, mode, tools: list } = choice;
+  if (!Array.isArray(list)) throw unknownChoice();
+  const allowed = list.map(toNested);
+  const offered = new Set(tools.map(nameOf));
+  if (allowed.some((tool) => offered.has(nameOf(tool))))
+    return { type, allowed_tools: { mode, tools: allowed } };
+  if (mode === "auto") return "none";
+  throw new UnsupportedField("tool_choice.tools", "`tool_choice.tools` names none of `tools`");
+}
+
+function toNested(choice: unknown): unknown {
   if (!isJsonObject(choice)) return choice;
-  const { type, name, mode, tools } = choice;
+  const { type, name } = choice;
   if (type === "function" || type === "custom") return { type, [type]: { name } };
-  if (type === "allowed_tools" && Array.isArray(tools))
-    return { type, allowed_tools: { mode, tools: tools.map(toToolChoice) } };
-  throw new UnsupportedField(
+  throw unknownChoice();
+}
+
+function nameOf(tool: unknown): unknown {
+  if (!isJsonObject(tool)) return undefined;
+  const called = tool["function"] ?? tool["custom"];
+  return isJsonObject(called) ? called["name"] : undefined;
+}
+
+function unknownChoice(): UnsupportedField {
+  return new UnsupportedField(
     "tool_choice",
     "`tool_choice`: the backend has chat alone, which takes functions and custom tools",
   );

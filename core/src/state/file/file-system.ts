@@ -30,8 +30,8 @@ type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
  * same folder, write, fsync, rename, fsync of the folder. `backup` keeps the old file under that name.
  *
  * After an error everything is done once more from memory, never just the fsync: a failed fsync may have dropped the
- * pages and marked them clean, so that the next one succeeds with nothing on disk (semantics.md K5). A second error is
- * thrown; the old file or the new one is then in place.
+ * pages and marked them clean, so that the next one succeeds with nothing on disk. A second error is thrown; the old
+ * file or the new one is then in place.
  */
 export async function safeWrite(
   fs: FileSystem,

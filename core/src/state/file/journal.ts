@@ -189,7 +189,7 @@ export class Journal {
 
   /**
    * After an error the group is written once more, whole and into a new segment: a failed fsync may have dropped the
-   * pages of the old one and called them clean, so another fsync there would prove nothing (semantics.md K5).
+   * pages of the old one and called them clean, so another fsync there would prove nothing.
    */
   async #append(record: Buffer): Promise<void> {
     try {

@@ -23,7 +23,7 @@ export async function createRedisClient({
   const { Cluster, Redis } = await loadIoredis();
   const address = isSecret(url) ? revealSecret(url) : url;
   // A command is sent once or fails: nothing waits for a connection, and what a lost one left unanswered may have run,
-  // so it is rejected (0 retries) and not sent again (semantics.md 1.7).
+  // so it is rejected (0 retries) and not sent again: sent twice, it would count twice.
   const connection: Ioredis.CommonRedisOptions = {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,

@@ -137,7 +137,7 @@ function followConnection(client: RedisClient, guard: StoreGuard, log?: Logger) 
   };
 }
 
-/** With any other policy a full Redis drops counters and quotas (semantics.md Z8). */
+/** With any other policy a full Redis drops counters and quotas: what was used up is free again. */
 async function warnOfEviction(client: RedisClient, log?: Logger): Promise<void> {
   const memory = await client.info("memory");
   const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1];

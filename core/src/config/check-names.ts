@@ -1,0 +1,61 @@
+import type { OperationName } from "../operation.ts";
+import { coreOperations } from "../operations/index.ts";
+import { didYouMean, type FaultList } from "./check.ts";
+import { describeValue, pathText, type Path } from "./fault.ts";
+import type { ModelNames } from "./resolve-models.ts";
+import { conditionsIn, type PlacedPlugin } from "./resolve-plugins.ts";
+
+interface Uses {
+  /** As the config has it. */
+  readonly plugins: unknown;
+  readonly placed: readonly PlacedPlugin[];
+  readonly defaultModels: Readonly<Partial<Record<OperationName, string>>>;
+}
+
+/**
+ * Refuses names of operations and models that nothing here has: such a condition would never hold, such a default never
+ * be asked for. Without `models` backends tell theirs themselves, and any name may be one.
+ */
+export function checkNames(
+  { plugins, placed, defaultModels }: Uses,
+  models: ModelNames | undefined,
+  list: FaultList,
+): void {
+  const operations = new Set<string>([
+    ...coreOperations.map(({ name }) => name),
+    ...placed.flatMap(({ plugin }) => plugin.definition.operations ?? []),
+  ]);
+  const checkOperation = (name: string, path: Path): void => {
+    if (!operations.has(name)) addUnknownName({ kind: "operation", name, path, known: operations }, list);
+  };
+  const checkModel = (name: string, path: Path): void => {
+    if (models && !models.has(name)) addUnknownName({ kind: "model", name, path, known: models.whole }, list);
+  };
+
+  for (const { condition, path } of conditionsIn(plugins)) {
+    namesAt(condition?.operations).forEach((name, at) => checkOperation(name, [...path, "operations", at]));
+    namesAt(condition?.models).forEach((name, at) => checkModel(name, [...path, "models", at]));
+  }
+  for (const [operation, model] of Object.entries(defaultModels)) {
+    checkOperation(operation, ["defaultModels", operation]);
+    checkModel(model, ["defaultModels", operation]);
+  }
+}
+
+/** What is no list of names is a fault that was told already. */
+function namesAt(value: unknown): readonly string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === "string") ? value : [];
+}
+
+function addUnknownName(
+  { kind, name, path, known }: { kind: string; name: string; path: Path; known: Iterable<string> },
+  list: FaultList,
+): void {
+  const received = describeValue(name, true);
+  list.add(path, {
+    expected: kind === "model" ? "the name of a model" : "the name of an operation",
+    received,
+    message: `${pathText(path)}: there is no ${kind} ${received}`,
+    hint: didYouMean(name, known),
+  });
+}

@@ -1,0 +1,61 @@
+import { retry } from "@gatewright/retry";
+import { judgeAttempt } from "gatewright";
+import { describe, expect, it } from "vitest";
+import { chat, errorOf, openaiAt, simulated, startStage, type Stage } from "./_stage.ts";
+
+/** A gateway that may open one connection to its backend, and a stream that has it. */
+async function startFull(
+  timeouts: Record<string, number>,
+  backends: Record<string, Record<string, unknown>> = {},
+) {
+  const backend = await simulated({ tokens: 100_000, tokenMs: 20 });
+  const stage = await startStage({
+    backends: { main: openaiAt(backend, { connections: 1 }), ...backends },
+    timeouts,
+    plugins: [retry({ maxAttempts: 2 })],
+  });
+  const response = await chat(stage, { stream: true });
+  return { stage, backend, leave: () => response.body!.cancel() };
+}
+
+async function expectNobodyBlamed(stage: Stage): Promise<void> {
+  const end = await stage.ended();
+  expect(end).toMatchObject({ outcome: "rejected", status: 504 });
+  for (const attempt of end.attempts) {
+    expect(attempt.error!.upstream).toEqual({ kind: "queued", sent: false });
+    expect(judgeAttempt(attempt)).toBe("none");
+  }
+}
+
+describe("a call that waits for a connection of the gateway's own pool", () => {
+  it.each(["firstByteMs", "attemptMs", "totalMs"])(
+    "in vain: `%s` is no fault of the backend's",
+    async (limit) => {
+      const { stage, backend, leave } = await startFull({ [limit]: 1_000 });
+      const response = await chat(stage);
+      expect(response.status).toBe(504);
+      expect((await errorOf(response)).code).toBe("timeout");
+      await expectNobodyBlamed(stage);
+      expect(backend.requests).toHaveLength(1);
+      await leave();
+    },
+  );
+
+  it("in vain: goes on to another backend, whatever the operation", async () => {
+    const other = await simulated();
+    const { stage, leave } = await startFull({ firstByteMs: 1_000 }, { other: openaiAt(other) });
+    const response = await chat(stage);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-gatewright-backend")).toBe("other");
+    await leave();
+  });
+
+  it("for a while: has the whole limit left once it was sent", async () => {
+    const { stage, backend, leave } = await startFull({ firstByteMs: 1_000, attemptMs: 1_000 });
+    Object.assign(backend.settings, { tokens: 1, tokenMs: 0 });
+    backend.faults = [{ kind: "delay", ms: 700 }];
+    const second = chat(stage);
+    setTimeout(() => void leave(), 700);
+    expect((await second).status).toBe(200);
+  });
+});
