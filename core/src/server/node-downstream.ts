@@ -9,6 +9,7 @@ import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } f
 import type { Outcome } from "../attempt.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
 import { leavesBodyUnread } from "./refusal.ts";
+import { countUploaded } from "./upload-garbage.ts";
 import { UploadClock } from "../request/upload-clock.ts";
 import { writeChunk } from "./write-chunk.ts";
 
@@ -105,6 +106,7 @@ export class NodeDownstream implements Downstream, BodySink {
       for await (const chunk of this.#req as AsyncIterable<Buffer>) {
         clock.stop();
         this.#exchange.bytesIn += chunk.length;
+        countUploaded(chunk.length);
         yield chunk;
         clock.start();
       }

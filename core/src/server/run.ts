@@ -5,6 +5,7 @@ import { loadGatewayConfig, type LoadResult } from "../config/load.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { ConfigWatcher } from "../config/watch.ts";
 import { serveForDevelopment } from "./development.ts";
+import { growHeapByDoubling } from "./heap-growth.ts";
 import { serve, type RunningServer } from "./serve.ts";
 import { refusalOf, StartRefused, tellError } from "./start-refused.ts";
 import { nextStop } from "./stop-requests.ts";
@@ -26,6 +27,7 @@ type Mode = "production" | "development";
  * exit code: 0, or 1 when running requests had to be cut.
  */
 export async function runStart(options: RunOptions): Promise<number> {
+  growHeapByDoubling();
   if (cluster.isWorker) return runWorker(options);
   const config = accept(await load(options, "production"));
   if (config.server.workers > 1) return runWorkers(config.server.workers);
