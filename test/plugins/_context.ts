@@ -294,6 +294,7 @@ function createBody(json: Record<string, unknown>, replayable: boolean): Request
     kind: "json",
     replayable,
     bytes: undefined,
+    mayHoldKey: (name) => JSON.stringify(json).includes(`"${name}"`),
     with: (fields) => createBody({ ...json, ...fields }, replayable),
   };
 }

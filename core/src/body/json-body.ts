@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
+import { asBuffer } from "../as-buffer.ts";
 import { GatewayError } from "../errors.ts";
 import { isEmpty } from "../field-table.ts";
 import type { JsonObject } from "../operation.ts";
 import { stringifyJson } from "./exact-json.ts";
-import { editJson, repeatedName, type JsonBounds, type JsonEdits } from "./json-text.ts";
+import { editJson, mayHoldKey, repeatedName, type JsonBounds, type JsonEdits } from "./json-text.ts";
 import {
   JsonTextView,
   toPlainNumber,
@@ -59,6 +60,11 @@ export class JsonBody implements RequestBody {
   view(name: string): JsonView | undefined {
     const changes = this.#changes;
     return changes && Object.hasOwn(changes, name) ? viewOfMember(changes[name]) : this.#source.view(name);
+  }
+
+  mayHoldKey(name: string): boolean {
+    if (this.#changes) return asBuffer(this.bytes).includes(`"${name}"`);
+    return mayHoldKey(this.#source.text, this.#source.fields, name);
   }
 
   with(fields: JsonObject): JsonBody {

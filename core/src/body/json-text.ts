@@ -21,6 +21,8 @@ export interface JsonFields {
   readonly escapedKeys: boolean;
   /** A bit for each length of key there is: most names that are asked for are told absent by it. */
   readonly keyLengths: number;
+  /** The same of keys at any depth. */
+  readonly allKeyLengths: number;
 }
 
 /** What a look in passing tells. */
@@ -54,7 +56,16 @@ const spans: number[] = [];
 /** Longer arrays than that are not kept beyond the next scan. */
 const MAX_KEPT_SPANS = 4_096;
 /** What the scan that ran last found. */
-const latest = { open: -1, close: -1, spans, count: 0, escapedKeys: false, keyLengths: 0, watched: false };
+const latest = {
+  open: -1,
+  close: -1,
+  spans,
+  count: 0,
+  escapedKeys: false,
+  keyLengths: 0,
+  allKeyLengths: 0,
+  watched: false,
+};
 
 /**
  * Reads JSON text strictly (RFC 8259), once, without recursion and without making anything of it but the places of the
@@ -65,8 +76,8 @@ const latest = { open: -1, close: -1, spans, count: 0, escapedKeys: false, keyLe
  */
 export function scanJson(text: Uint8Array, bounds?: JsonBounds, from?: number, end?: number): JsonFields {
   scan(text, bounds, from, end, undefined);
-  const { open, close, count, escapedKeys, keyLengths } = latest;
-  return { open, close, spans: spans.slice(0, count), count, escapedKeys, keyLengths };
+  const { open, close, count, escapedKeys, keyLengths, allKeyLengths } = latest;
+  return { open, close, spans: spans.slice(0, count), count, escapedKeys, keyLengths, allKeyLengths };
 }
 
 /**
@@ -91,6 +102,7 @@ function scan(
   let count = 0;
   let escapedKeys = false;
   let keyLengths = 0;
+  let allKeyLengths = 0;
   let watched = false;
   let open = -1;
   let close = -1;
@@ -108,11 +120,13 @@ function scan(
       const start = i;
       i = endOfString(text, i + 1, end);
       values++;
+      const bit = lengthBit(i - start - 2);
+      allKeyLengths |= bit;
       if (depth === 1) {
         keyStart = start;
         keyEnd = i;
         escapedKeys ||= stringHadEscapes;
-        keyLengths |= lengthBit(keyEnd - keyStart - 2);
+        keyLengths |= bit;
       }
       i = skipSpace(text, i, end);
       if (text[i] !== COLON) throw invalid(i);
@@ -151,6 +165,7 @@ function scan(
         latest.count = count;
         latest.escapedKeys = escapedKeys;
         latest.keyLengths = keyLengths;
+        latest.allKeyLengths = allKeyLengths;
         latest.watched = watched;
         return;
       }
@@ -308,6 +323,11 @@ export function memberNames(text: Uint8Array, { spans, count }: JsonFields): str
   const names: string[] = [];
   for (let n = 0; n < count; n += 4) names.push(decodeKey(text, spans[n]!, spans[n + 1]!));
   return names;
+}
+
+/** False where no key at any depth is this name of ASCII characters; mostly it is told without a search. */
+export function mayHoldKey(text: Uint8Array, { allKeyLengths }: JsonFields, name: string): boolean {
+  return (allKeyLengths & lengthBit(name.length)) !== 0 && asBuffer(text).includes(`"${name}"`, 0, "latin1");
 }
 
 /** The text of a member's value; of the last one where the name is repeated, as `JSON.parse` has it. */

@@ -67,6 +67,10 @@ export class MultipartBody implements RequestBody {
     return undefined;
   }
 
+  mayHoldKey(): boolean {
+    return false;
+  }
+
   typeOf(name: string): JsonType {
     return typeOfValue(this.json[name]);
   }

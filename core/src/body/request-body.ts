@@ -12,6 +12,8 @@ export interface RequestBody extends JsonView {
   readonly replayable: boolean;
   /** Bytes as they go upstream, when they are at hand. */
   readonly bytes: Uint8Array | undefined;
+  /** False where no member at any depth of a JSON body is called so, spelled without escapes. */
+  mayHoldKey(name: string): boolean;
   /** A copy with top-level fields set, or removed by `undefined`. All other bytes stay as they came. */
   with(fields: JsonObject): RequestBody;
 }

@@ -25,8 +25,8 @@ export interface CallPlan {
   readonly credential: string | undefined;
   /** Present where the backend speaks another dialect than the client. */
   readonly translation: Translation | undefined;
-  /** What the backend would refuse in a body of the client's own, and the bytes by which that is found. */
-  readonly foreign: { readonly marks: readonly Buffer[]; readonly members: ForeignMembers } | undefined;
+  /** What the backend would refuse in a body of the client's own. */
+  readonly foreign: ForeignMembers | undefined;
   /** Members of the client's body that stay here. */
   readonly ownMembers: readonly string[];
   /** The body holds the model's name. */
@@ -77,7 +77,7 @@ function createCallPlan(target: Target, operation: Operation, scope: PlanScope):
     via: `1.1 ${scope.via}`,
     credential,
     translation,
-    foreign: translation ? undefined : foreignOf(mapping),
+    foreign: translation ? undefined : mapping.foreign,
     ownMembers: (!translation && operation.ownMembers) || [],
     modelInBody: !operation.modelless && !operation.ownMembers?.includes("model"),
     // Those of a dialect speak of bodies in it: one that is translated is not the client's.
@@ -85,10 +85,6 @@ function createCallPlan(target: Target, operation: Operation, scope: PlanScope):
       ? FORWARDED_HEADERS
       : [...FORWARDED_HEADERS, ...(adapter.forwardHeaders ?? [])],
   };
-}
-
-function foreignOf({ foreign: members }: OperationMapping): CallPlan["foreign"] {
-  return members && { marks: members.names.map((name) => Buffer.from(JSON.stringify(name))), members };
 }
 
 function bridgedTranslation(

@@ -1,5 +1,4 @@
-import type { MappingInfo, UnsupportedField } from "../adapter.ts";
-import { asBuffer } from "../as-buffer.ts";
+import type { ForeignMembers, MappingInfo, UnsupportedField } from "../adapter.ts";
 import { stringifyJson } from "../body/exact-json.ts";
 import { isMultipartBody } from "../body/multipart-body.ts";
 import type { RequestBody } from "../body/request-body.ts";
@@ -79,9 +78,9 @@ function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): Pre
       refusing(target, () => checkInputs(plan.mapping, target.model, body.get("input")));
     hideUsage = ctx.stream && plan.mapping.streamUsage === true && !asksForUsage(body);
     let own: RequestBody = body;
-    if (plan.foreign && holdsForeign(body, plan.foreign.marks)) {
+    if (plan.foreign && holdsForeign(body, plan.foreign)) {
       dropped = new Set();
-      own = body.with(plan.foreign.members.leaveOut(body.json, dropped));
+      own = body.with(plan.foreign.leaveOut(body.json, dropped));
     }
     request.body = sentBody(own, target, plan, hideUsage).bytes!;
   }
@@ -208,9 +207,8 @@ function asksForUsage(body: RequestBody): boolean {
   return options?.include_usage === true;
 }
 
-function holdsForeign(body: RequestBody, marks: readonly Buffer[]): boolean {
-  const bytes = asBuffer(body.bytes!);
-  for (const mark of marks) if (bytes.includes(mark)) return true;
+function holdsForeign(body: RequestBody, { names }: ForeignMembers): boolean {
+  for (const name of names) if (body.mayHoldKey(name)) return true;
   return false;
 }
 

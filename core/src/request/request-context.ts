@@ -31,6 +31,7 @@ const NO_BODY: RequestBody = {
   typeOf: () => "missing",
   isEmpty: () => false,
   view: () => undefined,
+  mayHoldKey: () => false,
   with: () => NO_BODY,
 };
 const NO_CANDIDATES: readonly Target[] = [];

@@ -1,0 +1,24 @@
+import { expect, it } from "vitest";
+import { parseJsonBody } from "../../../core/src/body/json-body.ts";
+
+const BOUNDS = { maxDepth: 64, maxValues: 1_000 };
+const body = (json: unknown) => parseJsonBody(Buffer.from(JSON.stringify(json)), BOUNDS);
+
+it("tells which names stand in it at any depth", () => {
+  const history = body({ model: "m", messages: [{ role: "assistant", thinking_blocks: [] }], reasoning: 1 });
+  expect(history.mayHoldKey("thinking_blocks")).toBe(true);
+  expect(history.mayHoldKey("reasoning")).toBe(true);
+  expect(history.mayHoldKey("extra_content")).toBe(false);
+  // As long as names that are there, or as one longer by 32, which its sieve takes for the same.
+  expect(history.mayHoldKey("roll")).toBe(false);
+  expect(history.mayHoldKey(`role${"x".repeat(32)}`)).toBe(false);
+});
+
+it("tells it of changes as well", () => {
+  const changed = body({ model: "m", messages: [] }).with({
+    messages: [{ extra_content: {} }],
+    tools: undefined,
+  });
+  expect(changed.mayHoldKey("extra_content")).toBe(true);
+  expect(changed.mayHoldKey("reasoning_content")).toBe(false);
+});
