@@ -1,7 +1,8 @@
 /** What the hub has beyond OpenAI's API goes to no backend that does not take it, and is not lost in silence. */
 import { adapters } from "@gatewright/adapters";
-import type { Adapter, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import type { JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
+import { mapChat } from "./_map-chat.ts";
 
 const cache_control = { type: "ephemeral" };
 const extra_content = { google: { thought_signature: "c2lnbmVk" } };
@@ -46,42 +47,18 @@ const TAKEN: Readonly<Record<string, readonly string[]>> = {
   qwen: ["messages[].content[].cache_control"],
 };
 
-const MODELS: Readonly<Record<string, string>> = {
-  anthropic: "claude-sonnet-4-6",
-  bedrock: "anthropic.claude-sonnet-4-6-v1:0",
-  gemini: "gemini-3-flash-preview",
-  vertex: "gemini-3-flash-preview",
-};
-
 const translating = (
   await Promise.all(
     Object.entries(adapters).map(async ([name, load]) => [name, (await load()).default] as const),
   )
 ).filter(([, { operations }]) => operations.chat?.toRequest);
 
-function map({ options, operations }: Adapter, name: string, request: JsonObject): MappedRequest {
-  const given = name === "wenxin" ? { secretKey: "s" } : {};
-  const read = options?.["~standard"].validate(given) as { value: Record<string, unknown> };
-  const info: MappingInfo = {
-    operation: "chat",
-    model: MODELS[name] ?? "model-1",
-    requestedModel: "smart",
-    stream: false,
-    options: read?.value ?? {},
-    requestId: "req-1",
-    nowSeconds: 1_767_000_000,
-    request,
-    report() {},
-  };
-  return operations.chat!.toRequest!(request, info);
-}
-
 /** How often each member stands in what is sent. */
 const countOf = (body: unknown, member: string): number =>
   JSON.stringify(body).split(`"${member}":`).length - 1;
 
 describe.each(translating)("extensions of the hub at %s", (name, adapter) => {
-  const { body, dropped = [] } = map(adapter, name, REQUEST);
+  const { body, dropped = [] } = mapChat(adapter, REQUEST);
   const taken = TAKEN[name] ?? [];
 
   it.each(Object.entries(PLACES))("%s goes to no backend that would refuse it", (member, places) => {
@@ -109,7 +86,7 @@ const FORGED = JSON.parse(
 it.each(translating)("sec: %s makes no member of a `__proto__` that a client sends", (name, adapter) => {
   let sent: unknown;
   try {
-    sent = map(adapter, name, { model: "smart", messages: [FORGED] }).body;
+    sent = mapChat(adapter, { model: "smart", messages: [FORGED] }).body;
   } catch (error) {
     // Refusing is as good.
     expect((error as Error).name).toBe("UnsupportedField");

@@ -1,20 +1,10 @@
 /** Stated fates of members inside of fields, held against the mappings, as the kit holds those at the top. */
 import { adapters } from "@gatewright/adapters";
 import { refusedField } from "@gatewright/adapter-tests";
-import type { Adapter, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import type { Adapter, JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { ADAPTER_TABLES } from "../../scripts/reference/nested-tables.ts";
-
-const MODELS: Readonly<Record<string, string>> = {
-  anthropic: "claude-sonnet-4-6",
-  bedrock: "amazon.nova-pro-v1:0",
-  gemini: "gemini-3-flash-preview",
-  vertex: "gemini-3-flash-preview",
-};
-const OPTIONS: Readonly<Record<string, JsonObject>> = {
-  vertex: { project: "demo-1" },
-  wenxin: { secretKey: "s" },
-};
+import { mapChat } from "./_map-chat.ts";
 
 const user: JsonObject = { role: "user", content: "Hi" };
 const calls = [{ id: "call1", type: "function", function: { name: "now", arguments: "{}" } }];
@@ -69,21 +59,8 @@ interface Mapped {
 }
 
 function mapWith(adapter: Adapter, request: JsonObject): Mapped {
-  const { name, options, operations } = adapter;
-  const read = options?.["~standard"].validate(OPTIONS[name] ?? {}) as { value: Record<string, unknown> };
-  const info: MappingInfo = {
-    operation: "chat",
-    model: MODELS[name] ?? "model-1",
-    requestedModel: "smart",
-    stream: false,
-    options: read?.value ?? {},
-    requestId: "req-1",
-    nowSeconds: 1_767_000_000,
-    request,
-    report() {},
-  };
-  const mapped: MappedRequest = operations.chat!.toRequest!(request, info);
-  return { body: JSON.stringify(mapped.body), dropped: mapped.dropped ?? [] };
+  const { body, dropped = [] } = mapChat(adapter, request);
+  return { body: JSON.stringify(body), dropped };
 }
 
 /** Reports name places with or without the index of the list. */

@@ -5,13 +5,21 @@ import { difference, travelled, unless } from "./check.ts";
 import { bytesOf } from "./exchange.ts";
 import type { Exchange } from "./exchange.ts";
 import {
+  argumentsIn,
+  findPlanted,
+  translatedOf,
+  withMember,
+  withMemberInEach,
+  writtenArguments,
+} from "./planted-members.ts";
+import type { PlantedMember } from "./planted-members.ts";
+import {
   decode,
   deepFreeze,
   infoOf,
   mappingOf,
   readReply,
   readStream,
-  refusedField,
   toClientView,
   writeRequest,
 } from "./run-mapping.ts";
@@ -30,9 +38,7 @@ export function inheritedNameChecks(
   exchanges: readonly Exchange[],
   { leftOut = [] }: ValueTests,
 ): Check[] {
-  const translated = exchanges.filter(
-    ({ operation, hub }) => mappingOf(adapter, operation).toRequest && hub.refused === undefined,
-  );
+  const translated = translatedOf(adapter, exchanges);
   if (translated.length === 0) return [];
   const ofAll = (title: string, find: (exchange: Exchange, name: string) => string[]): Check => ({
     group: "members that objects inherit",
@@ -47,7 +53,7 @@ export function inheritedNameChecks(
       findForwarded(adapter, exchange, name),
     ),
     ofAll("J5: are carried in schemas of tools and in arguments of calls", (exchange, name) =>
-      leftOut.includes(exchange.id) ? [] : findCarried(adapter, exchange, name),
+      leftOut.includes(exchange.id) ? [] : findPlanted(adapter, exchange, carried(name)),
     ),
     ofAll("J5: change nothing of a reply, and are carried in its calls", (exchange, name) =>
       findInReply(adapter, exchange, name),
@@ -56,10 +62,12 @@ export function inheritedNameChecks(
   ];
 }
 
-/** Not by assignment, which would set the prototype. */
-export function withMember(object: JsonObject, name: string, value: unknown): JsonObject {
-  return Object.fromEntries([...Object.entries(object), [name, value]]);
-}
+const carried = (name: string): PlantedMember => ({
+  name,
+  inSchema: { type: "string", description: MARK },
+  inArguments: { is: MARK },
+  mark: MARK,
+});
 
 function findForwarded(adapter: Adapter, exchange: Exchange, name: string): string[] {
   const { request } = writeRequest(adapter, exchange);
@@ -73,51 +81,19 @@ function findForwarded(adapter: Adapter, exchange: Exchange, name: string): stri
   ];
 }
 
-function findCarried(adapter: Adapter, exchange: Exchange, name: string): string[] {
-  let marks = 0;
-  // Properties of schemas, and arguments, which are JSON in a text.
-  const request = mapMembers(exchange.request, (key, value) => {
-    if (key === "properties" && isJsonObject(value)) {
-      marks++;
-      return withMember(value, name, { type: "string", description: MARK });
-    }
-    if (key !== "arguments" || typeof value !== "string" || !value.startsWith("{")) return value;
-    marks++;
-    return JSON.stringify(withMember(JSON.parse(value) as JsonObject, name, { is: MARK }));
-  }) as JsonObject;
-  if (marks === 0) return [];
-  let text = "";
-  let dropped: readonly string[] = [];
-  const refused = refusedField(() => {
-    const written = writeRequest(adapter, { ...exchange, request });
-    text = JSON.stringify(written.request.body);
-    dropped = written.dropped;
-  });
-  // Schemas and tools that are refused or reported are not lost in silence.
-  if (refused !== undefined || dropped.length > (exchange.hub.dropped?.length ?? 0)) return [];
-  const found = text.split(MARK).length - 1;
-  return [
-    ...unless(found === marks, `${found} of ${marks} members are carried`),
-    ...unless(found === 0 || text.includes(name), "the member lost its name"),
-  ];
-}
-
 function findInReply(adapter: Adapter, exchange: Exchange, name: string): string[] {
   const { hub, upstream } = exchange;
   if (!hub.reply || !upstream?.reply.body || !mappingOf(adapter, exchange.operation).fromResponse) return [];
-  const body = poisoned(upstream.reply.body, name) as JsonObject;
+  const body = withMemberInEach(upstream.reply.body, name, POISON) as JsonObject;
   const read = readReply(adapter, {
     ...exchange,
     upstream: { ...upstream, reply: { ...upstream.reply, body } },
   });
-  const texts = argumentsIn(hub.reply).filter((text) => text.startsWith('{"'));
-  const asObjects = texts.filter(
-    (text) => !JSON.stringify(upstream.reply.body).includes(JSON.stringify(text)),
-  );
-  const carried = argumentsIn(read).filter((text) => text.includes(`"${name}"`));
+  const written = writtenArguments(hub.reply, upstream.reply.body);
+  const found = argumentsIn(read).filter((text) => text.includes(`"${name}"`));
   return [
     ...difference("the reply", withoutMember(read, name), hub.reply),
-    ...unless(carried.length >= asObjects.length, "the member is lost in the arguments of a call"),
+    ...unless(found.length >= written.length, "the member is lost in the arguments of a call"),
   ];
 }
 
@@ -129,7 +105,12 @@ function findInStream(adapter: Adapter, exchange: Exchange, name: string): strin
   const events: JsonObject[] = [];
   const take = (json: JsonObject, type?: string) =>
     void events.push(
-      ...stream.event(state, deepFreeze(poisoned(json, name) as JsonObject), infoOf(adapter, exchange), type),
+      ...stream.event(
+        state,
+        deepFreeze(withMemberInEach(json, name, POISON) as JsonObject),
+        infoOf(adapter, exchange),
+        type,
+      ),
     );
   decode(stream.format, bytesOf(upstream.reply), take);
   events.push(...(stream.end?.(state, infoOf(adapter, exchange)) ?? []));
@@ -139,15 +120,6 @@ function findInStream(adapter: Adapter, exchange: Exchange, name: string): strin
     "model" in event ? { ...event, model: exchange.request["model"] } : event,
   );
   return difference("the stream", renamed, plain);
-}
-
-/** The value with the member in each of its objects but empty ones: they would be none any more. */
-function poisoned(value: unknown, name: string): unknown {
-  if (Array.isArray(value)) return value.map((item) => poisoned(item, name));
-  if (!isJsonObject(value)) return value;
-  const members = Object.entries(value).map(([key, member]) => [key, poisoned(member, name)] as const);
-  if (members.length === 0) return value;
-  return withMember(Object.fromEntries(members), name, POISON);
 }
 
 /** The value without members of that name, also in texts that are JSON objects. */
@@ -168,22 +140,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Each member as `map` has it, from the innermost outwards. */
-export function mapMembers(value: unknown, map: (key: string, value: unknown) => unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => mapMembers(item, map));
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => [key, map(key, mapMembers(member, map))]),
-  );
-}
-
-/** Texts of arguments of calls, wherever they stand. */
-export function argumentsIn(value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(argumentsIn);
-  if (!isJsonObject(value)) return [];
-  return Object.entries(value).flatMap(([key, member]) =>
-    key === "arguments" && typeof member === "string" ? [member] : argumentsIn(member),
-  );
 }
