@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { renderUsage, runCommand, type CommandDef } from "citty";
 import { nearest } from "../config/nearest.ts";
 import { VERSION } from "../version.ts";
@@ -23,14 +24,14 @@ export async function main(rawArgs: readonly string[]): Promise<number> {
   const [first, ...rest] = rawArgs;
   if (first === "--version" || first === "-v") return print(VERSION);
   if (first === undefined) return refuse("Which command?", program);
-  if (first === "--help" || first === "-h" || first === "help") return print(await renderUsage(program));
+  if (first === "--help" || first === "-h" || first === "help") return print(await usageOf(program));
   const load = COMMANDS[ALIASES[first] ?? first];
   if (!load) {
     const near = nearest(first, Object.keys(COMMANDS));
     return refuse(`There is no command ${first}.${near ? ` Did you mean ${near}?` : ""}`, program);
   }
   const command = await load();
-  if (rest.some((arg) => arg === "--help" || arg === "-h")) return print(await renderUsage(command, program));
+  if (rest.some((arg) => arg === "--help" || arg === "-h")) return print(await usageOf(command));
   try {
     const { result } = await runCommand(command, { rawArgs: rest });
     return result as number;
@@ -43,11 +44,17 @@ export async function main(rawArgs: readonly string[]): Promise<number> {
 }
 
 function print(text: string): number {
-  console.log(text);
+  console.log(process.stdout.isTTY ? text : stripVTControlCharacters(text));
   return 0;
 }
 
 async function refuse(message: string, command: CommandDef): Promise<number> {
-  console.error(`${message}\n\n${await renderUsage(command, command === program ? undefined : program)}`);
+  const text = `${message}\n\n${await usageOf(command)}`;
+  console.error(process.stderr.isTTY ? text : stripVTControlCharacters(text));
   return 2;
+}
+
+/** citty colours it, whoever reads it. */
+function usageOf(command: CommandDef): Promise<string> {
+  return renderUsage(command, command === program ? undefined : program);
 }

@@ -1,14 +1,14 @@
 import type { OperationName } from "../operation.ts";
 import { coreOperations } from "../operations/index.ts";
 import { didYouMean, type FaultList } from "./check.ts";
-import { describeValue, pathText, type Path } from "./fault.ts";
+import { describeValue, type Path } from "./fault.ts";
 import type { ModelNames } from "./resolve-models.ts";
 import { conditionsIn, type PlacedPlugin } from "./resolve-plugins.ts";
 
 interface Uses {
   /** As the config has it. */
   readonly plugins: unknown;
-  readonly placed: readonly PlacedPlugin[];
+  readonly operations: ReadonlySet<string>;
   readonly defaultModels: Readonly<Partial<Record<OperationName, string>>>;
 }
 
@@ -17,14 +17,10 @@ interface Uses {
  * be asked for. Without `models` backends tell theirs themselves, and any name may be one.
  */
 export function checkNames(
-  { plugins, placed, defaultModels }: Uses,
+  { plugins, operations, defaultModels }: Uses,
   models: ModelNames | undefined,
   list: FaultList,
 ): void {
-  const operations = new Set<string>([
-    ...coreOperations.map(({ name }) => name),
-    ...placed.flatMap(({ plugin }) => plugin.definition.operations ?? []),
-  ]);
   const checkOperation = (name: string, path: Path): void => {
     if (!operations.has(name)) addUnknownName({ kind: "operation", name, path, known: operations }, list);
   };
@@ -42,6 +38,14 @@ export function checkNames(
   }
 }
 
+/** Those of core and those that plugins add. */
+export function operationNames(placed: readonly PlacedPlugin[]): Set<string> {
+  return new Set([
+    ...coreOperations.map(({ name }) => name),
+    ...placed.flatMap(({ plugin }) => plugin.definition.operations ?? []),
+  ]);
+}
+
 /** What is no list of names is a fault that was told already. */
 function namesAt(value: unknown): readonly string[] {
   return Array.isArray(value) && value.every((name) => typeof name === "string") ? value : [];
@@ -55,7 +59,7 @@ function addUnknownName(
   list.add(path, {
     expected: kind === "model" ? "the name of a model" : "the name of an operation",
     received,
-    message: `${pathText(path)}: there is no ${kind} ${received}`,
+    message: `${list.place(path)}: there is no ${kind} ${received}`,
     hint: didYouMean(name, known),
   });
 }

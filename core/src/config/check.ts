@@ -1,12 +1,15 @@
 import type { StandardSchemaV1 } from "../standard-schema.ts";
 import { describeValue, pathText, type ConfigFault, type Path } from "./fault.ts";
 import { nearest } from "./nearest.ts";
+import type { FindOrigin } from "./origin.ts";
 import { childNodes, knownKeys, toSchemaNode, unwrap, type SchemaNode } from "./schema-walk.ts";
 
 /** Collects the faults of one config, so that all are told at once. */
 export interface FaultList {
   readonly faults: ConfigFault[];
   add(path: Path, fault: FaultText): void;
+  /** A place for a message, as it is written in its file. */
+  place(path: Path): string;
 }
 
 export interface FaultText {
@@ -17,17 +20,26 @@ export interface FaultText {
   hint?: string | undefined;
 }
 
-/** `origins` names the environment variable that set a path, for the hint. */
-export function createFaultList(file: string, origins: ReadonlyMap<string, string>): FaultList {
+/**
+ * `file` is where all of it is written, or tells for each place where. `variables` names the environment variable that
+ * set a path, for the hint.
+ */
+export function createFaultList(
+  file: string | FindOrigin,
+  variables: ReadonlyMap<string, string> = new Map(),
+): FaultList {
   const faults: ConfigFault[] = [];
+  const find: FindOrigin = typeof file === "string" ? (path) => ({ file, path }) : file;
   return {
     faults,
+    place: (path) => pathText(find(path).path),
     add(path, { expected, received, message, hint }) {
-      const text = pathText(path);
-      const origin = origins.get(text);
-      const hints = [hint, origin && `It is set by the environment variable ${origin}.`].filter(Boolean);
+      const origin = find(path);
+      const text = pathText(origin.path);
+      const variable = variables.get(pathText(path));
+      const hints = [hint, variable && `It is set by the environment variable ${variable}.`].filter(Boolean);
       faults.push({
-        file,
+        file: origin.file,
         path: text,
         expected,
         received,
@@ -102,7 +114,7 @@ export function addUnknownKey(path: Path, value: unknown, known: readonly string
   list.add(path, {
     expected: known.length === 0 ? "no options" : `one of ${[...new Set(known)].join(", ")}`,
     received: describeValue(value),
-    message: `${pathText(path)} is not an option`,
+    message: `${list.place(path)} is not an option`,
     hint: didYouMean(String(path.at(-1)), known),
   });
 }
@@ -132,11 +144,13 @@ function addIssues(
   const expected = [...new Set(issues.map((issue) => expectedText(issue, node, input)))].join(" and ");
   const received = describeValue(input, names.length > 0);
   const hint = typeof input === "string" && names.length > 0 ? didYouMean(input, names) : undefined;
-  if (input === undefined) {
-    list.add(path, { expected, received, message: `${pathText(path)} is required: ${expected}`, hint });
-    return;
-  }
-  list.add(path, { expected, received, hint });
+  const message =
+    input === undefined
+      ? `${list.place(path)} is required: ${expected}`
+      : issues.some(isSentence)
+        ? `${list.place(path)}: ${expected}; got ${received}`
+        : undefined;
+  list.add(path, { expected, received, hint, ...(message !== undefined && { message }) });
 }
 
 /** The names that a picklist, literal or variant takes. */
@@ -192,6 +206,11 @@ function oneOf(names: readonly unknown[]): string {
 /** True for a message that the schema's author wrote; valibot's own repeat the value, which may be a secret. */
 function isOwnText(issue: Issue): boolean {
   return issue.kind === undefined || !/^Invalid [\w ]+: (?:Expected|Received) /.test(issue.message);
+}
+
+/** What the schema's author wrote stands for itself, unless it goes on where "must be" ends. */
+function isSentence(issue: Issue): boolean {
+  return isOwnText(issue) && /^\p{Lu}/u.test(issue.message);
 }
 
 function withoutValue(message: string, input: unknown): string {

@@ -68,8 +68,8 @@ export function formatFaults(faults: readonly ConfigFault[], cwd: string = proce
   for (const [file, own] of byFile) {
     const lines = [`${shortPath(file, cwd)}: ${own.length === 1 ? "1 fault" : `${own.length} faults`}`];
     for (const fault of own) {
-      const place =
-        fault.line === undefined ? "" : `${shortPath(file, cwd)}:${fault.line}:${fault.column ?? 1} `;
+      const position = [fault.line, fault.column].filter((part) => part !== undefined).join(":");
+      const place = position === "" ? "" : `${shortPath(file, cwd)}:${position} `;
       lines.push(`  ✗ ${place}${fault.message}`);
       if (fault.hint) lines.push(`    ${fault.hint}`);
     }

@@ -4,8 +4,10 @@ import { createFaultList } from "./check.ts";
 import { describeValue, type ConfigFault } from "./fault.ts";
 import { ENV_NAME } from "./environment.ts";
 import { findConfigFile, isFile } from "./find-file.ts";
-import { isPlainObject, modeLayers, type RawConfig } from "./merge.ts";
+import { isPlainObject, layerNames, modeLayers } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
+import { nearest } from "./nearest.ts";
+import type { ConfigLayer } from "./origin.ts";
 import { readConfigFile } from "./read-file.ts";
 import { toReadFault } from "./read-error.ts";
 import { checkLayers, type ConfigMode } from "./resolve.ts";
@@ -17,7 +19,10 @@ export interface LayerScope {
   readonly chain: readonly string[];
 }
 
-export type Layers = { ok: true; configs: RawConfig[] } | { ok: false; faults: ConfigFault[] };
+/** `environments` are the names that the files have layers for, those of modes among them. */
+export type Layers =
+  | { ok: true; layers: ConfigLayer[]; environments: string[] }
+  | { ok: false; faults: ConfigFault[] };
 
 /** A file with its layers, the strongest first: `$production` and the like, the file, what it extends. */
 export async function readLayers(file: string, scope: LayerScope): Promise<Layers> {
@@ -30,9 +35,10 @@ export async function readLayers(file: string, scope: LayerScope): Promise<Layer
   }
   if (!isPlainObject(config)) return { ok: false, faults: [noObject(file, config)] };
   const { extends: bases, ...own } = config;
-  const configs = modeLayers(own, scope.mode, process.env[ENV_NAME]);
+  const layers = modeLayers(own, file, scope.mode, process.env[ENV_NAME] || undefined);
+  const environments = layerNames(own);
 
-  const list = createFaultList(file, new Map());
+  const list = createFaultList(file);
   const faults: ConfigFault[] = [];
   checkLayers(own, list);
   const names = bases === undefined ? [] : Array.isArray(bases) ? bases : [bases];
@@ -41,13 +47,28 @@ export async function readLayers(file: string, scope: LayerScope): Promise<Layer
     const found = locateBase(base, file, scope.chain);
     if ("file" in found) {
       const inner = await readLayers(found.file, { ...scope, chain: [...scope.chain, file] });
-      if (inner.ok) configs.push(...inner.configs);
-      else faults.push(...inner.faults);
+      if (inner.ok) {
+        layers.push(...inner.layers);
+        environments.push(...inner.environments);
+      } else faults.push(...inner.faults);
     } else list.add(path, { expected: "a config file of this machine", ...found });
   }
   faults.unshift(...list.faults);
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, configs };
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, layers, environments };
 }
+
+/** What to warn of where the environment asks for a layer that there is none of, though there are others. */
+export function missingLayer(wanted: string | undefined, environments: readonly string[]): string[] {
+  const isKnown = !wanted || MODES.includes(wanted) || environments.includes(wanted);
+  if (isKnown || environments.length === 0) return [];
+  const near = nearest(wanted, environments);
+  const hint =
+    near === undefined ? `it has ${[...new Set(environments)].join(", ")}` : `did you mean ${near}?`;
+  return [`${ENV_NAME} is "${wanted}", of which the config has no layer; ${hint}`];
+}
+
+/** Good names for every config: whoever runs it where `$env` has nothing to say may set them all the same. */
+const MODES: readonly string[] = ["production", "development", "test"] satisfies ConfigMode[];
 
 /** A relative or absolute path with its extension. Nothing is downloaded: a config is code that runs. */
 function locateBase(

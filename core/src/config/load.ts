@@ -2,19 +2,21 @@ import { basename, dirname, relative, resolve } from "node:path";
 import { createFaultList } from "./check.ts";
 import { adaptersFolder } from "./discover-adapters.ts";
 import { applyDotenv } from "./dotenv.ts";
+import { ENV_NAME } from "./environment.ts";
 import type { ConfigFault } from "./fault.ts";
-import { findConfigFile, isFile } from "./find-file.ts";
-import { readLayers } from "./layers.ts";
+import { findConfigFile, isFile, isFolder } from "./find-file.ts";
+import { missingLayer, readLayers } from "./layers.ts";
 import { mergeConfigs } from "./merge.ts";
 import { createModuleLoader } from "./module-loader.ts";
 import { loadNamedPlugins } from "./named-plugins.ts";
+import { createFindOrigin } from "./origin.ts";
 import { resolveConfig, type ConfigMode, type ConfigOverrides } from "./resolve.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 
 export interface LoadOptions {
   /** Where the config and the `.env` files are looked for. Default: the working folder. */
   cwd?: string | undefined;
-  /** The config; default: `gateway.config.*`, `.config/gateway.*` or `config/gateway.*` in `cwd`. */
+  /** The config, or a folder that has one; default: `gateway.config.*`, `.config/gateway.*` or `config/gateway.*` in `cwd`. */
   file?: string | undefined;
   /** Which layer applies: `$production` (default), `$development` or `$test`, or `$env` with that name. */
   mode?: ConfigMode | undefined;
@@ -41,16 +43,17 @@ export async function loadGatewayConfig(options: LoadOptions = {}): Promise<Load
     return { ok: false, faults: [missingFile(cwd, tried)], sources: sources(), warnings: [] };
 
   const dir = configFolder(file);
-  const layers = await readLayers(file, { mode, loader, chain: [] });
+  const found = await readLayers(file, { mode, loader, chain: [] });
   const read = (): string[] => [...sources(), adaptersFolder(dir)];
-  if (!layers.ok) return { ok: false, faults: layers.faults, sources: read(), warnings: [] };
+  if (!found.ok) return { ok: false, faults: found.faults, sources: read(), warnings: [] };
 
-  const raw = mergeConfigs(...layers.configs);
-  const list = createFaultList(file, new Map());
+  const raw = mergeConfigs(found.layers);
+  const origin = createFindOrigin(found.layers, raw, file);
+  const list = createFaultList(origin);
   if (Array.isArray(raw["plugins"]))
     raw["plugins"] = await loadNamedPlugins(raw["plugins"], loader, dir, list);
-  const result = await resolveConfig(raw, { dir, file, mode, overrides, env: process.env, loader });
-  const { warnings } = result;
+  const result = await resolveConfig(raw, { dir, file, origin, mode, overrides, env: process.env, loader });
+  const warnings = [...missingLayer(process.env[ENV_NAME], found.environments), ...result.warnings];
   if (result.ok && list.faults.length === 0)
     return { ok: true, config: result.config, sources: read(), warnings };
   const faults = [...list.faults, ...(result.ok ? [] : result.faults)];
@@ -60,6 +63,7 @@ export async function loadGatewayConfig(options: LoadOptions = {}): Promise<Load
 function locateConfig(cwd: string, wanted: string | undefined): { file?: string; tried: readonly string[] } {
   if (wanted === undefined) return findConfigFile(cwd);
   const file = resolve(cwd, wanted);
+  if (isFolder(file)) return findConfigFile(file);
   return isFile(file) ? { file, tried: [file] } : { tried: [file] };
 }
 

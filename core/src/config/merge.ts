@@ -1,4 +1,6 @@
 import { hasBrand } from "../brand.ts";
+import type { Path } from "./fault.ts";
+import type { ConfigLayer } from "./origin.ts";
 import { isCondition } from "./when.ts";
 
 /** A config, or a layer of one, before any check. */
@@ -8,8 +10,8 @@ export type RawConfig = Record<string, unknown>;
  * Lays the first config over the others. Objects merge key by key and lists replace; the plugin list alone merges
  * by name, so that a layer can change one plugin of its base.
  */
-export function mergeConfigs(...layers: readonly RawConfig[]): RawConfig {
-  return layers.reduceRight((base, layer) => mergeObjects(layer, base, true), {});
+export function mergeConfigs(layers: readonly ConfigLayer[]): RawConfig {
+  return layers.reduceRight((base, { config }) => mergeObjects(config, base, true), {} as RawConfig);
 }
 
 function mergeObjects(over: RawConfig, base: RawConfig, top: boolean): RawConfig {
@@ -43,12 +45,28 @@ function isBranded(value: object): boolean {
 /** Keys that hold layers of a config, not parts of it. */
 export const LAYER_KEYS: ReadonlySet<string> = new Set(["$production", "$development", "$test", "$env"]);
 
-/** A config without its layers, under those that apply in a mode: the strongest first. */
-export function modeLayers(config: RawConfig, mode: string, envName: string = mode): RawConfig[] {
+/** A config of a file without its layers, under those that apply in a mode: the strongest first. */
+export function modeLayers(
+  config: RawConfig,
+  file: string,
+  mode: string,
+  envName: string = mode,
+): ConfigLayer[] {
   const { $env } = config;
   const own = Object.fromEntries(Object.entries(config).filter(([key]) => !LAYER_KEYS.has(key)));
-  const named = isPlainObject($env) ? $env[envName] : undefined;
-  return [named, config[`$${mode}`], own].filter(isPlainObject);
+  const layers: readonly (readonly [Path, unknown])[] = [
+    [["$env", envName], isPlainObject($env) ? $env[envName] : undefined],
+    [[`$${mode}`], config[`$${mode}`]],
+    [[], own],
+  ];
+  return layers.flatMap(([at, layer]) => (isPlainObject(layer) ? [{ config: layer, file, at }] : []));
+}
+
+/** The environments for which a config has layers. */
+export function layerNames(config: RawConfig): string[] {
+  const { $env } = config;
+  const modes = [...LAYER_KEYS].filter((key) => key !== "$env" && config[key] !== undefined);
+  return [...modes.map((key) => key.slice(1)), ...(isPlainObject($env) ? Object.keys($env) : [])];
 }
 
 /**

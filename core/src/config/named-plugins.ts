@@ -1,8 +1,12 @@
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { Plugin } from "../plugin.ts";
-import { pathText, type Path } from "./fault.ts";
+import type { Path } from "./fault.ts";
 import type { FaultList } from "./check.ts";
 import { isPlainObject } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
+import { nearest } from "./nearest.ts";
 import { when, type PluginCondition } from "./when.ts";
 import type { Condition } from "./resolved.ts";
 
@@ -16,6 +20,12 @@ interface NamedPlugin {
 }
 
 type Factory = ((options?: unknown) => Plugin) & { definition: { name: string } };
+
+/** Keeps the place of a plugin that could not be loaded, of which a fault tells. */
+export const NOT_LOADED = Symbol("not loaded");
+
+/** Of the plugins that are published beside core. */
+const SCOPE = "@gatewright";
 
 const KEYS: ReadonlySet<string> = new Set(["name", "options", "package", "when"]);
 
@@ -31,8 +41,7 @@ export async function loadNamedPlugins(
     const named = toNamedPlugin(entry);
     if (named === undefined) loaded.push(entry);
     else {
-      const plugin = await loadNamedPlugin(named, ["plugins", index], loader, dir, list);
-      if (plugin) loaded.push(plugin);
+      loaded.push((await loadNamedPlugin(named, ["plugins", index], loader, dir, list)) ?? NOT_LOADED);
     }
   }
   return loaded;
@@ -54,7 +63,7 @@ async function loadNamedPlugin(
   dir: string,
   list: FaultList,
 ): Promise<Plugin | PluginCondition | undefined> {
-  const from = named.package ?? `@gatewright/${named.name}`;
+  const from = named.package ?? `${SCOPE}/${named.name}`;
   let exports: Record<string, unknown>;
   try {
     exports = await loader.importPackage(from, dir);
@@ -63,8 +72,8 @@ async function loadNamedPlugin(
     list.add(path, {
       expected: `the package ${from}`,
       received: absent ? "nothing" : "an error",
-      message: `${pathText(path)}: the package ${from} ${absent ? "is not installed" : "cannot be loaded"}`,
-      hint: absent ? `Install it: npm install ${from}` : (error as Error).message.split("\n")[0],
+      message: `${list.place(path)}: the package ${from} ${absent ? "is not installed" : "cannot be loaded"}`,
+      hint: absent ? howToFind(named, from, dir) : (error as Error).message.split("\n")[0],
     });
     return undefined;
   }
@@ -78,12 +87,26 @@ async function loadNamedPlugin(
     list.add(path, {
       expected: `a plugin named ${named.name}`,
       received: names.length > 0 ? names.join(", ") : "no plugin",
-      message: `${pathText(path)}: the package ${from} has no plugin named ${named.name}`,
+      message: `${list.place(path)}: the package ${from} has no plugin named ${named.name}`,
     });
     return undefined;
   }
   const plugin = (factory as Factory)(named.options ?? {});
   return named.when === undefined ? plugin : when(named.when, plugin);
+}
+
+/** A misspelt name must not lead to whatever package somebody has given it: those at hand come first. */
+function howToFind({ name, package: named }: NamedPlugin, from: string, dir: string): string {
+  const near = named === undefined ? nearest(name, installedPlugins(dir)) : undefined;
+  return near === undefined ? `Install it: npm install ${from}` : `Did you mean \`${near}\`?`;
+}
+
+function installedPlugins(dir: string): string[] {
+  const folders = createRequire(join(dir, "_.js")).resolve.paths(`${SCOPE}/any`) ?? [];
+  return folders.flatMap((folder) => {
+    const scope = join(folder, SCOPE);
+    return existsSync(scope) ? readdirSync(scope) : [];
+  });
 }
 
 function isFactory(value: unknown): value is Factory {

@@ -24,16 +24,7 @@ export interface ReadScope {
 export function toReadFault(thrown: unknown, { file, files, text }: ReadScope): ConfigFault {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { reason, place, expected } = readError(error, files, text);
-  const at = place.file ?? file;
-  const position = place.line === undefined ? "" : `:${place.line}:${place.column ?? 1}`;
-  return {
-    file: at,
-    path: "",
-    ...(place.line !== undefined && { line: place.line, column: place.column ?? 1 }),
-    expected,
-    received: reason,
-    message: `${at}${position}: ${reason}`,
-  };
+  return { file, path: "", ...place, expected, received: reason, message: reason };
 }
 
 interface ReadError {
@@ -90,7 +81,8 @@ function firstOwnFrame(error: Error, files: ReadonlySet<string>): Place {
     const match = /^\s+at (?:.*\()?((?:file:\/\/)?[^()\s][^()]*):(\d+):(\d+)\)?$/.exec(frame);
     if (!match) continue;
     const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
-    if (files.has(file)) return { file, line: Number(match[2]), column: Number(match[3]) };
+    // Code runs as it was compiled, which keeps lines, not columns.
+    if (files.has(file)) return { file, line: Number(match[2]) };
   }
   return {};
 }

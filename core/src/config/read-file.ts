@@ -7,10 +7,17 @@ const CODE: ReadonlySet<string> = new Set([".ts", ".js", ".mjs"]);
 
 /** One config file as it stands: the default export of code, or the content of JSON, YAML or TOML. */
 export async function readConfigFile(file: string, loader: ModuleLoader): Promise<unknown> {
-  if (CODE.has(extname(file))) return (await loader.importFile(file))["default"];
+  if (CODE.has(extname(file))) return exportedBy(await loader.importFile(file));
   const content =
     extname(file) === ".json" ? JSON.parse(await readFile(file, "utf8")) : await parseByC12(file);
   return fillPlaceholders(content, process.env);
+}
+
+/** A file of CommonJS has its config for all that it exports. */
+function exportedBy(exports: Record<string, unknown>): unknown {
+  const isModule =
+    exports["__esModule"] === true || "default" in exports || Object.keys(exports).length === 0;
+  return isModule ? exports["default"] : exports;
 }
 
 /**

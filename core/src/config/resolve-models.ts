@@ -151,6 +151,7 @@ export function modelNames(known: {
   readonly backends: readonly ResolvedBackend[];
   readonly raw: RawBackends;
   readonly sameModels: readonly (readonly string[])[];
+  readonly knownVendors: readonly string[];
 }): ModelNames | undefined {
   const lists = Object.values(known.raw).map(modelsOf);
   if (lists.includes(undefined)) return undefined;
@@ -161,7 +162,7 @@ export function modelNames(known: {
   ]);
   const names = [...own, ...lists.flatMap((models) => models ?? []), ...known.sameModels.flat()];
   const whole = new Set(names.filter((name) => !isPattern(name)));
-  const prefixes = known.backends.flatMap(({ vendorPrefixes }) => vendorPrefixes);
+  const prefixes = [...known.backends.flatMap(({ vendorPrefixes }) => vendorPrefixes), ...known.knownVendors];
   const patterns = [...names.filter(isPattern), ...prefixes.map((prefix) => `${prefix}:*`)].map(
     createPattern,
   );

@@ -2,8 +2,9 @@ import { hasBrand } from "../brand.ts";
 import type { ChainFact, ConfigView, Plugin } from "../plugin.ts";
 import { checkValue, didYouMean, type FaultList } from "./check.ts";
 import type { EnvironmentOverrides } from "./environment.ts";
-import { describeValue, pathText, type Path } from "./fault.ts";
-import { isPlainObject } from "./merge.ts";
+import { describeValue, type Path } from "./fault.ts";
+import { isPlainObject, type RawConfig } from "./merge.ts";
+import { NOT_LOADED } from "./named-plugins.ts";
 import type { Condition, ResolvedPlugin } from "./resolved.ts";
 import { toSchemaNode } from "./schema-walk.ts";
 import { isCondition } from "./when.ts";
@@ -54,6 +55,7 @@ function flatten(
   conditions: readonly Condition[],
   list: FaultList,
 ): PlacedPlugin[] {
+  if (entry === NOT_LOADED) return [];
   if (hasBrand("plugin", entry)) {
     const plugin = entry as Plugin;
     return [{ plugin, options: plugin.options, conditions, path: [...path, plugin.name] }];
@@ -80,7 +82,15 @@ function notAPlugin(entry: unknown): string {
   if (entry === false || entry === undefined || entry === null) {
     return "To leave a plugin out, spread a list: `...(on ? [plugin()] : [])`.";
   }
+  if (isPlainObject(entry)) return howToName(entry);
   return "Plugins are made by calling a factory of defineGatewayPlugin().";
+}
+
+/** JSON, YAML and TOML name a plugin; a key is easily taken for its name. */
+function howToName(entry: RawConfig): string {
+  const [key, ...others] = Object.keys(entry);
+  const name = typeof entry["name"] === "string" ? entry["name"] : others.length > 0 ? undefined : key;
+  return `Write a plugin by its name, { "name": ${JSON.stringify(name ?? "…")}, "options": { … } }, or call its factory.`;
 }
 
 function checkCondition(condition: unknown, path: Path, list: FaultList): void {
@@ -94,7 +104,7 @@ function checkCondition(condition: unknown, path: Path, list: FaultList): void {
       list.add([...path, key], {
         expected: "operations or models",
         received: describeValue(value),
-        message: `${pathText([...path, key])} is no condition`,
+        message: `${list.place([...path, key])} is no condition`,
         hint: didYouMean(key, CONDITION_KEYS),
       });
     } else if (value !== undefined && !names) {
@@ -126,7 +136,7 @@ export async function resolvePlugins(
   for (const { plugin, options: given, conditions, path } of placed) {
     const before = list.faults.length;
     const options = await checkValue(plugin.definition.options, given, path, list);
-    if (list.faults.length === before) resolved.push({ plugin, options, conditions, path: pathText(path) });
+    if (list.faults.length === before) resolved.push({ plugin, options, conditions, path });
   }
   return resolved;
 }
@@ -135,12 +145,10 @@ export async function resolvePlugins(
 export function checkAgainstConfig(
   resolved: readonly ResolvedPlugin[],
   config: ConfigView,
-  placed: readonly PlacedPlugin[],
   list: FaultList,
 ): void {
-  for (const { plugin, options, path: text } of resolved) {
+  for (const { plugin, options, path } of resolved) {
     const faults = plugin.definition.check?.(options, config) ?? [];
-    const { path } = placed.find((one) => pathText(one.path) === text)!;
     for (const { path: below, expected, received, known } of faults)
       list.add([...path, ...below], {
         expected,
@@ -160,13 +168,13 @@ export function checkOrder(placed: readonly PlacedPlugin[], list: FaultList): vo
       if (placed.slice(0, index).some((other) => givers.includes(other) && covers(other))) continue;
       const later = givers.find((giver) => placed.indexOf(giver) > index && covers(giver));
       const partial = givers.find((giver) => !covers(giver));
-      const own = pathText(path.slice(0, -1));
+      const own = list.place(path.slice(0, -1));
       list.add(path, {
         expected: `a plugin before it that gives \`${need}\``,
         received: later ? "one after it" : partial ? "one that runs only under a condition" : "none",
         message: `\`${plugin.name}\` (${own}) needs \`${need}\`, which nothing before it gives`,
         hint: later
-          ? `Move \`${later.plugin.name}\` (${pathText(later.path.slice(0, -1))}) before ${own}.`
+          ? `Move \`${later.plugin.name}\` (${list.place(later.path.slice(0, -1))}) before ${own}.`
           : partial
             ? `\`${partial.plugin.name}\` gives it, but only under a condition that \`${plugin.name}\` does not have: take it out of its when(), or put both into one.`
             : `List a plugin that gives \`${need}\` before it.`,
@@ -184,15 +192,14 @@ function isWithin(inner: readonly Condition[], outer: readonly Condition[]): boo
 /** Refuses exact counts that several processes could not keep. */
 export function checkExactness(
   resolved: readonly ResolvedPlugin[],
-  placed: readonly PlacedPlugin[],
   { workers, driver }: { workers: number; driver: string },
   list: FaultList,
 ): void {
   if (workers === 1 || driver === "redis") return;
-  for (const { plugin, options } of resolved) {
+  for (const { plugin, options, path } of resolved) {
     const { exact } = plugin.definition;
     if (!(typeof exact === "function" ? exact(options) : exact)) continue;
-    list.add(placed.find((one) => one.plugin === plugin)!.path, {
+    list.add(path, {
       expected: `state that ${workers} workers share`,
       received: `${driver} state, which each worker has for itself`,
       message: `\`${plugin.name}\` promises exact counts, which ${workers} workers cannot keep in ${driver} state`,

@@ -4,14 +4,14 @@ import type { Adapter } from "../adapter.ts";
 import { checkValue, createFaultList, didYouMean, type FaultList } from "./check.ts";
 import { discoverAdapters } from "./discover-adapters.ts";
 import { createEnvironmentOverrides, secretsIn, type EnvironmentVariables } from "./environment.ts";
-import { describeValue, pathText, type ConfigFault } from "./fault.ts";
+import { describeValue, type ConfigFault } from "./fault.ts";
 import { isPlainObject, LAYER_KEYS, mergeConfigs, modeLayers, type RawConfig } from "./merge.ts";
 import type { ModuleLoader } from "./module-loader.ts";
 import { AUTO, detectAdapters, recognise } from "./detect-adapters.ts";
-import { fillPattern } from "../models/name-pattern.ts";
-import type { ConfigView } from "../plugin.ts";
 import { collectContributions } from "./contributions.ts";
-import { checkNames } from "./check-names.ts";
+import { checkNames, operationNames } from "./check-names.ts";
+import { createConfigView } from "./config-view.ts";
+import { createFindOrigin, type FindOrigin } from "./origin.ts";
 import { modelNames, resolveModels } from "./resolve-models.ts";
 import {
   checkAgainstConfig,
@@ -22,13 +22,7 @@ import {
   type PlacedPlugin,
 } from "./resolve-plugins.ts";
 import { resolveBackends, resolveSecret, usedAdapters, type BackendScope } from "./resolve-backends.ts";
-import type {
-  ResolvedBackend,
-  ResolvedConfig,
-  ResolvedModel,
-  ServerConfig,
-  StateConfig,
-} from "./resolved.ts";
+import type { ResolvedBackend, ResolvedConfig, ServerConfig, StateConfig } from "./resolved.ts";
 import { ConfigSchema, SectionSchemas } from "./schema.ts";
 import { toSchemaNode } from "./schema-walk.ts";
 import { isMissingSecret, revealSecret } from "./secret.ts";
@@ -47,6 +41,8 @@ export interface ResolveOptions {
   readonly dir: string;
   /** Named in faults. */
   readonly file?: string | undefined;
+  /** Tells where each part of a config of several files was written. Default: all of it in `file`. */
+  readonly origin?: FindOrigin | undefined;
   /** Used instead of discovery. */
   readonly adapters?: ReadonlyMap<string, Adapter> | undefined;
   readonly mode?: ConfigMode | undefined;
@@ -65,21 +61,25 @@ export type ResolveResult =
 export async function resolveConfig(raw: unknown, options: ResolveOptions): Promise<ResolveResult> {
   const { dir, file } = options;
   const environment = createEnvironmentOverrides(options.env ?? {});
-  const list = createFaultList(file ?? "config", environment.origins);
+  const place = file ?? "config";
   if (!isPlainObject(raw)) {
+    const list = createFaultList(place);
     list.add([], { expected: "an object", received: describeValue(raw) });
     return { ok: false, faults: list.faults, warnings: [] };
   }
+  const layers = modeLayers(raw, place, options.mode ?? "production");
+  const merged = mergeConfigs(layers);
+  const origin = options.origin ?? createFindOrigin(layers, merged, place);
+  const list = createFaultList(origin, environment.origins);
   const warnings: string[] = [];
   checkLayers(raw, list);
-  const merged = mergeConfigs(...modeLayers(raw, options.mode ?? "production"));
   const set = environment.apply(merged, toSchemaNode(ConfigSchema), []);
 
   checkTopKeys(set, list);
   const placed = placePlugins(set["plugins"], environment, list);
   const missing = checkSecrets(set, placed, list);
   const sections = await checkSections(set, list);
-  const pluginList = createFaultList(file ?? "config", environment.origins);
+  const pluginList = createFaultList(origin, environment.origins);
   const plugins = await resolvePlugins(placed, pluginList);
   const added = collectContributions(plugins, options.env ?? {});
   const own = isPlainObject(set["backends"]) ? set["backends"] : undefined;
@@ -104,14 +104,29 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const backends = await resolveBackends(own ? rawBackends : set["backends"], scope, list);
   warnings.push(...absent.values());
   const models = await resolveModels(set["models"], rawBackends, list, (warning) => warnings.push(warning));
-  if (list.faults.length === sound) checkAgainstConfig(plugins, viewOf(backends, models), placed, pluginList);
-  const names = modelNames({ models, backends, raw: rawBackends, sameModels: added.sameModels });
-  checkNames({ plugins: set["plugins"], placed, defaultModels: sections.defaultModels }, names, list);
+  const { sameModels, knownVendors } = added;
+  const names = modelNames({ models, backends, raw: rawBackends, sameModels, knownVendors });
+  const operations = operationNames(placed);
+  const view = createConfigView({
+    names: Object.keys(given),
+    backends,
+    models,
+    modelNames: names,
+    operations,
+    knownVendors,
+    incomplete: list.faults.length > sound,
+  });
+  // Without what a faulty plugin would have added, a name that it has would seem to be none.
+  const isAdded = placed.every(
+    ({ plugin }) => !plugin.definition.contribute || plugins.some((checked) => checked.plugin === plugin),
+  );
+  if (own && isAdded) checkAgainstConfig(plugins, view, pluginList);
+  checkNames({ plugins: set["plugins"], operations, defaultModels: sections.defaultModels }, names, list);
 
   list.faults.push(...pluginList.faults);
   checkOrder(placed, list);
   const server = resolveServer(sections, options);
-  checkExactness(plugins, placed, { workers: server.workers, driver: sections.state.driver }, list);
+  checkExactness(plugins, { workers: server.workers, driver: sections.state.driver }, list);
   const state = resolveState(sections.state, dir, list);
   checkWorkers(server, state, list);
 
@@ -131,13 +146,13 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
       models,
       defaultModels: sections.defaultModels,
       discovery: sections.discovery,
-      sameModels: added.sameModels,
-      knownVendors: added.knownVendors,
+      sameModels,
+      knownVendors,
       timeouts: sections.timeouts,
       plugins,
       absent: [...absent.keys()].map((name) => ({
         name,
-        find: () => findAbsent(name, given[name], scope, createFaultList(file ?? "config", new Map())),
+        find: () => findAbsent(name, given[name], scope, createFaultList(origin)),
       })),
     },
   };
@@ -160,17 +175,6 @@ async function findAbsent(
   return backend;
 }
 
-function viewOf(backends: readonly ResolvedBackend[], models: readonly ResolvedModel[]): ConfigView {
-  const listed = backends.flatMap(({ name, models: own }) => own.map((model) => `${name}/${model}`));
-  const named = models.flatMap(({ name, targets = [] }) =>
-    targets.map(({ backend, model }) => `${backend}/${fillPattern(model, name)}`),
-  );
-  return {
-    backends: new Map(backends.map((backend) => [backend.name, backend])),
-    targets: new Set([...listed, ...named]),
-  };
-}
-
 const TOP_KEYS: readonly string[] = Object.keys(ConfigSchema.entries);
 
 const SPELLINGS: readonly string[] = [...TOP_KEYS, ...LAYER_KEYS, "extends"];
@@ -181,7 +185,7 @@ function checkTopKeys(raw: RawConfig, list: FaultList): void {
     list.add([key], {
       expected: `one of ${TOP_KEYS.join(", ")}`,
       received: describeValue(value),
-      message: `${pathText([key])} is not a part of the config`,
+      message: `${list.place([key])} is not a part of the config`,
       hint: key === "extends" ? "Only config files extend others." : didYouMean(key, SPELLINGS),
     });
   }
@@ -204,11 +208,11 @@ function checkSecrets(raw: RawConfig, placed: readonly PlacedPlugin[], list: Fau
     ...placed.flatMap(({ options, path }) => [...secretsIn(options, path)]),
   ];
   for (const { path, name } of secrets.filter((secret) => secret.missing)) {
-    missing.add(pathText(path));
+    missing.add(list.place(path));
     list.add(path, {
       expected: `the environment variable ${name}`,
       received: "nothing",
-      message: `${pathText(path)}: the environment variable ${name} is not set`,
+      message: `${list.place(path)}: the environment variable ${name} is not set`,
       hint: `Set it, or write ${name}=… into .env.`,
     });
   }

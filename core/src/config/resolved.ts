@@ -3,6 +3,7 @@ import type { Timeouts } from "../backend.ts";
 import type { ModelFacts } from "../models/model-facts.ts";
 import type { OperationName } from "../operation.ts";
 import type { Plugin } from "../plugin.ts";
+import type { Path } from "./fault.ts";
 import type { Secret } from "./secret.ts";
 
 /** A config after loading, merging, environment overrides, defaults and every check: what a gateway is built from. */
@@ -158,6 +159,6 @@ export interface ResolvedPlugin {
   readonly options: unknown;
   /** Conditions of every `when()` around it, outermost first. */
   readonly conditions: readonly Condition[];
-  /** Its place in the config: `plugins[2].retry`. */
-  readonly path: string;
+  /** Its place in the config. */
+  readonly path: Path;
 }

@@ -33,7 +33,7 @@ export const LimitsSchema = v.strictObject({
   jsonBytes: v.optional(positive, 20 * MIB),
   /** Deepest nesting of a JSON body. @default 128 */
   jsonDepth: v.optional(positive, 128),
-  /** Most values, keys included, in one JSON body. @default 500_000 */
+  /** Most values, keys included, in one JSON body. At most 10,000 of them at the top. @default 500_000 */
   jsonValues: v.optional(positive, 500_000),
   /** Longest text to be spoken, in characters: OpenAI's own limit, where backends may take more. @default 4_096 */
   speechCharacters: v.optional(positive, 4_096),
@@ -63,7 +63,11 @@ export const LimitsSchema = v.strictObject({
   streamKeepAliveMs: v.optional(count, 15_000),
   /** Most connections open at once; 0 is no limit. @default 0 */
   maxConnections: v.optional(count, 0),
-  /** Largest whole (not streamed) upstream reply held in memory, in bytes. @default 64 MiB */
+  /**
+   * Largest whole (not streamed) upstream reply held in memory, in bytes. One that has to be read, since it is
+   * translated, may hold a value for each 8 of them, a key counting as 4 and a list or object as 8, and be nested as deep
+   * as `jsonDepth`; others pass. @default 64 MiB
+   */
   replyBytes: v.optional(positive, 64 * MIB),
 });
 

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const TSX = new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href;
@@ -24,4 +24,28 @@ export function runProgram(
       (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
     );
   });
+}
+
+export interface RunningProgram {
+  /** What it printed so far, both streams. */
+  output(): string;
+  /** Settles with the exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** The same, while it runs. */
+export function spawnProgram(cwd: string, args: readonly string[]): RunningProgram {
+  const child = spawn(process.execPath, ["--conditions=gatewright-source", "--import", TSX, MAIN, ...args], {
+    cwd,
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (data: Buffer) => (output += data.toString()));
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.on("close", (code, signal) => resolve(code ?? signal!));
+  });
+  return { output: () => output, exited, kill: (signal) => child.kill(signal) };
 }

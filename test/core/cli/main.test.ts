@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { symlink } from "node:fs/promises";
+import { readFile, symlink } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { configSource, createProject, type Project } from "../config/_project.ts";
 
@@ -49,6 +50,8 @@ describe("usage", () => {
     const run = await gatewright(ROOT, ...args);
     expect(run).toMatchObject({ code, stderr: "" });
     expect(run.stdout).toMatch(output);
+    // A file and a pipe show no colours.
+    expect(run.stdout).toBe(stripVTControlCharacters(run.stdout));
   });
 
   it.each([
@@ -66,6 +69,7 @@ describe("usage", () => {
     expect(run.code).toBe(2);
     expect(run.stderr.split("\n")[0]).toBe(message);
     expect(run.stderr).toContain("USAGE");
+    expect(run.stderr).toBe(stripVTControlCharacters(run.stderr));
     expect(run.stdout).toBe("");
   });
 });
@@ -111,6 +115,20 @@ describe("check", () => {
     expect(run).toMatchObject({ code: 1, stdout: "" });
   });
 
+  it("leaves what packages declare to their authors, whatever the project's own settings", async () => {
+    const project = await createTypedProject(
+      configSource("", `import type { Port } from "flawed";\nexport const port: Port = 8080;`),
+    );
+    await project.write(
+      "node_modules/flawed/index.d.ts",
+      "export type Port = number;\nexport type Lost = Missing;\n",
+    );
+    await project.write("node_modules/flawed/package.json", `{ "name": "flawed", "types": "./index.d.ts" }`);
+    const settings = JSON.parse(await readFile(project.path("tsconfig.json"), "utf8")) as object;
+    await project.write("tsconfig.json", JSON.stringify(settings).replace(`"skipLibCheck":true,`, ""));
+    expect(await gatewright(project.dir, "check")).toMatchObject({ code: 0, stderr: "" });
+  });
+
   it("says when types were not checked", async () => {
     const project = await createProject({ "gateway.config.ts": configSource("") });
     const run = await gatewright(project.dir, "check");
@@ -135,6 +153,36 @@ describe("check", () => {
       ].join("\n"),
     );
   });
+
+  it("to-2: tells names among the options of plugins that the config does not have, at once with all else", async () => {
+    const source = `import { circuitBreaker } from "@gatewright/circuit-breaker";
+import { fallback } from "@gatewright/fallback";
+
+export default {
+  backends: { server: { adapter: "plain", baseURL: "http://127.0.0.1:1", models: ["qwen"] } },
+  server: { prot: 1 },
+  plugins: [
+    circuitBreaker({ backends: { sever: { enabled: false } } }),
+    fallback({ models: { qwne: [{ backend: "server" }] } }),
+  ],
+};
+`;
+    const project = await createProject({ "gateway.config.ts": source, "node_modules/.keep": "" });
+    for (const name of ["gatewright", "@gatewright"])
+      await symlink(`${ROOT}node_modules/${name}`, project.path(`node_modules/${name}`));
+    const run = await gatewright(project.dir, "check");
+    expect(run).toMatchObject({ code: 1, stdout: "" });
+    expect(run.stderr.replaceAll(/gateway\.config\.ts:[\d:]+ /g, "").split("\n")).toEqual([
+      "gateway.config.ts: 3 faults",
+      "  ✗ server.prot is not an option",
+      "    Did you mean `port`?",
+      '  ✗ plugins[0].circuit-breaker.backends.sever must be the name of a backend, got "sever"',
+      "    Did you mean `server`?",
+      '  ✗ plugins[1].fallback.models.qwne must be the name of a model, got "qwne"',
+      "    Did you mean `qwen`?",
+      "",
+    ]);
+  }, 60_000);
 
   it("to-1: tells the outcome as JSON", async () => {
     const project = await createProject({ "gateway.config.json": `{ "server": { "prot": 1 } }` });

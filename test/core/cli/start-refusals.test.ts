@@ -3,7 +3,8 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createState } from "../../../core/src/state/create-state.ts";
 import { configSource, createProject, type Project } from "../config/_project.ts";
-import { runProgram } from "./_run-program.ts";
+import { waitFor } from "../../_support/wait-for.ts";
+import { runProgram, spawnProgram } from "./_run-program.ts";
 
 /** What the machine, not the config, has wrong: told in one line, exit code 1, no stack. */
 
@@ -89,6 +90,13 @@ describe("state", () => {
     expect(run.stderr).toMatch(/^The state folder \S+\/note\/state cannot be used: ENOTDIR[^\n]*\n$/);
   }, 60_000);
 
+  it("to-2: a state folder where none can be made is refused in one line", async () => {
+    const project = await projectWith({ state: { driver: "file", dir: "/proc/gatewright/state" } });
+    const run = await runProgram(project.dir, ["start"]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^The state folder \/proc\/gatewright\/state cannot be used: E[^\n]*\n$/);
+  }, 60_000);
+
   it("to-2: a state folder that another process holds is refused in one line", async () => {
     const project = await projectWith({ state: { driver: "file", dir: "held" } });
     const state = await createState({ driver: "file", dir: project.path("held") });
@@ -137,6 +145,59 @@ describe("gatewright dev", () => {
       stderr: "gateway.config.ts: 1 fault\n  ✗ plugins[0].shy: nobody is there\n",
     });
   }, 60_000);
+});
+
+describe("the port of `dev`", () => {
+  it("that was asked for and is taken is refused, as `start` does", async () => {
+    const port = await busyPort();
+    const run = await runProgram((await projectWith({})).dir, ["dev", "--port", String(port)]);
+    expect(run).toMatchObject({
+      code: 1,
+      stderr: `Port ${port} is in use. Stop what listens there, or choose another with --port.\n`,
+    });
+  }, 60_000);
+
+  it("of the config that is taken gives way to another, which is told", async () => {
+    const port = await busyPort();
+    const program = spawnProgram((await projectWith({ server: { port } })).dir, ["dev"]);
+    onTestFinished(() => program.kill("SIGKILL"));
+    await waitFor("it listens", () => program.output().includes("listens on http"), 40_000);
+    const other = /Gatewright listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(program.output())![1];
+    expect(other).not.toBe(String(port));
+    expect(program.output()).toContain(
+      `Port ${port} is in use: the gateway listens on ${other} in its place`,
+    );
+  }, 60_000);
+});
+
+describe.each([["1"], ["2"]])("a signal while %s processes start", (workers) => {
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "O6: %s ends it with exit code 0, and is told",
+    async (signal) => {
+      const project = await createProject({
+        "gateway.config.ts": configSource(
+          `plugins: [slow()], server: { host: "127.0.0.1", port: 0, preStopDelayMs: 0 },`,
+          `
+const slow = defineGatewayPlugin({
+  name: "slow",
+  options: { "~standard": { version: 1, vendor: "none", validate: (value) => ({ value }) } },
+  setup() {
+    console.log("setting up");
+    return new Promise((resolve) => setTimeout(resolve, 60_000));
+  },
+});`,
+        ),
+      });
+      const program = spawnProgram(project.dir, ["start", "--workers", workers]);
+      onTestFinished(() => program.kill("SIGKILL"));
+      const ready = () => program.output().split("setting up").length > Number(workers);
+      await waitFor("it is being set up", ready, 40_000);
+      program.kill(signal);
+      expect(await program.exited).toBe(0);
+      expect(program.output()).toContain(`${signal} while starting: stopped before anybody was served`);
+    },
+    60_000,
+  );
 });
 
 describe("what `check` calls valid", () => {

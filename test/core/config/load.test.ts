@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { formatFaults, type ConfigFault } from "../../../core/src/config/fault.ts";
@@ -101,6 +102,28 @@ plugins:
     ]);
   });
 
+  it("offers the nearest of the plugins at hand for one that is not there, which keeps its place", async () => {
+    const factory = (name: string): string => `
+      const validate = (value) => (value.n === undefined ? { value } : { issues: [{ message: "Leave n out", path: ["n"] }] });
+      const options = { "~standard": { version: 1, vendor: "test", validate } };
+      module.exports.plugin = require("gatewright").defineGatewayPlugin({ name: "${name}", options, setup: () => ({}) });
+    `;
+    const project = await createProject({
+      "node_modules/@gatewright/balancer/index.js": factory("balancer"),
+      "node_modules/@gatewright/retry/index.js": factory("retry"),
+      "gateway.config.yaml": `${DATA.yaml}plugins: [{ name: balncer }, { name: retry, options: { n: 1 } }, retry: { n: 1 }]\n`,
+    });
+    vi.stubEnv("LOCAL_KEY", "k");
+    expect(await refused(project)).toEqual([
+      expect.objectContaining({ path: "plugins[0]", hint: "Did you mean `balancer`?" }),
+      expect.objectContaining({
+        path: "plugins[2]",
+        hint: 'Write a plugin by its name, { "name": "retry", "options": { … } }, or call its factory.',
+      }),
+      expect.objectContaining({ path: "plugins[1].retry.n" }),
+    ]);
+  });
+
   it("names the package to install for a plugin that is not there", async () => {
     const project = await createProject({ "gateway.config.yaml": `${DATA.yaml}plugins: [nosuch]\n` });
     const fault = (await refused(project)).find(({ path }) => path === "plugins[0]");
@@ -190,6 +213,52 @@ describe("layers", () => {
     expect(result.warnings).toEqual([]);
   });
 
+  describe("a GATEWRIGHT_ENV that no layer answers to", () => {
+    const STAGES = `$production: { server: { port: 2 } }, $env: { staging: { server: { port: 5 } }, eu: {} },`;
+    const warningsFor = async (name: string, files: Record<string, string>): Promise<readonly string[]> => {
+      vi.stubEnv("GATEWRIGHT_ENV", name);
+      const project = await createProject(files);
+      const result = await loadGatewayConfig({ cwd: project.dir });
+      expect(result.ok).toBe(true);
+      return result.warnings;
+    };
+
+    it.each([
+      ["stagin", "did you mean staging?"],
+      ["Staging", "did you mean staging?"],
+      ["prodution", "did you mean production?"],
+      ["us-east", "it has production, staging, eu"],
+      ["constructor", "it has production, staging, eu"],
+    ])("%s is warned of: %s", async (name, hint) => {
+      expect(await warningsFor(name, { "gateway.config.ts": configSource(STAGES) })).toEqual([
+        `GATEWRIGHT_ENV is "${name}", of which the config has no layer; ${hint}`,
+      ]);
+    });
+
+    it("is looked for in the files that are extended too", async () => {
+      const files = {
+        "gateway.config.ts": `export default { extends: "./base.ts", $env: { qa: {} } };`,
+        "base.ts": configSource(STAGES),
+      };
+      expect(await warningsFor("eu", files)).toEqual([]);
+      expect(await warningsFor("qb", files)).toEqual([expect.stringContaining("did you mean qa?")]);
+    });
+
+    it("is no matter where it is unset, a mode, or the config has no layers", async () => {
+      for (const name of ["", "production", "development", "test", "staging"])
+        expect(await warningsFor(name, { "gateway.config.ts": configSource(STAGES) })).toEqual([]);
+      expect(await warningsFor("stagin", { "gateway.config.ts": configSource("") })).toEqual([]);
+    });
+
+    it("is as if unset when it is empty: the mode's layer of $env holds", async () => {
+      vi.stubEnv("GATEWRIGHT_ENV", "");
+      const project = await createProject({
+        "gateway.config.ts": configSource(`$env: { production: { server: { port: 9 } } },`),
+      });
+      expect((await loaded(project)).server.port).toBe(9);
+    });
+  });
+
   it("extends other files, each with its own layers, the nearest winning", async () => {
     const project = await createProject({
       "gateway.config.ts": `export default { extends: ["./base/one.ts", "./base/two.json"], server: { workers: 2 } };`,
@@ -260,6 +329,55 @@ describe("layers", () => {
   });
 });
 
+describe("faults of a config in several files", () => {
+  it("are told of the file, and the place in it, that they were written at", async () => {
+    const project = await createProject({
+      "plugins.ts": `
+        import { defineGatewayPlugin } from "gatewright";
+        const validate = ({ n }) => (n > 0 ? { value: { n } } : { issues: [{ message: "Give n", path: ["n"] }] });
+        const options = { "~standard": { version: 1, vendor: "test", validate } };
+        export const make = (name) => defineGatewayPlugin({ name, options, setup: () => ({}) });
+      `,
+      "base/one.ts": configSource(
+        `timeouts: { idleMs: -1, connectMs: 1 }, plugins: [make("a")({ n: 1 }), make("b")({ n: 0 })],`,
+        `import { make } from "../plugins.ts";`,
+      ),
+      "base/two.ts": `export default { statee: 1, timeouts: { connectMs: -1, attemptMs: -1 }, $production: { log: { level: "loud" } } };`,
+      "gateway.config.ts": `
+        import { make } from "./plugins.ts";
+        export default { extends: ["./base/one.ts", "./base/two.ts"], plugins: [make("c")({ n: 0 })] };
+      `,
+    });
+    const told = (await refused(project)).map(({ file, path, message }) => [
+      file.slice(project.dir.length + 1),
+      path,
+      message.startsWith(path),
+    ]);
+    const places = [
+      ["base/one.ts", "timeouts.idleMs", true],
+      ["base/two.ts", "timeouts.attemptMs", true],
+      ["base/two.ts", "statee", true],
+      ["base/two.ts", "$production.log.level", true],
+      ["base/one.ts", "plugins[1].b.n", true],
+      ["gateway.config.ts", "plugins[0].c.n", true],
+    ];
+    expect(told).toHaveLength(places.length);
+    expect(told).toEqual(expect.arrayContaining(places));
+  });
+
+  it("are told of the strongest file that has what surrounds a part that is missing", async () => {
+    const project = await createProject({
+      "base.ts": `export default { backends: { near: { adapter: "plain" }, far: { adapter: "plain", models: ["m"] } } };`,
+      "gateway.config.ts": `export default { extends: "./base.ts", backends: { near: { models: ["n"] } } };`,
+    });
+    const told = (await refused(project)).map(({ file, path }) => [file.slice(project.dir.length + 1), path]);
+    expect(told).toEqual([
+      ["gateway.config.ts", "backends.near.baseURL"],
+      ["base.ts", "backends.far.baseURL"],
+    ]);
+  });
+});
+
 describe("files that cannot be read", () => {
   const syntax = (extension: string, content: string, line: number, column: number): void => {
     it(`tells the place of a syntax error in ${extension}, and no text around it`, async () => {
@@ -268,7 +386,7 @@ describe("files that cannot be read", () => {
       const faults = await refused(project);
       expect(faults).toHaveLength(1);
       expect(faults[0]).toMatchObject({ file: project.path(name), line, column, expected: "valid syntax" });
-      expect(faults[0]!.message).toContain(`${name}:${line}:${column}: `);
+      expect(formatFaults(faults, project.dir).split(`${name}:${line}:${column} `)).toHaveLength(2);
       expect(JSON.stringify(faults)).not.toContain("sk-canary");
     });
   };
@@ -289,8 +407,11 @@ describe("files that cannot be read", () => {
       line: 3,
       expected: "code that does not throw",
     });
-    expect(fault!.message).toMatch(/lib\/port\.ts:3:\d+: Cannot read properties of undefined/);
-    expect(fault!.message).not.toMatch(/\n| at /);
+    expect(fault!.message).toBe("Cannot read properties of undefined (reading 'value')");
+    // The code that ran was compiled: its columns are none of the file's.
+    expect(formatFaults([fault!], project.dir)).toBe(
+      `lib/port.ts: 1 fault\n  ✗ lib/port.ts:3 ${fault!.message}`,
+    );
   });
 
   it("hides a key that the config's own error quotes", async () => {
@@ -298,7 +419,7 @@ describe("files that cannot be read", () => {
     const project = await createProject({
       "gateway.config.ts": `throw new Error("bad key " + process.env.SOME_API_KEY);\nexport default {};`,
     });
-    expect((await refused(project))[0]!.message).toMatch(/gateway\.config\.ts:1:\d+: bad key \[secret\]$/);
+    expect((await refused(project))[0]).toMatchObject({ line: 1, message: "bad key [secret]" });
   });
 
   it("tells a missing import with the file that wants it", async () => {
@@ -306,13 +427,15 @@ describe("files that cannot be read", () => {
       "gateway.config.ts": `import { a } from "./lib/a.ts";\nexport default { a };`,
       "lib/a.ts": `import { a } from "./nosuch.ts";\nexport { a };`,
     });
-    expect((await refused(project))[0]!.message).toBe(
-      `${project.path("lib/a.ts")}: cannot find file ./nosuch.ts`,
-    );
+    expect((await refused(project))[0]).toMatchObject({
+      file: project.path("lib/a.ts"),
+      message: "cannot find file ./nosuch.ts",
+    });
     await project.write("lib/a.ts", `import a from "no-such-package";\nexport { a };`);
-    expect((await refused(project))[0]!.message).toBe(
-      `${project.path("lib/a.ts")}: cannot find package no-such-package`,
-    );
+    expect((await refused(project))[0]).toMatchObject({
+      file: project.path("lib/a.ts"),
+      message: "cannot find package no-such-package",
+    });
   });
 
   it("tells a file without default export what to write", async () => {
@@ -323,9 +446,29 @@ describe("files that cannot be read", () => {
     });
   });
 
+  it("takes what a file of CommonJS exports", async () => {
+    const project = await createProject({
+      "package.json": `{ "type": "commonjs" }`,
+      "gateway.config.js": `module.exports = { backends: { local: { adapter: "plain", baseURL: "http://127.0.0.1:1", models: ["m"] } } };`,
+    });
+    expect((await loaded(project)).backends.map(({ name }) => name)).toEqual(["local"]);
+  });
+
   it("tells an empty file", async () => {
     const project = await createProject({ "gateway.config.yaml": "# nothing yet\n" });
     expect((await refused(project))[0]!.message).toBe("the config must be an object, got nothing");
+  });
+
+  it("takes a folder for the config that is in it", async () => {
+    const project = await createProject({ "deploy/gateway.config.yaml": DATA.yaml });
+    vi.stubEnv("LOCAL_KEY", "k");
+    await project.write(
+      "deploy/adapters/plain.ts",
+      await readFile(project.path("adapters/plain.ts"), "utf8"),
+    );
+    expect((await loaded(project, { file: "deploy" })).file).toBe(project.path("deploy/gateway.config.yaml"));
+    const [fault] = await refused(project, { file: "adapters" });
+    expect(fault!.message).toContain("adapters/gateway.config.ts");
   });
 
   it("tells where a config was looked for, and how to make one", async () => {
@@ -456,7 +599,7 @@ describe("environment", () => {
       ),
     });
     expect((await refused(project)).map(({ message }) => message)).toEqual([
-      "backends.local.apiKey: the environment variable NO_SUCH_KEY is not set",
+      "$production.backends.local.apiKey: the environment variable NO_SUCH_KEY is not set",
       "plugins[0].locked.key: the environment variable NO_OTHER_KEY is not set",
     ]);
     const yaml = await createProject({ "gateway.config.yaml": DATA.yaml });
@@ -467,7 +610,7 @@ describe("environment", () => {
       "gateway.config.ts": configSource(`$production: { backends: { local: { apiKey: "\${LOCAL_KEY}" } } },`),
     });
     expect((await refused(literal))[0]).toMatchObject({
-      path: "backends.local.apiKey",
+      path: "$production.backends.local.apiKey",
       received: "a placeholder that nothing fills",
       hint: 'Write `env("LOCAL_KEY")`.',
     });

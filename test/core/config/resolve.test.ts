@@ -50,12 +50,8 @@ const limit = defineGatewayPlugin({
 const preferring = defineGatewayPlugin({
   name: "preferring",
   options: v.strictObject({ prefer: v.array(v.string()) }),
-  check: ({ prefer }, { backends }) =>
-    prefer.flatMap((received, index) =>
-      backends.has(received)
-        ? []
-        : [{ path: ["prefer", index], expected: "the name of a backend", received, known: backends.keys() }],
-    ),
+  check: ({ prefer }, { checkBackend }) =>
+    prefer.flatMap((name, index) => checkBackend(name, ["prefer", index])),
   setup: () => ({}),
 });
 
@@ -614,7 +610,7 @@ describe("faults", () => {
       {
         path: "plugins[1]",
         message: "plugins[1] must be a plugin, got an object",
-        hint: "Plugins are made by calling a factory of defineGatewayPlugin().",
+        hint: 'Write a plugin by its name, { "name": "limit", "options": { … } }, or call its factory.',
       },
     ],
     "plugins that are no list": [
@@ -795,12 +791,28 @@ describe("faults", () => {
     await accepted({ models, plugins: [when({ models: ["best", "finest", "top", "m"] }, limit())] });
   });
 
-  it("does not ask plugins about a config whose backends have faults themselves", async () => {
+  it("tells names that options may not have beside the faults of backends, which have theirs all the same", async () => {
     const faults = await faultsOf({
       backends: { local: { ...local, weight: -1 } },
-      plugins: [preferring({ prefer: ["local"] })],
+      plugins: [preferring({ prefer: ["local", "locla"] })],
     });
-    expect(faults.map(({ path }) => path)).toEqual(["backends.local.weight"]);
+    expect(faults.map(({ path }) => path)).toEqual([
+      "backends.local.weight",
+      "plugins[0].preferring.prefer[1]",
+    ]);
+  });
+
+  it("does not miss the backends that a plugin with faults would have added", async () => {
+    const adding = defineGatewayPlugin({
+      name: "adding",
+      options: v.strictObject({ backend: v.string() }),
+      contribute: ({ backend }) => ({ backends: { [backend]: local } }),
+      setup: () => ({}),
+    });
+    const faults = await faultsOf({
+      plugins: [adding({ backend: 1 } as never), preferring({ prefer: ["added"] })],
+    });
+    expect(faults.map(({ path }) => path)).toEqual(["plugins[0].adding.backend"]);
   });
 
   it.each(["\n", "\r\n"])("takes a key without the %j that a mounted file ends with", async (end) => {
