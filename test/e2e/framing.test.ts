@@ -127,6 +127,25 @@ describe("header lines", () => {
     await expectRefused(rawText(CHAT, [...lines, JSON_TYPE, LENGTH], CHAT_BODY), 400);
   });
 
+  it.each([[], ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"]])(
+    "F8: a missing Host is told in the shape of every error, with %j",
+    async (...lines) => {
+      for (const line of ["GET /v1/models HTTP/1.1", "GET /livez HTTP/1.1", CHAT]) {
+        const body = line === CHAT ? CHAT_BODY : "";
+        const reply = await toClose(rawText(line, [...lines, JSON_TYPE, ...(body ? [LENGTH] : [])], body));
+        expect(reply.status).toBe(400);
+        expect(reply.headers["x-request-id"]).toMatch(/^req_/);
+        expect(JSON.parse(String(reply.body))).toMatchObject({
+          error: { code: "invalid_request", message: "The Host header is missing" },
+        });
+      }
+    },
+  );
+
+  it("F8: HTTP/1.0 knows no Host, and is served without", async () => {
+    expect((await toClose(rawText("GET /v1/models HTTP/1.0", []))).status).toBe(200);
+  });
+
   it.each(["x/../admin", "x?", "x#@y", "[::1", "x\\y", "x:99999999", "x y"])(
     "F9: Host %j: 400, whatever a URL parser would make of it",
     async (host) => {
@@ -399,7 +418,7 @@ describe("pipelining", () => {
 });
 
 describe("a backend that breaks the rules of framing (F21)", () => {
-  const OK = '{"id":"1","object":"chat.completion","model":"gpt-4o-mini","choices":[]}';
+  const OK = '{"id":"1","object":"chat.completion","model":"gpt-4o-mini","choices":[{}]}';
   const json = { "Content-Type": "application/json" };
   const good = (text: string): string =>
     replyHead(200, { ...json, "Content-Length": String(text.length) }) + text;

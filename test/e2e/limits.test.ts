@@ -82,9 +82,9 @@ describe("sizes", () => {
   it("L4: 1 MB of chunk extensions closes the connection", async () => {
     const client = await connectRaw(pair.gateway.url);
     const head = rawText(CHAT, [HOST, "Content-Type: application/json", "Transfer-Encoding: chunked"]);
-    await sendWhile(client, `${head}1;${"e".repeat(1_000_000)}\r\nx\r\n`);
-    const text = String(await client.readToEnd());
-    expect(text === "" || text.startsWith("HTTP/1.1 413 ")).toBe(true);
+    await client.send(`${head}1;${"e".repeat(1_000_000)}\r\nx\r\n`);
+    expect((await readReply(client)).status).toBe(413);
+    expect(String(await client.readToEnd())).toBe("");
     expect(pair.backend.requests).toHaveLength(0);
     client.destroy();
   });
@@ -116,7 +116,7 @@ describe("sizes", () => {
       const client = await connectRaw(pair.gateway.url);
       await client.send(start);
       for (let sent = 0; sent < 7_000_000; sent += 100_000) {
-        await client.send(Buffer.alloc(100_000, 0x20)).catch(() => {});
+        await client.send(Buffer.alloc(100_000, 0x20));
         await sleep(0);
       }
       const reply = await readReply(client);

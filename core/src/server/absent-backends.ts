@@ -1,5 +1,6 @@
 import type { AbsentBackend, ResolvedBackend, ResolvedConfig } from "../config/resolved.ts";
 import type { Logger } from "../log.ts";
+import { messageOf } from "./start-refused.ts";
 
 /** A server that does not answer is asked again after this, then after twice as long, up to the interval of discovery. */
 const FIRST_RETRY_MS = 10_000;
@@ -61,8 +62,4 @@ export class AbsentBackends {
       this.follow(pauseMs * 2);
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,7 @@
 import { GatewayError } from "../errors.ts";
 import type { Outcome } from "../attempt.ts";
 import type { Reply } from "../reply.ts";
+import { toReplyField } from "../reply-fields.ts";
 import type { Exchange } from "../request/exchange.ts";
 
 /** API replies are for the one who asked (RFC 9111, section 3.5). */
@@ -16,7 +17,11 @@ export function replyHeaders(exchange: Exchange, reply: Reply): string[] {
   if (requestIdHeader !== undefined) list.push(requestIdHeader, exchange.id);
   const { headers, attempt } = reply;
   const own = exchange.replyHeaders;
-  for (const name in headers) if (own?.[name] === undefined) list.push(name, toFieldValue(headers[name]!));
+  for (const given in headers) {
+    const name = toReplyField(given);
+    if (name !== "" && name !== requestIdHeader && own?.[name] === undefined)
+      list.push(name, toFieldValue(headers[given]!));
+  }
   if (own) for (const name in own) list.push(name, toFieldValue(own[name]!));
   if (attempt) {
     list.push("x-gatewright-backend", attempt.target.backend.name);
@@ -43,8 +48,11 @@ export function errorReply(exchange: Exchange, error: GatewayError): { headers: 
     "x-request-id": exchange.id,
     "cache-control": NO_STORE,
     ...exchange.replyHeaders,
-    ...error.headers,
   };
+  for (const given in error.headers) {
+    const name = toReplyField(given);
+    if (name !== "") headers[name] = error.headers[given]!;
+  }
   const { requestIdHeader } = exchange.operation.dialect;
   if (requestIdHeader !== undefined) headers[requestIdHeader] = exchange.id;
   const { attempts } = exchange;

@@ -1,8 +1,8 @@
-import { HTTPError, type EventHandler, type H3 } from "h3";
+import { HTTPError, type EventHandler, type H3, type H3Event } from "h3";
 import type { Gateway } from "../gateway.ts";
 import { notFound } from "../gateway.ts";
 import { GatewayError } from "../errors.ts";
-import { openaiDialect } from "../operations/openai-dialect.ts";
+import { refusalHeaders } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 import { VERSION } from "../version.ts";
 
@@ -54,26 +54,43 @@ function addHealthRoute(app: H3, path: string, handler: EventHandler): void {
   });
 }
 
-/** Every error of the h3 app in the OpenAI shape, with a request id. Call before the app serves. */
+/** Every error of the h3 app in the shape that is meant for its path, with a request id. Call before the app serves. */
 export function addErrorShape(gateway: Gateway): void {
   gateway.app.config.onError = (error, event) => {
     const id = requestIdOf(event.req.headers.get("x-request-id") ?? undefined);
-    const shaped = shapeError(error, event.req.method, event.url.pathname);
+    const shaped = shapeError(gateway.app, error, event);
     if (shaped.code === "internal_error")
       gateway.log.error("a route failed", { requestId: id, cause: error.stack ?? error.message });
-    return new Response(openaiDialect.errorBody(shaped, id), {
+    const dialect = gateway.routes.dialectOf(event.url.pathname, Object.fromEntries(event.req.headers));
+    return new Response(dialect.errorBody(shaped, id), {
       status: shaped.status,
-      headers: { "content-type": "application/json", "x-request-id": id, ...shaped.headers },
+      headers: refusalHeaders(shaped, id, dialect),
     });
   };
 }
 
-function shapeError(error: HTTPError, method: string, path: string): GatewayError {
-  if (error.status === 404) return notFound(method, path);
+function shapeError(app: H3, error: HTTPError, { req, url, context }: H3Event): GatewayError {
+  if (error.status === 404) {
+    const allow = context.matchedRoute ? [] : methodsOf(app, url.pathname);
+    // As it came: h3 has decoded the path that it routes by.
+    if (allow.length === 0) return notFound(req.method, new URL(req.url).pathname);
+    return new GatewayError("method_not_allowed", { headers: { allow: allow.join(", ") } });
+  }
   if (error.status === 405) {
     const allow = error.headers?.get("allow");
     return new GatewayError("method_not_allowed", { headers: allow ? { allow } : {} });
   }
   if (error.unhandled || error.status >= 500) return new GatewayError("internal_error");
   return new GatewayError("invalid_request", { status: error.status, message: error.message });
+}
+
+/**
+ * The methods for which a path has routes (RFC 9110, section 15.5.6). Asked of h3's own router by the members that it
+ * uses itself: what else could tell would have to match paths a second time, and otherwise.
+ */
+function methodsOf(app: H3, path: string): string[] {
+  const known = new Set(app["~routes"].map(({ method }) => method ?? ""));
+  if (known.has("GET")) known.add("HEAD");
+  const asked = (method: string): H3Event => ({ req: { method }, url: { pathname: path } }) as H3Event;
+  return [...known].filter((method) => app["~findRoute"](asked(method)));
 }

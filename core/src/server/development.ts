@@ -1,4 +1,5 @@
 import type { RequestListener, Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { applyServerLimits, listenForExpectations, listenForUpgrades } from "./http-server.ts";
@@ -30,6 +31,9 @@ export async function serveForDevelopment(config: ResolvedConfig): Promise<Runni
       });
     throw error;
   }
+  const taken = (server.address() as AddressInfo).port;
+  if (port !== 0 && taken !== port)
+    gateway.log.warn(`Port ${port} is in use: the gateway listens on ${taken} in its place`);
   removeShutdownHook(server, listener);
   applyServerLimits(server, config.server.limits);
   listenForExpectations(server, listener);

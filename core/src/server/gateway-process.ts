@@ -99,6 +99,7 @@ export class GatewayProcess {
       via: this.#via,
       carried: this.#carried,
       keeping: this.#keeping,
+      current: () => this.#current,
     });
     addHealthRoutes(gateway.app, { draining: () => this.#draining, stateOk: () => this.#state.status().ok });
     addErrorShape(gateway);

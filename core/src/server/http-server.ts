@@ -11,6 +11,7 @@ import { joinWrites } from "../join-writes.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
 import { refuse, refuseConnection } from "./refusal.ts";
+import { closeInStages, makeRoom } from "./staged-close.ts";
 
 /** Answers whether it took the connection. */
 export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
@@ -24,7 +25,12 @@ export function applyServerLimits(server: Server, limits: ServerLimits): void {
   // Bodies have limits of their own, that tell an upload from a stall.
   server.requestTimeout = 0;
   server.keepAliveTimeout = limits.keepAliveMs;
-  if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
+  if (limits.maxConnections > 0) {
+    server.maxConnections = limits.maxConnections;
+    server.on("drop", makeRoom);
+  }
+  // Node's own refusal is bare; `checkRequest` tells the client what is missing.
+  Object.assign(server, { requireHostHeader: false });
   server.on("clientError", onClientError);
   server.on("connect", onConnect);
   server.on("connection", joinWrites);
@@ -60,7 +66,7 @@ export function listenForUpgrades(
     limits,
   }: { listener: RequestListener; onUpgrade: UpgradeListener; limits: ServerLimits },
 ): void {
-  const plain = createServer({ maxHeaderSize: limits.headerBytes }, listener);
+  const plain = createServer({ maxHeaderSize: limits.headerBytes, requireHostHeader: false }, listener);
   plain.on("clientError", onClientError);
   listenForExpectations(plain, listener);
   server.on("upgrade", (req, socket, head) => {
@@ -101,7 +107,7 @@ function onClientError(error: ClientError, socket: Socket): void {
   const current = answeredOn(socket);
   if (current && (current.headersSent || current.req.complete)) {
     // The fault lies behind the request that is being answered: nothing may stand in the place of that answer.
-    current.once("close", () => socket.destroySoon());
+    current.once("close", () => closeInStages(socket));
     return;
   }
   refuseConnection(socket, toRefusal(error));

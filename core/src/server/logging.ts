@@ -3,7 +3,7 @@ import type { LogConfig } from "../config/resolved.ts";
 import type { Finished } from "../context.ts";
 import type { Logger } from "../log.ts";
 import type { Exchange } from "../request/exchange.ts";
-import { requestLine, type RequestLog } from "./request-log.ts";
+import { RequestRecord, type RequestLog } from "./request-log.ts";
 
 const LEVELS = { silent: -999, error: 0, warn: 1, info: 3, debug: 4 } as const;
 
@@ -36,12 +36,12 @@ export function createLogging(config: LogConfig, sink?: LogSink): Logging {
   const log: Logger = { debug: call("debug"), info: call("info"), warn: call("warn"), error: call("error") };
 
   const logsRequests = config.requests && LEVELS[config.level] >= LEVELS.info;
-  // A request's line does not go through consola: built by hand and written in batches it costs a tenth.
+  // A request's line does not go through consola: noted as it is and spelled in batches it costs a tenth.
   const requestLog: RequestLog | undefined = !logsRequests
     ? undefined
     : pretty
       ? (exchange, finished) => log.info(prettyRequest(exchange, finished))
-      : (exchange, finished) => lines.add(requestLine(exchange, finished));
+      : (exchange, finished) => lines.add(new RequestRecord(exchange, finished));
   return { log, requestLog, flush: () => lines.flush() };
 }
 
@@ -68,6 +68,8 @@ function prettyRequest(exchange: Exchange, finished: Finished): string {
     `${Math.round(durationMs)} ms`,
   ];
   if (usage) parts.push(`${usage.inputTokens}+${usage.outputTokens} tokens`);
+  const drops = exchange.lateDrops();
+  if (drops) parts.push(`without ${drops.join(", ")}`);
   if (outcome !== "complete") parts.push(`(${outcome})`);
   return parts.join(" ");
 }
@@ -81,7 +83,7 @@ const MAX_HELD_CHARACTERS = 8 * 1024 * 1024;
 /** Collects lines and writes them together: one system call for many requests. */
 class LineBuffer {
   readonly #sink: LogSink & Partial<Pick<NodeJS.WriteStream, "writableLength">>;
-  #lines: string[] = [];
+  #lines: (string | RequestRecord)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
 
@@ -89,7 +91,7 @@ class LineBuffer {
     this.#sink = sink;
   }
 
-  add(line: string): void {
+  add(line: string | RequestRecord): void {
     if (this.#lines.push(line) >= FLUSH_LINES) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
   }

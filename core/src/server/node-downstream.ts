@@ -1,16 +1,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { asBuffer } from "../as-buffer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
+import { UploadClock } from "../request/upload-clock.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { Outcome } from "../attempt.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
-import { leavesBodyUnread } from "./refusal.ts";
+import { hasLength, notBytes, takeBody } from "./sendable.ts";
+import { endAfterReply } from "./staged-close.ts";
+import { leavesBodyUnread } from "./unread-body.ts";
 import { countUploaded } from "./upload-garbage.ts";
-import { UploadClock } from "../request/upload-clock.ts";
 import { writeChunk } from "./write-chunk.ts";
 
 /**
@@ -25,6 +28,8 @@ const PIECE_BYTES = 64 * 1024;
 /** The client's side of a request on Node: reads the body from, and writes the reply to, the raw HTTP objects. */
 export class NodeDownstream implements Downstream, BodySink {
   readonly #req: IncomingMessage;
+  /** Node takes it from a request that is not read to its end. */
+  readonly #socket: Socket;
   readonly #res: ServerResponse;
   readonly #limits: ServerLimits;
   #exchange!: Exchange;
@@ -47,6 +52,7 @@ export class NodeDownstream implements Downstream, BodySink {
 
   constructor(req: IncomingMessage, res: ServerResponse, limits: ServerLimits) {
     this.#req = req;
+    this.#socket = req.socket;
     this.#res = res;
     this.#limits = limits;
   }
@@ -85,11 +91,17 @@ export class NodeDownstream implements Downstream, BodySink {
     const req = this.#req;
     const chunks: Buffer[] = [];
     let length = 0;
+    const giveUp = (error: GatewayError): void => {
+      // The request lives on until its connection ends.
+      chunks.length = 0;
+      reject(error);
+    };
+    this.#rejectRead = giveUp;
     req.on("data", (chunk: Buffer) => {
       length += chunk.length;
       if (length > limit) {
         req.pause();
-        reject(bodyTooLarge(limit));
+        giveUp(bodyTooLarge(limit));
       } else chunks.push(chunk);
     });
     req.on("end", () => {
@@ -102,18 +114,13 @@ export class NodeDownstream implements Downstream, BodySink {
     this.#begin("upload");
     const clock = (this.#exchange.upload = new UploadClock());
     try {
-      clock.start();
-      for await (const chunk of this.#req as AsyncIterable<Buffer>) {
-        clock.stop();
+      for await (const chunk of clock.time(this.#req as AsyncIterable<Buffer>)) {
         this.#exchange.bytesIn += chunk.length;
         countUploaded(chunk.length);
         yield chunk;
-        clock.start();
       }
     } catch {
       throw this.#exchange.abortReason ?? clientLeft();
-    } finally {
-      clock.stop();
     }
     this.#reading = "done";
   }
@@ -140,14 +147,17 @@ export class NodeDownstream implements Downstream, BodySink {
       if (this.#res.headersSent) throw error;
       this.#answered = false;
       this.#stream = undefined;
+      // Node keeps the words of the status that it could not send.
+      this.#res.statusMessage = "";
       discardReply(reply);
       throw error;
     }
   }
 
   #start(reply: Reply): void {
-    const { body, status } = reply;
+    const { status } = reply;
     const headers = replyHeaders(this.#exchange, reply);
+    const body = takeBody(reply);
     this.#ending = { outcome: "complete", status };
     if (isBodyStream(body)) {
       this.#sendStream(body, status, headers);
@@ -160,7 +170,7 @@ export class NodeDownstream implements Downstream, BodySink {
   #sendWhole(status: number, headers: string[], body: string | Uint8Array): void {
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     this.#exchange.bytesOut = length;
-    headers.push("content-length", String(length));
+    if (hasLength(status)) headers.push("content-length", String(length));
     this.#finishUnread(headers);
     this.#res.writeHead(status, headers);
     if (this.#req.method === "HEAD") this.#res.end();
@@ -203,14 +213,19 @@ export class NodeDownstream implements Downstream, BodySink {
   }
 
   data(chunk: Uint8Array): void {
-    if (this.#res.destroyed) return;
+    if (this.#res.destroyed || !this.#stream) return;
+    if (!(chunk instanceof Uint8Array)) {
+      this.#stream.cancel();
+      this.#breakStream(notBytes(chunk));
+      return;
+    }
     this.#exchange.bytesOut += chunk.length;
     this.#wrote = true;
     // The first piece takes the head with it.
     const goesOn = this.#begun ? writeChunk(this.#res, chunk) : this.#res.write(chunk);
     this.#begun = true;
     if (goesOn || this.#blockedSince > 0) return;
-    this.#stream!.pause();
+    this.#stream.pause();
     this.#waitForDrain(() => this.#stream?.resume());
   }
 
@@ -230,15 +245,16 @@ export class NodeDownstream implements Downstream, BodySink {
 
   /** Part of the answer has gone out: an event stream ends with an error event, other bodies with a broken connection. */
   #breakStream(error: GatewayError): void {
+    const stream = this.#stream;
     this.#stream = undefined;
     this.#ending = { outcome: interruptedOutcome(error), status: this.#res.statusCode, error };
     if (this.#res.destroyed) return;
-    if (!this.#events) {
+    if (!isEventStream(stream)) {
       this.#res.destroy();
       return;
     }
     const { dialect } = this.#exchange.operation;
-    const event = error.upstream?.told ? "" : dialect.errorEvent(error, this.#exchange.id);
+    const event = error.upstream?.told ? "" : dialect.errorEvent(error, this.#exchange.id, stream.lastNamed);
     this.#exchange.bytesOut += Buffer.byteLength(event);
     this.#res.end(event);
   }
@@ -246,17 +262,18 @@ export class NodeDownstream implements Downstream, BodySink {
   /** An answer that comes before the body was read: a long rest is not waited for. */
   #finishUnread(headers: string[]): void {
     const halfRead = this.#reading === "upload" || this.#reading === "given up";
-    if (halfRead || leavesBodyUnread(this.#req)) headers.push("connection", "close");
+    if (halfRead) endAfterReply(this.#socket);
+    if (halfRead || leavesBodyUnread(this.#req, this.#res)) headers.push("connection", "close");
   }
 
   // --- limits and the end
 
   expire(nowMs: number): void {
-    const { socket } = this.#req;
+    const socket = this.#socket;
     // A client that closed its half has left. What it did not take yet would hold the connection open.
     if (socket.readableEnded && !this.#res.writableEnded) socket.destroy();
     // A pipelined reply whose turn has not come hears nothing of the end of its connection.
-    if (socket.destroyed) {
+    if (socket.destroyed || (this.#res.socket === null && socket.writableEnded)) {
       this.#onClose();
       return;
     }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { ServerRequest } from "srvx";
 import { toNodeHandler } from "srvx/node";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
@@ -10,6 +10,8 @@ import { NodeDownstream } from "./node-downstream.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
 import { refuse } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
+import { endAfterReply, isEnding } from "./staged-close.ts";
+import { leavesBodyUnread } from "./unread-body.ts";
 import { upgradeRequired } from "../websocket/handshake.ts";
 
 export interface NodeListenerOptions extends ExchangeKeeping {
@@ -22,19 +24,27 @@ export interface NodeListenerOptions extends ExchangeKeeping {
 
 export type NodeListener = (req: IncomingMessage, res: ServerResponse) => void;
 
+/** What a web request was made of. */
+interface NodeObjects {
+  req: IncomingMessage;
+  res: ServerResponse;
+}
+
 /**
  * The way in on Node. Operations take the direct path: Node's own request and response, no web `Request` or `Response`
  * in between, which would cost several times the rest. Everything else goes to the h3 app.
  */
 export function createNodeListener(options: NodeListenerOptions): NodeListener {
   const { current, clientAddress } = options;
-  const controlPlane = toNodeHandler((request) => answerControlPlane(current(), request)) as NodeListener;
-
-  /** Connections that end with the reply at hand: what came behind its request is not looked at. */
-  const ending = new WeakSet<Socket>();
+  const controlPlane = toNodeHandler(async (request: ServerRequest) => {
+    const response = await answerControlPlane(current(), request);
+    const { req, res } = request.runtime!.node as NodeObjects;
+    if (leavesBodyUnread(req, res)) res.setHeader("connection", "close");
+    return response;
+  }) as NodeListener;
 
   return function onRequest(req, res) {
-    if (ending.has(req.socket)) return;
+    if (isEnding(req.socket)) return;
     if (options.closing()) res.setHeader("connection", "close");
     const gateway = current();
     let target: RequestTarget;
@@ -42,16 +52,16 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
       target = checkRequest(req, gateway.config.server.limits.urlBytes, gateway.via);
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      if (error.headers["connection"] === "close") ending.add(req.socket);
+      if (error.headers["connection"] === "close") endAfterReply(req.socket);
       refuse(req, res, error);
       return;
     }
     if (req.headers.upgrade !== undefined) {
       // Served as if it had not asked (RFC 9110, section 7.8), but somebody may believe the protocol to be another now.
-      ending.add(req.socket);
+      endAfterReply(req.socket);
       res.setHeader("connection", "close");
     }
-    const match = gateway.routes.match(req.method!, target.path);
+    const match = gateway.routes.match(req.method!, target.path, req.headers);
     if (!match) {
       if (target.path === "*") {
         res.writeHead(204, {
@@ -64,7 +74,12 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
       return;
     }
     if (!match.operation) {
-      refuse(req, res, new GatewayError("method_not_allowed", { headers: { allow: match.allow } }));
+      refuse(
+        req,
+        res,
+        new GatewayError("method_not_allowed", { headers: { allow: match.allow } }),
+        match.dialect,
+      );
       return;
     }
 

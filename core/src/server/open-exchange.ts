@@ -5,6 +5,7 @@ import { Exchange, type ExchangeInit } from "../request/exchange.ts";
 import { RequestContext } from "../request/request-context.ts";
 import type { Sweeper } from "../request/sweeper.ts";
 import type { RequestLog } from "./request-log.ts";
+import { checkError, checkReply } from "./sendable.ts";
 
 /** What a server keeps of running requests, whichever way they came in. */
 export interface ExchangeKeeping {
@@ -53,9 +54,11 @@ interface Answering {
 /** Runs the chain and answers; never rejects. */
 export async function answer(gateway: Gateway, exchange: Exchange, downstream: Answering): Promise<void> {
   try {
-    downstream.send(await gateway.handle(new RequestContext(exchange)));
+    const reply = await gateway.handle(new RequestContext(exchange));
+    checkReply(reply, exchange);
+    downstream.send(reply);
   } catch (thrown) {
-    downstream.fail(toGatewayError(thrown));
+    downstream.fail(checkError(toGatewayError(thrown)));
   }
 }
 

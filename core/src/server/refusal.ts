@@ -1,42 +1,58 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { GatewayError } from "../errors.ts";
+import type { Dialect } from "../operation.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
 import { requestIdOf } from "./request-id.ts";
+import { closeInStages } from "./staged-close.ts";
+import { leavesBodyUnread } from "./unread-body.ts";
 
-/** A refusal before there is an operation: in the OpenAI shape, as for unknown routes. */
-export function refuse(req: IncomingMessage, res: ServerResponse, error: GatewayError): void {
-  const { headers, body } = refusalOf(error, req.headers["x-request-id"] as string | undefined);
-  if (leavesBodyUnread(req)) headers["connection"] = "close";
+/** A refusal before there is an operation: in the OpenAI shape, as for unknown routes, unless the path tells another. */
+export function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  error: GatewayError,
+  dialect: Dialect = openaiDialect,
+): void {
+  const { headers, body } = refusalOf(error, req.headers["x-request-id"] as string | undefined, dialect);
+  if (leavesBodyUnread(req, res)) headers["connection"] = "close";
   res.writeHead(error.status, headers);
   res.end(req.method === "HEAD" ? undefined : body);
 }
 
 /** The same where Node made no request out of what came; the connection is of no further use. */
 export function refuseConnection(socket: Duplex, error: GatewayError): void {
-  const { headers, body } = refusalOf(error, undefined);
+  const { headers, body } = refusalOf(error, undefined, openaiDialect);
   headers["connection"] = "close";
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join("")}\r\n${body}`);
+  socket.write(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join("")}\r\n${body}`);
+  closeInStages(socket);
 }
 
 function refusalOf(
   error: GatewayError,
   requestId: string | undefined,
+  dialect: Dialect,
 ): { headers: Record<string, string>; body: string } {
   const id = requestIdOf(requestId);
-  const body = openaiDialect.errorBody(error, id);
-  const length = String(Buffer.byteLength(body));
-  const own = { "content-type": "application/json", "content-length": length, "x-request-id": id };
-  return { headers: { ...own, ...error.headers }, body };
+  const body = dialect.errorBody(error, id);
+  return {
+    headers: { ...refusalHeaders(error, id, dialect), "content-length": String(Buffer.byteLength(body)) },
+    body,
+  };
 }
 
-/** An unread body up to this length is read away, so that the connection can be used again. */
-const DRAINED_BYTES = 64 * 1024;
-
-/** True when more of the body is still to come than is worth waiting for. */
-export function leavesBodyUnread(req: IncomingMessage): boolean {
-  if (req.complete) return false;
-  const chunked = req.headers["transfer-encoding"] !== undefined;
-  return chunked || Number(req.headers["content-length"] ?? 0) > DRAINED_BYTES;
+/** Headers of an error that is answered where no request runs. */
+export function refusalHeaders(
+  error: GatewayError,
+  id: string,
+  { requestIdHeader }: Dialect,
+): Record<string, string> {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "x-request-id": id,
+    ...error.headers,
+  };
+  if (requestIdHeader !== undefined) headers[requestIdHeader] = id;
+  return headers;
 }

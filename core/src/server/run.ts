@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import { stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { formatFaults } from "../config/fault.ts";
 import { loadGatewayConfig, type LoadResult } from "../config/load.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -7,8 +8,8 @@ import type { ConfigWatcher } from "../config/watch.ts";
 import { serveForDevelopment } from "./development.ts";
 import { growHeapByDoubling } from "./heap-growth.ts";
 import { serve, type RunningServer } from "./serve.ts";
-import { refusalOf, StartRefused, tellError } from "./start-refused.ts";
-import { nextStop } from "./stop-requests.ts";
+import { messageOf, refusalOf, StartRefused, tellError } from "./start-refused.ts";
+import { nextStop, tellEarlyStop } from "./stop-requests.ts";
 import { runWorkers, tellPrimary } from "./workers.ts";
 
 /** Flags of the command line; they win over the config. */
@@ -24,16 +25,26 @@ type Mode = "production" | "development";
 
 /**
  * `gatewright start`: serves until SIGTERM or SIGINT, then drains; a second signal ends it at once. Resolves with the
- * exit code: 0, or 1 when running requests had to be cut.
+ * exit code: 0, also for a signal while it starts, or 1 when running requests had to be cut.
  */
 export async function runStart(options: RunOptions): Promise<number> {
   growHeapByDoubling();
   if (cluster.isWorker) return runWorker(options);
-  const config = accept(await load(options, "production"));
+  const stop = nextStop();
+  const loaded = await Promise.race([load(options, "production"), stop]);
+  if (typeof loaded === "string") return stoppedEarly(loaded);
+  const config = accept(loaded);
   if (config.server.workers > 1) return runWorkers(config.server.workers);
-  const server = await open(config, serve);
+  const server = await Promise.race([open(config, serve), stop]);
+  if (typeof server === "string") return stoppedEarly(server);
   announce(server);
-  return untilStopped(server);
+  return untilStopped(server, stop);
+}
+
+/** Nobody was served: the exit of the process ends what was being opened. */
+function stoppedEarly(signal: NodeJS.Signals): number {
+  tellEarlyStop(signal);
+  return 0;
 }
 
 /** What stops it from serving is told by the primary, once for all workers. */
@@ -80,7 +91,9 @@ export async function startGateway(
   const loadedAt = Date.now();
   const loaded = await load(run, mode);
   const config = accept(loaded);
-  const server = await open(config, options.dev ? serveForDevelopment : serve);
+  // A port that was asked for is that one or none.
+  const findsPort = options.dev === true && run.port === undefined;
+  const server = await open(config, findsPort ? serveForDevelopment : serve);
 
   const reload = async (): Promise<{ ok: boolean; sources: readonly string[] }> => {
     const next = await load(run, mode);
@@ -169,14 +182,17 @@ function announce(server: RunningServer): void {
 }
 
 /** Waits for a signal, then stops as the config says. */
-async function untilStopped(server: RunningServer): Promise<number> {
+async function untilStopped(server: RunningServer, stop = nextStop()): Promise<number> {
   const { log } = server.gateway;
-  const signal = await nextStop();
+  const signal = await stop;
   const { preStopDelayMs, drainTimeoutMs } = server.gateway.config.server;
   log.info(`${signal}: ${server.gateway.active} requests running; a second signal ends them`);
   server.gateway.drain();
   const second = nextStop();
-  const delayed = await Promise.race([sleep(preStopDelayMs), second.then(() => "second" as const)]);
+  const delayed = await Promise.race([
+    sleep(preStopDelayMs, undefined, { ref: false }),
+    second.then(() => "second" as const),
+  ]);
   if (delayed === "second") return stopNow(server);
   const clean = await Promise.race([server.stop(drainTimeoutMs), second.then(() => "second" as const)]);
   if (clean === "second") return stopNow(server);
@@ -187,14 +203,4 @@ async function stopNow(server: RunningServer): Promise<number> {
   server.gateway.abortAll();
   await server.stop(0);
   return 1;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayProcess, type GatewayProcessOptions } from "./gateway-process.ts";
 import { createHttpServer } from "./http-server.ts";
@@ -82,10 +83,6 @@ async function stopServer(
   gateway.terminateAll();
   await gateway.close();
   return clean;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {

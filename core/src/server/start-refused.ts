@@ -14,6 +14,11 @@ export class StartRefused extends Error {
   }
 }
 
+/** The words of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What is told of an error that ended a start: of a mistake its words, of anything else the stack too. */
 export function tellError(error: unknown): string {
   if (error instanceof StartRefused) return error.message;
@@ -28,7 +33,7 @@ export function setupRefusal(
   error: unknown,
   { file, path }: { file: string | undefined; path: string },
 ): Error {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const message = `${path}: ${reason}`;
   const isOwnWord = error instanceof StateUnavailable || (error as Error | undefined)?.name === "Error";
   if (!isOwnWord) return new Error(message, { cause: error });

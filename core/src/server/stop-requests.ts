@@ -16,6 +16,11 @@ export function nextStop(): Promise<NodeJS.Signals> {
   return cluster.isWorker ? nextMessage() : nextSignal();
 }
 
+/** There is no gateway yet whose log it could go to. */
+export function tellEarlyStop(signal: NodeJS.Signals): void {
+  console.error(`${signal} while starting: stopped before anybody was served`);
+}
+
 function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const done = (signal: NodeJS.Signals): void => {

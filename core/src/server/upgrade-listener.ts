@@ -26,9 +26,6 @@ export function createUpgradeListener(options: NodeListenerOptions): UpgradeList
       if (options.closing()) throw new GatewayError("draining", { headers: { "retry-after": "30" } });
       checkHandshake(req.headers);
     } catch (error) {
-      socket.on("error", () => socket.destroy());
-      socket.on("finish", () => socket.destroy());
-      socket.resume();
       refuseConnection(socket, toGatewayError(error));
       return true;
     }
@@ -36,7 +33,10 @@ export function createUpgradeListener(options: NodeListenerOptions): UpgradeList
     const { operation, target } = wanted;
     const sent = req.headers as Record<string, string | undefined>;
     const headers = operation.websocket!.readHeaders?.(sent) ?? sent;
-    const downstream = new WebSocketDownstream({ req, socket, head }, gateway.config.server.limits);
+    const downstream = new WebSocketDownstream(
+      { req, socket, head, closing: options.closing },
+      gateway.config.server.limits,
+    );
     const exchange = openExchange(
       gateway,
       {
@@ -70,7 +70,7 @@ function find(gateway: Gateway, req: Parameters<UpgradeListener>[0]): Wanted | u
     // The plain way in finds the same fault and says so.
     return undefined;
   }
-  const operation = gateway.routes.match("GET", target.path)?.operation;
+  const operation = gateway.routes.match("GET", target.path, req.headers)?.operation;
   return operation?.websocket ? { operation, target } : undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Outcome } from "../attempt.ts";
-import { GatewayError } from "../errors.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import { UploadClock } from "../request/upload-clock.ts";
@@ -7,6 +7,7 @@ import { isEventStream } from "../stream/event-stream.ts";
 import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
+import { notBytes, takeBody } from "./sendable.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 
@@ -24,8 +25,11 @@ export class WebDownstream implements Downstream, BodySink {
   #stream: BodyStream | undefined;
   #controller: Controller | undefined;
   #events = false;
-  #paused = false;
+  /** The client takes no more since then; 0 while it does. */
+  #blockedSince = 0;
   #lastWriteAt = 0;
+  /** When a JSON body was begun to be read; 0 before and after. */
+  #readFrom = 0;
   #rejectRead: ((error: GatewayError) => void) | undefined;
 
   constructor(request: Request, limits: ServerLimits) {
@@ -52,9 +56,13 @@ export class WebDownstream implements Downstream, BodySink {
       this.#rejectRead = reject;
     });
     const reader = this.#chunks();
+    this.#readFrom = performance.now();
     for (;;) {
       const next = await Promise.race([reader.next(), aborted]);
-      if (next.done) return Buffer.concat(chunks, length);
+      if (next.done) {
+        this.#readFrom = 0;
+        return Buffer.concat(chunks, length);
+      }
       length += next.value.length;
       if (length > limit)
         throw new GatewayError("request_too_large", { message: `The body is larger than ${limit} bytes` });
@@ -62,18 +70,9 @@ export class WebDownstream implements Downstream, BodySink {
     }
   }
 
-  async *stream(): AsyncGenerator<Uint8Array> {
-    const clock = (this.#exchange.upload = new UploadClock());
-    try {
-      clock.start();
-      for await (const chunk of this.#chunks()) {
-        clock.stop();
-        yield chunk;
-        clock.start();
-      }
-    } finally {
-      clock.stop();
-    }
+  stream(): AsyncGenerator<Uint8Array> {
+    this.#exchange.upload = new UploadClock();
+    return this.#exchange.upload.time(this.#chunks());
   }
 
   async *#chunks(): AsyncGenerator<Uint8Array> {
@@ -96,7 +95,7 @@ export class WebDownstream implements Downstream, BodySink {
     this.#answered = true;
     this.#exchange.committed = true;
     this.#exchange.firstTokenAt = performance.now();
-    const { body, status } = reply;
+    const { status } = reply;
     let headers: Headers;
     try {
       headers = toHeaders(replyHeaders(this.#exchange, reply));
@@ -106,6 +105,7 @@ export class WebDownstream implements Downstream, BodySink {
       discardReply(reply);
       throw error;
     }
+    const body = takeBody(reply);
     if (isBodyStream(body)) {
       this.#resolve(new Response(this.#open(body, status), { status, headers }));
       return;
@@ -137,11 +137,15 @@ export class WebDownstream implements Downstream, BodySink {
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
-        stream.start(this);
+        try {
+          stream.start(this);
+        } catch (error) {
+          this.fail(toGatewayError(error));
+        }
       },
       pull: () => {
-        if (!this.#paused) return;
-        this.#paused = false;
+        if (this.#blockedSince === 0) return;
+        this.#blockedSince = 0;
         this.#stream?.resume();
       },
       cancel: () => this.#leave(status),
@@ -150,11 +154,16 @@ export class WebDownstream implements Downstream, BodySink {
 
   data(chunk: Uint8Array): void {
     if (!this.#stream) return;
+    if (!(chunk instanceof Uint8Array)) {
+      this.#stream.cancel();
+      this.fail(notBytes(chunk));
+      return;
+    }
     this.#exchange.bytesOut += chunk.length;
     this.#lastWriteAt = performance.now();
     this.#controller!.enqueue(chunk);
-    if (this.#paused || (this.#controller!.desiredSize ?? 0) > 0) return;
-    this.#paused = true;
+    if (this.#blockedSince > 0 || (this.#controller!.desiredSize ?? 0) > 0) return;
+    this.#blockedSince = this.#lastWriteAt;
     this.#stream.pause();
   }
 
@@ -163,10 +172,12 @@ export class WebDownstream implements Downstream, BodySink {
   }
 
   #close(outcome: Outcome, error?: GatewayError): void {
+    const stream = this.#stream;
     this.#stream = undefined;
-    if (error && this.#events && !error.upstream?.told)
-      this.#enqueue(this.#exchange.operation.dialect.errorEvent(error, this.#exchange.id));
-    if (error && !this.#events) this.#controller!.error(error);
+    const { dialect } = this.#exchange.operation;
+    if (error && isEventStream(stream) && !error.upstream?.told)
+      this.#enqueue(dialect.errorEvent(error, this.#exchange.id, stream.lastNamed));
+    if (error && !isEventStream(stream)) this.#controller!.error(error);
     else this.#controller!.close();
     this.#exchange.finish(outcome, this.#status, error);
   }
@@ -175,19 +186,29 @@ export class WebDownstream implements Downstream, BodySink {
     if (this.#exchange.isFinished) return;
     const reason = clientLeft();
     const stream = this.#stream;
-    this.#answered = true;
     this.#stream = undefined;
+    // Answers 499 where nothing was: whoever gave the request up inside of the gateway still waits.
     this.#exchange.abort(reason);
+    this.#answered = true;
     // A stream of a plugin's own has no attempt to learn it from.
     stream?.cancel();
+    this.#controller?.error(reason);
     this.#exchange.finish("client_abort", status, reason);
   }
 
   expire(nowMs: number): void {
     const { upload, bytesIn } = this.#exchange;
-    if (upload?.isTooSlow(bytesIn, nowMs)) this.#exchange.abort(new GatewayError("request_timeout"));
-    if (!this.#events || !this.#stream || this.#paused) return;
-    if (!isSilent(this.#lastWriteAt, nowMs, this.#limits)) return;
+    const isLate =
+      this.#readFrom > 0
+        ? nowMs - this.#readFrom >= this.#limits.bodyTimeoutMs
+        : upload?.isTooSlow(bytesIn, nowMs);
+    if (isLate) this.#exchange.abort(new GatewayError("request_timeout"));
+    if (!this.#stream) return;
+    if (this.#blockedSince > 0) {
+      if (nowMs - this.#blockedSince >= this.#limits.writeTimeoutMs) this.#leave(this.#status);
+      return;
+    }
+    if (!this.#events || !isSilent(this.#lastWriteAt, nowMs, this.#limits)) return;
     this.#lastWriteAt = nowMs;
     this.#enqueue(keepAliveOf(this.#exchange.operation.dialect));
   }

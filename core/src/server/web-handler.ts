@@ -1,10 +1,12 @@
 import { GatewayError, toGatewayError } from "../errors.ts";
-import type { Gateway } from "../gateway.ts";
+import { notFound, type Gateway } from "../gateway.ts";
+import type { Dialect } from "../operation.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
 import type { ClientAddressOf } from "./client-address.ts";
 import { answerControlPlane } from "./control-plane.ts";
 import { checkWebRequest, type RequestTarget } from "./guards.ts";
 import { answer, openExchange, type ExchangeKeeping } from "./open-exchange.ts";
+import { refusalHeaders } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 import { WebDownstream } from "./web-downstream.ts";
 import { upgradeRequired } from "../websocket/handshake.ts";
@@ -12,6 +14,8 @@ import { upgradeRequired } from "../websocket/handshake.ts";
 export interface WebHandlerOptions extends ExchangeKeeping {
   current(): Gateway;
   clientAddress: ClientAddressOf;
+  /** Routes that are no operations are not found: whoever asks is no client, and has no address of its own. */
+  operationsOnly?: boolean;
 }
 
 /** The same gateway behind web `Request` and `Response`: for Bun, Deno, and tests without a socket. */
@@ -27,13 +31,20 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
     } catch (thrown) {
       return refusal(id, toGatewayError(thrown));
     }
-    const match = gateway.routes.match(request.method, target.path);
-    if (!match) return answerControlPlane(gateway, request);
+    const headers = Object.fromEntries(request.headers);
+    const match = gateway.routes.match(request.method, target.path, headers);
+    if (!match)
+      return options.operationsOnly
+        ? refusal(id, notFound(request.method, target.path), gateway.routes.dialectOf(target.path, headers))
+        : answerControlPlane(gateway, request);
     if (!match.operation)
-      return refusal(id, new GatewayError("method_not_allowed", { headers: { allow: match.allow } }));
+      return refusal(
+        id,
+        new GatewayError("method_not_allowed", { headers: { allow: match.allow } }),
+        match.dialect,
+      );
     if (match.operation.websocket) return refusal(id, upgradeRequired());
 
-    const headers = Object.fromEntries(request.headers);
     const downstream = new WebDownstream(request, gateway.config.server.limits);
     const exchange = openExchange(
       gateway,
@@ -58,9 +69,9 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
   };
 }
 
-function refusal(id: string, error: GatewayError): Response {
-  return new Response(openaiDialect.errorBody(error, id), {
+function refusal(id: string, error: GatewayError, dialect: Dialect = openaiDialect): Response {
+  return new Response(dialect.errorBody(error, id), {
     status: error.status,
-    headers: { "content-type": "application/json", "x-request-id": id, ...error.headers },
+    headers: refusalHeaders(error, id, dialect),
   });
 }

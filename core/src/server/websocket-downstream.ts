@@ -6,6 +6,8 @@ import { discardReply, isBodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import type { ConnectionSwitch } from "../websocket/connection-switch.ts";
 import { clientLeft, errorReply, outcomeOf, replyHeaders } from "./answer.ts";
+import { hasLength, takeBody } from "./sendable.ts";
+import { closeInStages } from "./staged-close.ts";
 
 /** A client may speak before it has been answered; more than this has to wait. */
 const MAX_EARLY_BYTES = 64 * 1024;
@@ -15,6 +17,8 @@ export interface UpgradeRequest {
   readonly socket: Duplex;
   /** What came behind the request already. */
   readonly head: Buffer;
+  /** Set while the process drains. */
+  closing(): boolean;
 }
 
 /** The client's side of a WebSocket: refuses it in HTTP, or hands the connection to whoever speaks on it. */
@@ -22,21 +26,24 @@ export class WebSocketDownstream implements Downstream {
   readonly #req: IncomingMessage;
   readonly #socket: Duplex;
   readonly #limits: ServerLimits;
+  readonly #closing: () => boolean;
   #exchange!: Exchange;
   /** What the client said before it was answered. */
   #early: Buffer[];
   #earlyBytes = 0;
   #answered = false;
   #session: ConnectionSwitch | undefined;
+  #draining = false;
   /** Of earlier requests of the connection. */
   readonly #bytesBefore: { readonly read: number; readonly written: number };
   #writtenAtLook = 0;
   #blockedSince = 0;
 
-  constructor({ req, socket, head }: UpgradeRequest, limits: ServerLimits) {
+  constructor({ req, socket, head, closing }: UpgradeRequest, limits: ServerLimits) {
     this.#req = req;
     this.#socket = socket;
     this.#limits = limits;
+    this.#closing = closing;
     this.#early = head.length > 0 ? [head] : [];
     this.#bytesBefore = { read: bytesRead(socket) - head.length, written: bytesWritten(socket) };
   }
@@ -84,6 +91,7 @@ export class WebSocketDownstream implements Downstream {
       socket: this.#socket,
       head: Buffer.concat(this.#early.splice(0)),
       headers,
+      limits: this.#limits,
     });
     this.#countBytes();
     this.#exchange.finish(outcome, 101, error);
@@ -91,12 +99,14 @@ export class WebSocketDownstream implements Downstream {
 
   /** A plugin answers in place of the backend: in HTTP, and no session comes of it. */
   #sendWhole(reply: Reply): void {
-    if (isBodyStream(reply.body)) {
+    const body = takeBody(reply);
+    if (isBodyStream(body)) {
       discardReply(reply);
       throw new Error("a plugin answered a WebSocket with a stream");
     }
+    const headers = replyHeaders(this.#exchange, reply);
     this.#answered = true;
-    this.#write(reply.status, replyHeaders(this.#exchange, reply), reply.body ?? "");
+    this.#write(reply.status, headers, body ?? "");
     this.#exchange.finish("complete", reply.status);
   }
 
@@ -114,8 +124,10 @@ export class WebSocketDownstream implements Downstream {
     const bytes = Buffer.from(body as Uint8Array);
     const socket = this.#socket;
     this.#exchange.bytesOut = bytes.length;
-    socket.write(`${head}content-length: ${bytes.length}\r\n\r\n`, "latin1");
-    socket.end(bytes, () => socket.destroy());
+    if (hasLength(status)) head += `content-length: ${bytes.length}\r\n`;
+    socket.write(`${head}\r\n`, "latin1");
+    socket.write(bytes);
+    closeInStages(socket);
   }
 
   // --- before there is an answer
@@ -148,6 +160,10 @@ export class WebSocketDownstream implements Downstream {
 
   expire(nowMs: number): void {
     if (!this.#session) return;
+    if (!this.#draining && this.#closing()) {
+      this.#draining = true;
+      this.#session.drain?.();
+    }
     const written = bytesWritten(this.#socket);
     const isStuck = this.#socket.writableLength > 0 && written === this.#writtenAtLook;
     this.#writtenAtLook = written;

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import { StartRefused } from "./start-refused.ts";
-import type { StopMessage } from "./stop-requests.ts";
+import { tellEarlyStop, type StopMessage } from "./stop-requests.ts";
 
 /** What a worker tells its primary: one of these, once. */
 type WorkerMessage = { readonly ready: true } | { readonly failure: string };
@@ -45,7 +45,8 @@ export function runWorkers(count: number): Promise<number> {
         const wasReady = workers.get(worker) === true;
         workers.delete(worker);
         const how = `worker ${worker.process.pid} ended (${signal ?? code})`;
-        if (isStopping()) worst = Math.max(worst, signal === null ? (code as number) : 1);
+        // One that was not ready had nothing to end.
+        if (isStopping()) worst = Math.max(worst, signal === null ? (code as number) : Number(wasReady));
         else if (wasReady || (isReplacement && [...workers.values()].includes(true))) {
           console.error(`${told === undefined ? how : `${told}\n${how}`}; a new one takes its place`);
           replace(performance.now() - startedAt);
@@ -90,6 +91,7 @@ export function runWorkers(count: number): Promise<number> {
 
     const onSignal = (signal: NodeJS.Signals): void => {
       signals++;
+      if (signals === 1 && ![...workers.values()].includes(true)) tellEarlyStop(signal);
       for (const timer of delayed) clearTimeout(timer);
       for (const worker of workers.keys()) stop(worker, signal);
       if (workers.size === 0) finish();

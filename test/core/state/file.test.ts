@@ -250,6 +250,51 @@ describe("files", () => {
   });
 });
 
+describe("a folder that cannot be", () => {
+  const refusal = (dir: string, code: string) =>
+    new RegExp(`^The state folder ${dir} cannot be used: ${code}\\b.*\\. Set \`state.dir\` to a folder`);
+  const openAt = (dir: string) => createState({ driver: "file", dir });
+
+  test("to-2: is made with those above it, for the owner alone", async () => {
+    const dir = join(await newDir(), "a", "b", "c");
+    const state = await openAt(dir);
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
+    expect((await stat(join(dir, "..", ".."))).mode & 0o777).toBe(0o700);
+    await state.close();
+  });
+
+  test("to-2: a file in its place, or above it, is refused", async () => {
+    const file = join(await newDir(), "note");
+    await writeFile(file, "a file");
+    await expect(openAt(file)).rejects.toThrow(refusal(file, "EEXIST"));
+    await expect(openAt(join(file, "state"))).rejects.toThrow(refusal(join(file, "state"), "ENOTDIR"));
+    await expect(openAt(join(file, "more", "state"))).rejects.toThrow(StateUnavailable);
+  });
+
+  test("to-2: a place that takes no folders, such as /proc, is refused", async () => {
+    for (const dir of ["/proc/gatewright", "/proc/gatewright/state", "/proc/self/fd/state"])
+      await expect(openAt(dir)).rejects.toThrow(StateUnavailable);
+    // What /proc answers on Linux, wherever this runs: it is there, and has no place for anything.
+    const dir = join(await newDir(), "state");
+    await expect(open(dir, { fs: refusing("ENOENT") })).rejects.toThrow(refusal(dir, "ENOENT"));
+  });
+
+  test.each(["EACCES", "EROFS", "EPERM"])(
+    "to-2: a folder that may not be written is refused: %s",
+    async (code) => {
+      const above = await newDir();
+      for (const dir of [above, join(above, "state"), join(above, "more", "state")])
+        await expect(open(dir, { fs: refusing(code) })).rejects.toThrow(refusal(dir, code));
+    },
+  );
+
+  /** A disk on which nothing can be made. */
+  function refusing(code: string): typeof nodeFileSystem {
+    const refuse = () => Promise.reject(ioError(code));
+    return { ...nodeFileSystem, mkdir: refuse, open: refuse };
+  }
+});
+
 describe("a failing disk", () => {
   test("K5: a document whose fsync fails once is written again, not only synced again", async () => {
     const dir = await newDir();

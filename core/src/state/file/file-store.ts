@@ -9,7 +9,7 @@ import { sweepRegularly } from "../memory/expiring-map.ts";
 import { DEFAULT_MAX_KEYS } from "../memory/memory-store.ts";
 import { StateUnavailable } from "../state.ts";
 import type { Store } from "../store.ts";
-import { nodeFileSystem } from "./file-system.ts";
+import { makeFolder, nodeFileSystem } from "./file-system.ts";
 import type { FileSystem } from "./file-system.ts";
 import { openFsSafe } from "./fs-safe.ts";
 import { Journal } from "./journal.ts";
@@ -34,7 +34,7 @@ const MAX_LEAD_US = 3_600_000_000;
  */
 export async function openFileStore(options: FileStoreOptions): Promise<Store> {
   const { dir, flushMs = 100, log, fs = nodeFileSystem, segmentBytes } = options;
-  await available(dir, () => fs.mkdir(dir, { recursive: true, mode: 0o700 }));
+  await available(dir, () => makeFolder(fs, dir));
   const lock = await available(dir, () => lockFolder(fs, dir));
 
   let clock = options.clock;
@@ -103,13 +103,16 @@ function notHeld(dir: string): StateUnavailable {
   return new StateUnavailable(`The state folder ${dir} is closed, or another process has taken it over`);
 }
 
+const ADVICE = "Set `state.dir` to a folder that this process may write.";
+
 async function available<T>(dir: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
     if (cause instanceof StateUnavailable) throw cause;
-    throw new StateUnavailable(`The state folder ${dir} cannot be used: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new StateUnavailable(
+      `The state folder ${dir} cannot be used: ${(cause as Error).message}. ${ADVICE}`,
+      { cause },
+    );
   }
 }

@@ -23,6 +23,30 @@ export const nodeFileSystem: FileSystem = nodeFs;
 export const OWNER_ONLY = 0o600;
 export const TEMP_SUFFIX = ".tmp";
 
+/**
+ * A folder for the owner alone, with those above it, unless it is there. Not Node's `recursive`: that takes ENOENT for a
+ * missing parent and tries for ever where it means that the parent takes none, as it does for `/proc`.
+ */
+export async function makeFolder(fs: FileSystem, dir: string): Promise<void> {
+  try {
+    await fs.mkdir(dir, 0o700);
+  } catch (error) {
+    // Systems differ in what they say first of a folder that is there, and cannot be written.
+    if (await isFolder(fs, dir)) return;
+    const parent = dirname(dir);
+    if (!isAbsent(error) || parent === dir || (await isFolder(fs, parent))) throw error;
+    await makeFolder(fs, parent);
+    await makeFolder(fs, dir);
+  }
+}
+
+async function isFolder(fs: FileSystem, path: string): Promise<boolean> {
+  return fs.stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /**

@@ -4,7 +4,7 @@ import type { Driver } from "unstorage";
 import type { Logger } from "../../log.ts";
 import type { Clock } from "../clock.ts";
 import { StateUnavailable } from "../state.ts";
-import { readWhole, removeFile, safeWrite, syncFolder, TEMP_SUFFIX } from "./file-system.ts";
+import { makeFolder, readWhole, removeFile, safeWrite, syncFolder, TEMP_SUFFIX } from "./file-system.ts";
 import type { FileSystem } from "./file-system.ts";
 
 export interface FsSafeOptions {
@@ -99,7 +99,7 @@ export async function openFsSafe({ dir, fs, clock, checkLock, log }: FsSafeOptio
     }
   }
 
-  await fs.mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeFolder(fs, dir);
   await scan();
   await sweep();
   const sweeper = setInterval(() => {

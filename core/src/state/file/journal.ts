@@ -5,7 +5,15 @@ import type { Clock } from "../clock.ts";
 import type { ExpiringMap } from "../memory/expiring-map.ts";
 import type { AtomicRecord } from "../state.ts";
 import { StateUnavailable } from "../state.ts";
-import { OWNER_ONLY, readWhole, removeFile, safeWrite, syncFolder, TEMP_SUFFIX } from "./file-system.ts";
+import {
+  makeFolder,
+  OWNER_ONLY,
+  readWhole,
+  removeFile,
+  safeWrite,
+  syncFolder,
+  TEMP_SUFFIX,
+} from "./file-system.ts";
 import type { FileSystem } from "./file-system.ts";
 import { encodeRecord, readRecords } from "./records.ts";
 
@@ -71,7 +79,7 @@ export class Journal {
   /** Restores the records: the newest snapshot, then the segments from its number on. */
   async open(): Promise<void> {
     const { fs, dir } = this.#options;
-    await fs.mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(fs, dir);
     const names = await fs.readdir(dir);
     for (const name of names.filter((name) => name.endsWith(TEMP_SUFFIX)))
       await removeFile(fs, join(dir, name));
