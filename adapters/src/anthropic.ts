@@ -4,8 +4,10 @@ import { toSentHeaders } from "./_extra-headers.ts";
 import { fromMessagesReply } from "./_anthropic/chat-reply.ts";
 import { toMessagesRequest } from "./_anthropic/chat-request.ts";
 import { messagesStream } from "./_anthropic/chat-stream.ts";
+import { countFields, fromCountReply, toCountRequest } from "./_anthropic/count.ts";
 import { errorInReply, fromError, retryAfterMs } from "./_anthropic/errors.ts";
 import { chatFields, contentPartFields, messageFields } from "./_anthropic/fields.ts";
+import { FOREIGN_THINKING } from "./_anthropic/foreign-thinking.ts";
 import { modelList } from "./_anthropic/model-list.ts";
 import { AnthropicOptions } from "./_anthropic/options.ts";
 import { CLAUDE_EFFORTS } from "./_reasoning-efforts.ts";
@@ -20,7 +22,12 @@ declare module "gatewright" {
 }
 
 /** What becomes of each request field, by operation. Fields that are not listed are forwarded. */
-export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = { chat: chatFields };
+export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = {
+  chat: chatFields,
+  countTokens: countFields,
+};
+
+const COUNT_PATH = "/v1/messages/count_tokens";
 
 /** Anthropic, and servers with its Messages API: chat is translated, the API's own operations pass as they are. */
 const anthropic: Adapter<typeof AnthropicOptions> = defineAdapter({
@@ -42,11 +49,12 @@ const anthropic: Adapter<typeof AnthropicOptions> = defineAdapter({
       fromResponse: fromMessagesReply,
       stream: messagesStream,
     },
-    messages: { path: "/v1/messages" },
-    messagesCountTokens: { path: "/v1/messages/count_tokens" },
+    messages: { path: "/v1/messages", foreign: FOREIGN_THINKING },
+    messagesCountTokens: { path: COUNT_PATH, foreign: FOREIGN_THINKING },
+    countTokens: { path: COUNT_PATH, toRequest: toCountRequest, fromResponse: fromCountReply },
   },
-  // The second is how a gateway before this one spelt it.
   reasoningEfforts: CLAUDE_EFFORTS,
+  // The second is how a gateway before this one spelt it.
   vendorPrefixes: ["anthropic", "ahtnorpic"],
   modelPatterns: ["claude-*"],
   models: modelList,

@@ -2,6 +2,8 @@ import { defineAdapter } from "gatewright";
 import type { Adapter, OperationMapping } from "gatewright";
 import * as v from "valibot";
 import { ExtraHeaders, toSentHeaders } from "./_extra-headers.ts";
+import { ERROR_MEMBERS, errorInBody } from "./_openai/errors.ts";
+import { FOREIGN_ITEMS } from "./_openai/foreign-items.ts";
 import { FOREIGN_MEMBERS } from "./_openai/messages.ts";
 import { PATHS } from "./_openai/family.ts";
 import { KNOWN_EFFORTS } from "./_reasoning-efforts.ts";
@@ -51,7 +53,7 @@ const azure: Adapter<typeof AzureOptions> = defineAdapter({
   headers: ({ headers }) => toSentHeaders(headers),
   operations: {
     ...Object.fromEntries(DEPLOYED.map((operation) => [operation, deployed(operation)])),
-    responses: { path: atResource(PATHS.responses) },
+    responses: { path: atResource(PATHS.responses), foreign: FOREIGN_ITEMS },
     files: { path: atResource(PATHS.files) },
     batches: { path: atResource(PATHS.batches) },
     realtime: {
@@ -66,6 +68,8 @@ const azure: Adapter<typeof AzureOptions> = defineAdapter({
   reasoningEfforts: KNOWN_EFFORTS,
   vendorPrefixes: ["azure"],
   health: { path: "/openai/v1/models" },
+  errorInReply: errorInBody,
+  errorMembers: ERROR_MEMBERS,
 });
 
 export default azure;

@@ -1,6 +1,13 @@
 import { numberEmbeddings } from "./_openai/embeddings.ts";
+import { errorObjectIn } from "./_openai/errors.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
+
+/** What it answers with 401 and 403 though the key is right: a model that is not there, an account in debt. */
+const STATUSES: ReadonlyMap<unknown, number> = new Map([
+  ["invalid_model", 404],
+  ["account_overdue", 402],
+]);
 
 /**
  * Baidu's Qianfan by its second API, with a permanent key; an application's id goes into `headers: { appid }`
@@ -13,6 +20,12 @@ const baidu: FamilyAdapter = openaiFamily({
   operations: { embeddings: { ...numberEmbeddings(PATHS.embeddings), maxInputs: 16 } },
   extensions: ["reasoning_content"],
   modelPatterns: ["ernie-*"],
+  fromError(_status, body) {
+    const { code, message } = errorObjectIn(body) ?? {};
+    const status = STATUSES.get(code);
+    if (status === undefined) return undefined;
+    return { status, code: code as string, ...(typeof message === "string" && { message }) };
+  },
 });
 
 export default baidu;

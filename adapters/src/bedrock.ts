@@ -16,6 +16,7 @@ import {
   toCountRequest,
 } from "./_bedrock/claude.ts";
 import { BedrockOptions } from "./_bedrock/options.ts";
+import { BEDROCK_EFFORTS } from "./_bedrock/reasoning.ts";
 import { errorInReply } from "./_bedrock/reply.ts";
 import { signRequest } from "./_bedrock/signature.ts";
 
@@ -94,6 +95,7 @@ const bedrock: Adapter<typeof BedrockOptions> = defineAdapter({
       fromResponse: fromCountReply,
     },
   },
+  reasoningEfforts: BEDROCK_EFFORTS,
   vendorPrefixes: ["bedrock"],
   errorInReply,
   fromError(status, body) {

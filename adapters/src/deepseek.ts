@@ -1,5 +1,6 @@
 import { drop, is, isEmpty, refuse } from "gatewright";
 import type { JsonObject } from "gatewright";
+import { FOREIGN_THINKING } from "./_anthropic/foreign-thinking.ts";
 import { openaiFamily } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { become, NO_ACCOUNT, ONLY_MAX_TOKENS } from "./_openai/field-changes.ts";
@@ -37,7 +38,7 @@ const deepseek: FamilyAdapter = openaiFamily({
   operations: {
     responses: statelessResponses(),
     completions: { path: "/beta/completions", streamUsage: true },
-    messages: { path: "/anthropic/v1/messages" },
+    messages: { path: "/anthropic/v1/messages", foreign: FOREIGN_THINKING },
   },
   chat: { changes, reasoning: "reasoning_content" },
   modelPatterns: ["deepseek-*"],

@@ -4,8 +4,10 @@ import { toSentHeaders } from "./_extra-headers.ts";
 import { fromChatReply } from "./_gemini/chat-reply.ts";
 import { chatFields, toChatRequest } from "./_gemini/chat-request.ts";
 import { chatStream } from "./_gemini/chat-stream.ts";
+import { countFields, fromCountReply, toCountRequest } from "./_gemini/count.ts";
 import { embeddingsFields, fromEmbedReply, toEmbedRequest } from "./_gemini/embeddings.ts";
 import { errorInReply, readError, readRetryDelay } from "./_gemini/errors.ts";
+import { FOREIGN_SIGNATURES } from "./_gemini/foreign-signatures.ts";
 import { generateMethod, methodPath } from "./_gemini/model-path.ts";
 import { modelList } from "./_gemini/models.ts";
 import {
@@ -13,7 +15,7 @@ import {
   batchEmbedFields,
   countTokensFields,
   toBatchEmbedRequest,
-  toCountRequest,
+  toCountRequest as toNativeCountRequest,
 } from "./_gemini/native.ts";
 import { GeminiOptions } from "./_gemini/options.ts";
 import { GEMINI_EFFORTS } from "./_reasoning-efforts.ts";
@@ -23,6 +25,7 @@ export { GeminiOptions };
 /** What becomes of each request field, by operation. Fields that are not listed are forwarded. */
 export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = {
   chat: chatFields,
+  countTokens: countFields,
   embeddings: embeddingsFields,
   geminiCountTokens: countTokensFields,
   geminiBatchEmbedContents: batchEmbedFields,
@@ -53,12 +56,18 @@ const gemini: Adapter<typeof GeminiOptions> = defineAdapter({
       toRequest: toEmbedRequest,
       fromResponse: fromEmbedReply,
     },
-    generateContent: { path: generatePath },
-    geminiCountTokens: {
+    countTokens: {
       path: ({ model }) => methodPath(model, "countTokens"),
       toRequest: toCountRequest,
+      fromResponse: fromCountReply,
+    },
+    generateContent: { path: generatePath, foreign: FOREIGN_SIGNATURES },
+    geminiCountTokens: {
+      path: ({ model }) => methodPath(model, "countTokens"),
+      toRequest: toNativeCountRequest,
       fromResponse: asItIs,
     },
+    interactions: { path: "/interactions" },
     geminiEmbedContent: { path: ({ model }) => methodPath(model, "embedContent") },
     geminiBatchEmbedContents: {
       path: ({ model }) => methodPath(model, "batchEmbedContents"),

@@ -17,7 +17,8 @@ function readChunk(chunk: JsonObject): JsonObject {
 
 /**
  * Groq. Reasoning is `reasoning` there, in answers and in the history; a message with any member that it does not know
- * is refused (https://console.groq.com/docs/openai, and the types of groq-sdk 1.6). It keeps no responses
+ * is refused (https://console.groq.com/docs/openai, and the types of groq-sdk 1.6), and so is reasoning by a model that does
+ * none (`reasoning is not supported with this model`, vercel/ai, pull request 8057). It keeps no responses
  * (https://console.groq.com/docs/responses-api), but files and their batches (https://console.groq.com/docs/batch).
  */
 const groq: FamilyAdapter = openaiFamily({
@@ -27,6 +28,8 @@ const groq: FamilyAdapter = openaiFamily({
   operations: { responses: statelessResponses() },
   chat: {
     reasoning: "reasoning",
+    // https://console.groq.com/docs/reasoning
+    reasoningModels: /gpt-oss|qwen-?3|deepseek-r1/,
     only: new Set(["role", "content", "name", "tool_calls", "tool_call_id", "function_call"]),
     changes: {
       ...NO_ACCOUNT,

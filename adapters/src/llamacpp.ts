@@ -1,3 +1,4 @@
+import { messagesCount } from "./_openai/count-tokens.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { textRerank } from "./_openai/rerank.ts";
@@ -12,7 +13,11 @@ const llamacpp: FamilyAdapter = openaiFamily({
   name: "llamacpp",
   baseURL: "http://127.0.0.1:8080/v1",
   has: ["completions", "embeddings", "messages", "messagesCountTokens"],
-  operations: { responses: statelessResponses(), rerank: textRerank(PATHS.rerank) },
+  operations: {
+    responses: statelessResponses(),
+    rerank: textRerank(PATHS.rerank),
+    countTokens: messagesCount(),
+  },
   extensions: ["reasoning_content", "top_k"],
   health: { path: "/health" },
 });

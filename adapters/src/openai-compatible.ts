@@ -1,6 +1,7 @@
 import { defineAdapter } from "gatewright";
 import type { Adapter } from "gatewright";
 import * as v from "valibot";
+import { FOREIGN_ITEMS } from "./_openai/foreign-items.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { FamilyOptions } from "./_openai/options.ts";
@@ -36,7 +37,11 @@ const openaiCompatible: Adapter<typeof OpenaiCompatibleOptions> = defineAdapter(
   options: OpenaiCompatibleOptions,
   operations: {
     ...family.operations,
-    responses: { path: PATHS.responses, serves: (_model, { responses }) => responses === "native" },
+    responses: {
+      path: PATHS.responses,
+      serves: (_model, { responses }) => responses === "native",
+      foreign: FOREIGN_ITEMS,
+    },
   },
 });
 

@@ -2,6 +2,8 @@ import { defineAdapter } from "gatewright";
 import type { Adapter } from "gatewright";
 import * as v from "valibot";
 import { ExtraHeaders, toSentHeaders } from "./_extra-headers.ts";
+import { ERROR_MEMBERS, errorInBody } from "./_openai/errors.ts";
+import { FOREIGN_ITEMS } from "./_openai/foreign-items.ts";
 import { FOREIGN_MEMBERS } from "./_openai/messages.ts";
 import { readModels } from "./_openai/model-list.ts";
 import { bearer } from "./_openai/options.ts";
@@ -45,7 +47,7 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
   operations: {
     chat: { path: "/chat/completions", streamUsage: true, foreign: FOREIGN_MEMBERS },
     completions: { path: "/completions", streamUsage: true },
-    responses: { path: "/responses" },
+    responses: { path: "/responses", foreign: FOREIGN_ITEMS },
     embeddings: { path: "/embeddings" },
     rerank: { path: "/rerank" },
     speech: { path: "/audio/speech" },
@@ -75,6 +77,8 @@ const openai: Adapter<typeof OpenaiOptions> = defineAdapter({
   ],
   models: { path: "/models", read: readModels },
   health: { path: "/models" },
+  errorInReply: errorInBody,
+  errorMembers: ERROR_MEMBERS,
 });
 
 export default openai;

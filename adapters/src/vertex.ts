@@ -4,6 +4,7 @@ import { retryAfterMs } from "./_anthropic/errors.ts";
 import { toSentHeaders } from "./_extra-headers.ts";
 import { chatFields } from "./_gemini/chat-request.ts";
 import { readRetryDelay } from "./_gemini/errors.ts";
+import { FOREIGN_SIGNATURES } from "./_gemini/foreign-signatures.ts";
 import { generateMethod } from "./_gemini/model-path.ts";
 import { asItIs } from "./_gemini/native.ts";
 import { chatPath, chatStream, fromChatReply, rawMethod, toChatRequest } from "./_vertex/chat.ts";
@@ -85,6 +86,7 @@ const vertex: Adapter<typeof VertexOptions> = defineAdapter({
     generateContent: {
       path: ({ model, options, stream }: Served) => methodPath(model, options, generateMethod(stream)),
       serves: isGoogles,
+      foreign: FOREIGN_SIGNATURES,
     },
     geminiCountTokens: {
       path: ({ model, options }) => methodPath(model, options, "countTokens"),

@@ -1,3 +1,5 @@
+import { FOREIGN_ITEMS } from "./_openai/foreign-items.ts";
+import { messagesCount } from "./_openai/count-tokens.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { textRerank } from "./_openai/rerank.ts";
@@ -13,8 +15,9 @@ const vllm: FamilyAdapter = openaiFamily({
   name: "vllm",
   has: ["completions", "embeddings", "transcription", "translation", "messages", "messagesCountTokens"],
   operations: {
-    responses: { path: PATHS.responses, stateless: true },
+    responses: { path: PATHS.responses, stateless: true, foreign: FOREIGN_ITEMS },
     rerank: textRerank(PATHS.rerank),
+    countTokens: messagesCount(),
   },
   extensions: ["top_k"],
   health: { path: "/health", outside: "/v1" },

@@ -1,8 +1,18 @@
+import { is, isEmpty, refuse } from "gatewright";
 import { numberEmbeddings } from "./_openai/embeddings.ts";
-import { MAX_TOKENS_CHAT, openaiFamily, PATHS } from "./_openai/family.ts";
+import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
+import { ONLY_MAX_TOKENS } from "./_openai/field-changes.ts";
+import type { FieldChanges } from "./_openai/field-changes.ts";
 import { textRerank } from "./_openai/rerank.ts";
 import { statelessResponses } from "./_openai/responses.ts";
+
+/** The first it answers with 501, the second it leaves out and never says so (xinference/api/restful_api.py). */
+const changes: FieldChanges = {
+  ...ONLY_MAX_TOKENS,
+  logit_bias: refuse("Xinference takes no biases", isEmpty),
+  n: refuse("Xinference gives one choice a request", is(1)),
+};
 
 /**
  * Xinference: `baseURL` is its API, with `/v1`. Its rerank counts in Cohere's words, its embeddings are numbers, and its
@@ -25,7 +35,7 @@ const xinference: FamilyAdapter = openaiFamily({
     embeddings: numberEmbeddings(PATHS.embeddings),
     rerank: textRerank(PATHS.rerank),
   },
-  chat: MAX_TOKENS_CHAT,
+  chat: { changes, reasoning: "reasoning_content" },
 });
 
 export default xinference;

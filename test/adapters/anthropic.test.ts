@@ -64,6 +64,25 @@ testAdapter(anthropic, {
   leftOut: ["chat-tool-choice-allowed"],
   fields,
   fieldTests: {
+    countTokens: {
+      request: { messages: [{ role: "user", content: "Hi" }] },
+      samples: {
+        stream: true,
+        stream_options: { include_usage: true },
+        max_completion_tokens: 16,
+        max_tokens: 16,
+        temperature: 0,
+        top_p: 0.5,
+        top_k: 40,
+        stop: ["END"],
+        stop_sequences: ["END"],
+        n: 2,
+        user: "u-1",
+        safety_identifier: "u-1",
+        metadata: { team: "a" },
+        service_tier: "flex",
+      },
+    },
     chat: {
       samples: {
         top_k: 40,

@@ -27,7 +27,7 @@ testAdapter(bedrock, {
   fields,
   fieldTests: {
     chat: {
-      backend: own,
+      backend: { ...own, model: "anthropic.claude-sonnet-4-6" },
       samples: {
         top_k: 40,
         stop: "END",

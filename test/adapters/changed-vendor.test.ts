@@ -29,7 +29,7 @@ async function send(backend: object, body: string): Promise<{ sent: string; drop
     {
       server: { host: "127.0.0.1", port: 0 },
       log: { level: "silent" },
-      backends: { one: { ...backend, baseURL, models: ["smart"] } },
+      backends: { one: { models: ["smart"], ...backend, baseURL } },
     },
     { dir: import.meta.dirname },
   );
@@ -111,8 +111,47 @@ describe.each([
   });
 });
 
-it("in-2: a server that may take them gets every byte", async () => {
-  const body = `{ "model":"smart", "messages":[{"role":"assistant","content":"4","reasoning_content":"2 and 2"}] }`;
-  const { sent } = await send({ adapter: "openai-compatible" }, body);
+/**
+ * What arrives of an assistant's message with reasoning, beside `role`, `content` and `tool_calls`, at servers that refuse
+ * other members, or that need some; `name` is OpenAI's. The table is that of adapters/README.md.
+ */
+describe.each([
+  ["fireworks", "accounts/fireworks/models/kimi-k2p6", { reasoning_content: "A clock." }],
+  ["groq", "openai/gpt-oss-120b", { name: "bot", reasoning: "A clock." }],
+  ["groq", "llama-3.3-70b-versatile", { name: "bot" }],
+  ["cerebras", "gpt-oss-120b", { name: "bot", reasoning: "A clock." }],
+  ["mistral", "mistral-large-latest", { name: "bot" }],
+  ["deepseek", "deepseek-chat", { name: "bot", refusal: null, reasoning_content: "A clock." }],
+  ["moonshot", "kimi-k2-thinking", { name: "bot", refusal: null, reasoning_content: "A clock." }],
+])("a history of another vendor at %s, %s", (adapter, model, members) => {
+  it("arrives with what the server takes, and with nothing that it refuses", async () => {
+    const { sent, dropped } = await send(
+      { adapter, models: [model] },
+      JSON.stringify({
+        model,
+        messages: HISTORY.messages.map((message) =>
+          message.role === "assistant" ? { ...message, name: "bot" } : message,
+        ),
+      }),
+    );
+    const { messages } = JSON.parse(sent) as { messages: Record<string, unknown>[] };
+    const { role, content, tool_calls, ...rest } = messages[2]!;
+    expect({ role, content, tool_calls }).toMatchObject({
+      role: "assistant",
+      tool_calls: [{ function: call.function }],
+    });
+    expect(JSON.stringify(tool_calls)).not.toContain("extra_content");
+    expect(rest).toEqual(members);
+    expect(dropped).toContain("messages[].thinking_blocks");
+  });
+});
+
+// OpenRouter wants `reasoning_details` back (https://openrouter.ai/docs/guides/best-practices/reasoning-tokens).
+it.each([
+  ["openai-compatible", '"reasoning_content":"2 and 2"'],
+  ["openrouter", '"reasoning_details":[{"type":"reasoning.encrypted","data":"c2ln"}]'],
+])("in-2: a server that may take them gets every byte: %s", async (adapter, member) => {
+  const body = `{ "model":"smart", "messages":[{"role":"assistant","content":"4",${member}}] }`;
+  const { sent } = await send({ adapter }, body);
   expect(sent).toBe(body);
 });

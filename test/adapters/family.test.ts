@@ -1,11 +1,11 @@
 /** The adapters that are a name, a URL and what they share: the whole suite runs for each of them. */
-import { testAdapter } from "@gatewright/adapter-tests";
+import { EXCHANGE_KINDS, testAdapter } from "@gatewright/adapter-tests";
 import type { ValueTests } from "@gatewright/adapter-tests";
 import { adapters } from "@gatewright/adapters";
 import { describe, expect, it } from "vitest";
 import type { FamilyAdapter } from "../../adapters/src/_openai/family.ts";
-import { FAMILY } from "./_family.ts";
-import { exchangesOf } from "./_exchanges.ts";
+import { FAMILY, WAIVED } from "./_family.ts";
+import { exchangesOf, ownExchangesOf } from "./_exchanges.ts";
 import { FAMILY_FIELD_TESTS } from "./_family-fields.ts";
 
 const MODELS = {
@@ -44,6 +44,12 @@ for (const name of templates) {
   });
 
   describe(`adapter ${name}, one of the family`, () => {
+    it("has exchanges of its own of every kind that is not waived with a reason", () => {
+      const chats = ownExchangesOf(name).filter(({ operation }) => operation === "chat");
+      const missing = Object.entries(EXCHANGE_KINDS).filter(([, { isShown }]) => !isShown(chats));
+      expect(missing.map(([kind]) => kind)).toEqual(Object.keys(WAIVED[name] ?? {}));
+    });
+
     it("takes no key for servers that have none, and headers of the config's own", () => {
       expect(adapter.auth(undefined, { headers: {} })).toEqual({});
       expect(adapter.headers?.({ headers: { appid: "a-1" } })).toEqual({ appid: "a-1" });

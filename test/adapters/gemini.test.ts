@@ -34,7 +34,7 @@ testAdapter(gemini, {
       {
         id: "gemini-2.5-flash",
         ownedBy: "google",
-        operations: ["chat", "generateContent", "geminiCountTokens"],
+        operations: ["chat", "generateContent", "geminiCountTokens", "countTokens"],
         maxInputTokens: 1_048_576,
         maxOutputTokens: 65_536,
       },
@@ -58,6 +58,11 @@ testAdapter(gemini, {
         title: "T",
       },
       byExchange: ["encoding_format"],
+    },
+    countTokens: {
+      request: { messages: [{ role: "user", content: "Hi" }] },
+      samples: { messages: [{ role: "user", content: "Hello" }] },
+      unwrap: ({ generateContentRequest }) => generateContentRequest as JsonObject,
     },
     geminiCountTokens: {
       request: { contents: [{ parts: [{ text: "Hi" }] }] },

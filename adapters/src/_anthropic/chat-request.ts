@@ -2,7 +2,8 @@ import { compact, isEmpty, isJsonObject, report, sortFields, UnsupportedField } 
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { traitsOf } from "./claude-models.ts";
 import type { ClaudeTraits } from "./claude-models.ts";
-import { toConversation, toPlain } from "./conversation.ts";
+import { isThinking, toConversation, toPlain } from "./conversation.ts";
+import type { Turn } from "./conversation.ts";
 import { chatFields } from "./fields.ts";
 import type { ClaudeSettings } from "./options.ts";
 import { toReasoning, toSampling } from "./reasoning.ts";
@@ -23,7 +24,13 @@ export function toMessagesRequest(request: JsonObject, info: MappingInfo<ClaudeS
   if (structured.instruction) system.push({ type: "text", text: structured.instruction });
   const tools = structured.tools ?? toTools(translated);
   const maxTokens = toMaxTokens(translated, traits, settings, dropped);
-  const scope = { traits, settings, maxTokens, turns, forced: isForced(tools) };
+  const scope = {
+    traits,
+    settings,
+    maxTokens,
+    forced: isForced(tools),
+    thoughtless: isThoughtless(turns),
+  };
   const reasoning = ownThinking(forwarded)
     ? reportOwned(translated, "reasoning_effort", dropped)
     : toReasoning(translated["reasoning_effort"], scope, dropped);
@@ -86,6 +93,11 @@ function toMaxTokens(
   const chosen = max_completion_tokens ?? max_tokens ?? traits.maxTokens ?? settings.maxTokens;
   if (chosen === undefined) report(dropped, "max_tokens");
   return chosen ?? DEFAULT_MAX_TOKENS;
+}
+
+function isThoughtless(turns: readonly Turn[]): boolean {
+  const results = turns.at(-1)?.blocks[0]?.["type"] === "tool_result";
+  return results && !isThinking(turns.at(-2)?.blocks[0]);
 }
 
 /** One text where nothing is said of its parts. */

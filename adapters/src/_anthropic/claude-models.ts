@@ -24,7 +24,7 @@ export function traitsOf(model: string, settings: ClaudeSettings): ClaudeTraits 
  * - structured output: https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  * - sampling: https://platform.claude.com/docs/en/build-with-claude/thinking
  */
-function knownTraits(model: string): ClaudeTraits {
+export function knownTraits(model: string): ClaudeTraits {
   // Claude Fable and Mythos, and from 5.5 on Opus and Sonnet, cannot be kept from thinking.
   if (/claude-(?:fable|mythos)/.test(model)) return ALWAYS_THINKING;
   const version = readVersion(model);

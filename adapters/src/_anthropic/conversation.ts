@@ -1,14 +1,6 @@
-import {
-  compact,
-  isEmpty,
-  isJsonObject,
-  parseJson,
-  report,
-  reportRest,
-  sortFields,
-  UnsupportedField,
-} from "gatewright";
+import { compact, isEmpty, isJsonObject, report, reportRest, sortFields, UnsupportedField } from "gatewright";
 import type { JsonObject } from "gatewright";
+import { readArguments } from "../_call-arguments.ts";
 import { toBlocks, toText } from "./content-blocks.ts";
 import { messageFields } from "./fields.ts";
 
@@ -173,7 +165,7 @@ function toUses(calls: unknown, at: string, dropped: Set<string>): JsonObject[] 
       type: "tool_use",
       id: toUseId(id, `${place}.id`),
       name: toText(name, `${place}.function.name`),
-      input: toInput(text, `${place}.function.arguments`),
+      input: isJsonObject(text) ? text : readArguments(text, `${place}.function.arguments`),
       cache_control,
     });
   });
@@ -183,18 +175,6 @@ function toUses(calls: unknown, at: string, dropped: Set<string>): JsonObject[] 
 function toUseId(id: unknown, at: string): string {
   if (id === "" || typeof id !== "string") throw new UnsupportedField(at, `\`${at}\` must name the call`);
   return id.replaceAll(/[^\w-]/g, "_");
-}
-
-function toInput(text: unknown, at: string): JsonObject {
-  if (text === "" || text === undefined || text === null) return {};
-  if (isJsonObject(text)) return text;
-  try {
-    const parsed = parseJson(toText(text, at));
-    if (isJsonObject(parsed)) return parsed;
-  } catch {
-    // Falls through to the refusal below: a parser's message would quote the arguments.
-  }
-  throw new UnsupportedField(at, `\`${at}\` must be a JSON object`);
 }
 
 /** Blocks as a string where they are one plain text, else as they are. */

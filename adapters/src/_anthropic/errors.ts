@@ -74,7 +74,7 @@ export function errorInReply(
     return { status: status ?? 502, message, code };
   }
   const answers =
-    operation === "messagesCountTokens"
+    operation === "messagesCountTokens" || operation === "countTokens"
       ? typeof body["input_tokens"] === "number"
       : Array.isArray(body["content"]);
   return answers ? undefined : { status: 502, message: "The backend's reply holds no answer" };

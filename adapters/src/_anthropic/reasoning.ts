@@ -1,8 +1,6 @@
 import { compact, isEmpty, report, UnsupportedField } from "gatewright";
 import type { JsonObject } from "gatewright";
 import type { ClaudeTraits } from "./claude-models.ts";
-import { isThinking } from "./conversation.ts";
-import type { Turn } from "./conversation.ts";
 import type { ClaudeSettings } from "./options.ts";
 
 /** What `reasoning_effort` comes to. */
@@ -14,11 +12,12 @@ export interface Reasoning {
 /** What decides whether and how a model may think. */
 export interface ReasoningScope {
   traits: ClaudeTraits;
-  settings: ClaudeSettings;
+  settings: Pick<ClaudeSettings, "thinkingBudgets" | "thinkingDisplay" | "anthropicVersion">;
   maxTokens: unknown;
   /** A tool must be called. */
   forced: boolean;
-  turns: readonly Turn[];
+  /** Results are handed to calls that were made without thinking. */
+  thoughtless: boolean;
 }
 
 /**
@@ -65,25 +64,19 @@ const MIN_TOKENS = 1024;
  */
 function toBudget(
   effort: string,
-  { settings, maxTokens, forced, turns }: ReasoningScope,
+  { settings, maxTokens, forced, thoughtless }: ReasoningScope,
   dropped: Set<string>,
 ): JsonObject | undefined {
   const budgets: Readonly<Record<string, number>> = settings.thinkingBudgets;
   if (!Object.hasOwn(budgets, effort))
     throw new UnsupportedField("reasoning_effort", "`reasoning_effort`: this model has no such level");
   const room = typeof maxTokens === "number" ? maxTokens - MIN_TOKENS : 0;
-  if (forced || room < MIN_TOKENS || !mayThink(turns)) {
+  if (forced || room < MIN_TOKENS || thoughtless) {
     report(dropped, "reasoning_effort");
     return undefined;
   }
   const budget_tokens = Math.min(budgets[effort]!, room);
   return compact({ type: "enabled", budget_tokens, display: settings.thinkingDisplay });
-}
-
-/** False while results are handed to calls that were made without thinking. */
-function mayThink(turns: readonly Turn[]): boolean {
-  const results = turns.at(-1)?.blocks[0]?.["type"] === "tool_result";
-  return !results || isThinking(turns.at(-2)?.blocks[0]);
 }
 
 /** Sampling parameters of Anthropic's. */

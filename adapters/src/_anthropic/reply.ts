@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { callIdOf, isFieldName, isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 
 /** Ids that the backend did not give are made of the request's. */
@@ -6,9 +6,8 @@ export function toReplyId(message: JsonObject, { requestId }: MappingInfo<unknow
   return toId(message["id"]) ?? `chatcmpl-${requestId}`;
 }
 
-/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
 export function toCallId(block: JsonObject, index: number, { requestId }: MappingInfo<unknown>): string {
-  return toId(block["id"]) ?? `call_${requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
+  return toId(block["id"]) ?? callIdOf(requestId, index);
 }
 
 function toId(id: unknown): string | undefined {
@@ -50,7 +49,7 @@ export function toRefusal({ stop_details }: JsonObject): string | null {
 
 /** A block for which chats have no place. */
 export function reportBlock({ type }: JsonObject, info: MappingInfo<unknown>): void {
-  info.report(typeof type === "string" && /^\w{1,64}$/.test(type) ? `content[].${type}` : "content[]");
+  info.report(isFieldName(type) ? `content[].${type}` : "content[]");
 }
 
 /** Anthropic counts what its cache held, or took, beside the rest of the input. */

@@ -1,4 +1,4 @@
-import { compact, isJsonObject, stringifyJson } from "gatewright";
+import { callIdOf, compact, isFieldName, isJsonObject, stringifyJson } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { amazonEventStream } from "./event-stream.ts";
 import type { BedrockSettings } from "./options.ts";
@@ -203,13 +203,8 @@ function toHead(info: Info): JsonObject {
 function toToolCalls(toolUse: unknown, info: Info, index = 0): JsonObject[] {
   if (!isJsonObject(toolUse) || isServerTool(toolUse)) return [];
   const { toolUseId, name, input } = toolUse;
-  const id = typeof toolUseId === "string" && toolUseId !== "" ? toolUseId : toCallId(info, index);
+  const id = typeof toolUseId === "string" && toolUseId !== "" ? toolUseId : callIdOf(info.requestId, index);
   return [{ id, type: "function", function: { name, arguments: stringifyJson(input ?? {}) } }];
-}
-
-/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
-function toCallId(info: Info, index: number): string {
-  return `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
 }
 
 function textOf({ text, citationsContent }: JsonObject): string {
@@ -272,7 +267,7 @@ const READ_BLOCKS = new Set(["text", "toolUse", "reasoningContent", "citationsCo
 function reportBlock(block: JsonObject, info: Info): void {
   for (const [name, value] of Object.entries(block)) {
     const isRead = READ_BLOCKS.has(name) && !isServerTool(value);
-    if (!isRead && /^\w{1,64}$/.test(name)) info.report(`output.message.content[].${name}`);
+    if (!isRead && isFieldName(name)) info.report(`output.message.content[].${name}`);
   }
 }
 

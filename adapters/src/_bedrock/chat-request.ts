@@ -15,6 +15,7 @@ import {
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { toConversation } from "./messages.ts";
 import type { BedrockSettings } from "./options.ts";
+import { toReasoning } from "./reasoning.ts";
 import { toToolConfig } from "./tools.ts";
 
 /**
@@ -35,7 +36,9 @@ export const chatFields: FieldTable = {
   tools: translate("`toolConfig`; custom tools are refused", isEmpty),
   tool_choice: translate("`toolConfig.toolChoice`; `none` by leaving out the tools"),
   response_format: translate("`outputConfig.textFormat`, by a schema only"),
-  reasoning_effort: translate("`outputConfig.effort`, or a budget of `thinkingBudgets`"),
+  reasoning_effort: translate(
+    "of Claude `outputConfig.effort` and `thinking`, of Nova 2 `reasoningConfig`, of gpt-oss `reasoning_effort`; else reported",
+  ),
   service_tier: translate("`serviceTier`", is("auto")),
   metadata: translate("`requestMetadata`", isEmpty),
   inferenceConfig: forward("a field of Bedrock's own"),
@@ -89,14 +92,21 @@ export function toConverseRequest(request: JsonObject, info: Info): MappedReques
   reportLost("toolConfig", "tools", "tool_choice");
   reportLost("requestMetadata", "metadata");
   reportLost("serviceTier", "service_tier");
-  const reasoning = toReasoning(translated["reasoning_effort"], info, dropped);
+  const { inferenceConfig: ownConfig } = forwarded;
+  const maxTokens = translated[limit] ?? (isJsonObject(ownConfig) ? ownConfig["maxTokens"] : undefined);
+  const { model, options } = info;
+  const reasoning = toReasoning(
+    translated,
+    { model, options, maxTokens, toolConfig, turns: messages },
+    dropped,
+  );
   const body = compact({
     ...forwarded,
     messages,
     system: system.length > 0 ? system : undefined,
     inferenceConfig: merge(
-      toInferenceConfig(translated, dropped),
-      forwarded["inferenceConfig"],
+      toInferenceConfig({ ...translated, ...UNSAMPLED, ...reasoning.sampling }, dropped),
+      ownConfig,
       { maxTokens: limit, temperature: "temperature", topP: "top_p", stopSequences: "stop" },
       dropped,
     ),
@@ -108,9 +118,15 @@ export function toConverseRequest(request: JsonObject, info: Info): MappedReques
       dropped,
     ),
     additionalModelRequestFields: merge(
-      { ...toTopK(translated["top_k"], info.model), thinking: reasoning.thinking },
+      { ...toTopK(reasoning.sampling["top_k"], model), ...reasoning.fields },
       forwarded["additionalModelRequestFields"],
-      { top_k: "top_k", inferenceConfig: "top_k", thinking: "reasoning_effort" },
+      {
+        top_k: "top_k",
+        inferenceConfig: "top_k",
+        thinking: "reasoning_effort",
+        reasoningConfig: "reasoning_effort",
+        reasoning_effort: "reasoning_effort",
+      },
       dropped,
     ),
     additionalModelResponseFieldPaths: toFieldPaths(
@@ -152,6 +168,9 @@ function reportStreamOptions(asked: unknown, dropped: Set<string>): void {
   }
 }
 
+/** What is told of these is told by what the model takes of them. */
+const UNSAMPLED: JsonObject = { temperature: undefined, top_p: undefined };
+
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InferenceConfiguration.html */
 function toInferenceConfig(fields: JsonObject, dropped: Set<string>): JsonObject {
   const { temperature, stop, max_completion_tokens, max_tokens } = fields;
@@ -181,26 +200,6 @@ function toFieldPaths(stop: unknown, own: unknown): unknown {
   if (stop === undefined) return own;
   if (own !== undefined && !Array.isArray(own)) return own;
   return [...new Set([...(own ?? []), "/stop_sequence"])];
-}
-
-interface Reasoning {
-  effort?: unknown;
-  thinking?: JsonObject;
-}
-
-/** Claude alone can be told not to think at all; elsewhere that is reported. */
-function toReasoning(effort: unknown, { model, options }: Info, dropped: Set<string>): Reasoning {
-  if (effort === undefined) return {};
-  if (effort === "none") {
-    if (model.includes("anthropic.")) return { thinking: { type: "disabled" } };
-    report(dropped, "reasoning_effort");
-    return {};
-  }
-  const grade = effort === "minimal" ? "low" : effort;
-  const budgets = options.thinkingBudgets;
-  if (!budgets) return { effort: grade };
-  const budget_tokens = grade === "low" || grade === "medium" ? budgets[grade] : budgets.high;
-  return { thinking: { type: "enabled", budget_tokens } };
 }
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_OutputConfig.html: the schema goes as text. */

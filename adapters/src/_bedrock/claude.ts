@@ -1,5 +1,6 @@
 import { isJsonObject, parseJson, stringifyJson, translate } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo, StreamMapping } from "gatewright";
+import { withoutForeignThinking } from "../_anthropic/foreign-thinking.ts";
 import { amazonEventStream } from "./event-stream.ts";
 import type { BedrockSettings } from "./options.ts";
 
@@ -29,8 +30,9 @@ export function isCountable(model: string): boolean {
  * https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
  */
 export function toClaudeRequest(request: JsonObject): MappedRequest {
-  const { model: _, stream: _stream, ...body } = request;
-  return { body: { anthropic_version: "bedrock-2023-05-31", ...body } };
+  const dropped = new Set<string>();
+  const { model: _, stream: _stream, ...body } = withoutForeignThinking(request, dropped);
+  return { body: { anthropic_version: "bedrock-2023-05-31", ...body }, dropped: [...dropped] };
 }
 
 export function fromClaudeReply(reply: JsonObject, info: Info): JsonObject {
@@ -73,9 +75,9 @@ function readEvent(bytes: unknown): JsonObject {
  * Its body must say how much to produce, which the counter of the Messages API does not take.
  */
 export function toCountRequest(request: JsonObject): MappedRequest {
-  const { body } = toClaudeRequest(request);
+  const { body, dropped } = toClaudeRequest(request);
   const counted = Buffer.from(stringifyJson({ max_tokens: 1, ...body }));
-  return { body: { input: { invokeModel: { body: counted.toString("base64") } } } };
+  return { body: { input: { invokeModel: { body: counted.toString("base64") } } }, dropped };
 }
 
 export function fromCountReply({ inputTokens }: JsonObject): JsonObject {

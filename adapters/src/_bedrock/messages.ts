@@ -2,7 +2,6 @@ import {
   drop,
   isEmpty,
   isJsonObject,
-  parseJson,
   refuse,
   report,
   reportRest,
@@ -11,6 +10,7 @@ import {
   UnsupportedField,
 } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
+import { readArguments } from "../_call-arguments.ts";
 import { toBlocks, toCachePoint, toText } from "./content.ts";
 import type { ContentScope } from "./content.ts";
 
@@ -34,7 +34,7 @@ export const messageFields: FieldTable = {
 };
 
 /** Turns alternate between the two. */
-interface Turn {
+export interface Turn {
   role: "user" | "assistant";
   content: JsonObject[];
 }
@@ -138,7 +138,7 @@ function toToolUses(calls: unknown, at: string, { dropped }: ContentScope): Json
     const { name, arguments: text, ...others } = called;
     reportRest(dropped, rest, `${place}.`);
     reportRest(dropped, others, `${place}.function.`);
-    const input = toInput(text, `${place}.function.arguments`);
+    const input = readArguments(text, `${place}.function.arguments`);
     const toolUse = { toolUseId: toToolUseId(id, `${place}.id`), name, input };
     return [{ toolUse }, ...toCachePoint(mark)];
   });
@@ -158,15 +158,4 @@ function toToolUseId(id: unknown, at: string): string {
   return toText(id, at)
     .replaceAll(/[^A-Za-z0-9_.:-]/g, "_")
     .slice(-64);
-}
-
-function toInput(text: unknown, at: string): JsonObject {
-  if (text === "" || text === undefined || text === null) return {};
-  try {
-    const parsed = parseJson(toText(text, at));
-    if (isJsonObject(parsed)) return parsed;
-  } catch {
-    // Falls through to the refusal below: a parser's message would quote the arguments.
-  }
-  throw new UnsupportedField(at, `\`${at}\` must be a JSON object`);
 }

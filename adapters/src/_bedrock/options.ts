@@ -1,13 +1,13 @@
 import { isSecret } from "gatewright";
 import type { Secret } from "gatewright";
 import * as v from "valibot";
+import { claudeOptions } from "../_anthropic/options.ts";
 import { ExtraHeaders } from "../_extra-headers.ts";
 
 const Credential = v.union([
   v.pipe(v.string(), v.nonEmpty()),
   v.custom<Secret>(isSecret, "must be a string or a secret"),
 ]);
-const Tokens = v.pipe(v.number(), v.integer(), v.minValue(1024));
 
 export const BedrockOptions = v.pipe(
   v.strictObject({
@@ -30,11 +30,8 @@ export const BedrockOptions = v.pipe(
         trace: v.optional(v.picklist(["enabled", "disabled", "enabled_full"])),
       }),
     ),
-    /**
-     * Tokens to think by `reasoning_effort`, for Claude models that know budgets but no effort. Absent: the effort is
-     * sent as it is.
-     */
-    thinkingBudgets: v.optional(v.strictObject({ low: Tokens, medium: Tokens, high: Tokens })),
+    /** Thinking tokens of each `reasoning_effort`, for Claude models that think by a budget. */
+    thinkingBudgets: claudeOptions.thinkingBudgets,
     /** What embeddings of Cohere's models are for, where the request has no `input_type`. @default "search_document" */
     inputType: v.optional(
       v.picklist(["search_document", "search_query", "classification", "clustering"]),

@@ -1,4 +1,4 @@
-import { compact, isJsonObject } from "gatewright";
+import { callIdOf, compact, isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { toAnnotations } from "./citations.ts";
 import type { CohereSettings } from "./options.ts";
@@ -157,15 +157,10 @@ interface ToolCall {
 function toToolCall(call: JsonObject, index: number, info: Info): ToolCall {
   const called = isJsonObject(call["function"]) ? call["function"] : {};
   return {
-    id: toText(call["id"]) || toCallId(info, index),
+    id: toText(call["id"]) || callIdOf(info.requestId, index),
     type: "function",
     function: { name: called["name"], arguments: toText(called["arguments"]) },
   };
-}
-
-/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
-function toCallId(info: Info, index: number): string {
-  return `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
 }
 
 /** Where each content part begins in the whole text. */

@@ -1,15 +1,8 @@
-import {
-  drop,
-  isEmpty,
-  isJsonObject,
-  parseJson,
-  report,
-  sortFields,
-  translate,
-  UnsupportedField,
-} from "gatewright";
+import { drop, isEmpty, isJsonObject, report, sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
-import { toParts, toPlainText, toText, toTextParts } from "./content-parts.ts";
+import { readArguments } from "../_call-arguments.ts";
+import { toParts, toPlainText, toTextParts } from "./content-parts.ts";
+import { FOREIGN_SIGNATURE } from "./foreign-signatures.ts";
 import { isBeforeGemini3 } from "./model-path.ts";
 
 /** Fates of the members of one message. */
@@ -28,9 +21,6 @@ export const messageFields: FieldTable = {
   thinking_blocks: drop("the signatures of another vendor mean nothing to Gemini", isEmpty),
   annotations: drop("Gemini takes no annotations", isEmpty),
 };
-
-/** Stands for the signature of a call that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures. */
-const FOREIGN_SIGNATURE = "skip_thought_signature_validator";
 
 export interface Contents {
   contents: JsonObject[];
@@ -145,7 +135,7 @@ function toCall(
   const { name, arguments: text, ...others } = called;
   for (const member of Object.keys(rest)) report(dropped, `${at}.${member}`);
   for (const member of Object.keys(others)) report(dropped, `${at}.function.${member}`);
-  const args = toArguments(text, `${at}.function.arguments`);
+  const args = isJsonObject(text) ? text : readArguments(text, `${at}.function.arguments`);
   if (typeof id === "string") names.set(id, name);
   // Of parallel calls only the first carries a signature.
   const signature =
@@ -155,18 +145,6 @@ function toCall(
     functionCall: { ...(typeof id === "string" && { id }), name, args },
     ...(signature !== undefined && { thoughtSignature: signature }),
   };
-}
-
-function toArguments(text: unknown, at: string): JsonObject {
-  if (isJsonObject(text)) return text;
-  if (text === "" || text === undefined || text === null) return {};
-  try {
-    const parsed = parseJson(toText(text, at));
-    if (isJsonObject(parsed)) return parsed;
-  } catch {
-    // Falls through to the refusal below: a parser's message would quote the arguments.
-  }
-  throw new UnsupportedField(at, `\`${at}\` must be a JSON object`);
 }
 
 /** Results that follow each other answer one turn of the model, and share one turn of the user's. */

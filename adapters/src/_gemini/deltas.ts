@@ -1,4 +1,4 @@
-import { isJsonObject, stringifyJson } from "gatewright";
+import { callIdOf, isFieldName, isJsonObject, stringifyJson } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import { partsOf } from "./reply.ts";
 
@@ -89,8 +89,7 @@ const SILENT_MEMBERS = new Set([
 /** A part for which chats have no place. */
 function reportPart(part: JsonObject, info: MappingInfo<unknown>): void {
   for (const name of Object.keys(part))
-    if (!SILENT_MEMBERS.has(name) && /^\w{1,64}$/.test(name))
-      info.report(`candidates[].content.parts[].${name}`);
+    if (!SILENT_MEMBERS.has(name) && isFieldName(name)) info.report(`candidates[].content.parts[].${name}`);
 }
 
 /** A call comes whole, with arguments as an object. */
@@ -103,10 +102,8 @@ function toCall(called: JsonObject, index: number, number: number, info: Mapping
   };
 }
 
-/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
-function toCallId(info: MappingInfo<unknown>, index: number, number: number): string {
-  const request = info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24);
-  return index === 0 ? `call_${request}_${number}` : `call_${request}_${index}_${number}`;
+function toCallId({ requestId }: MappingInfo<unknown>, index: number, number: number): string {
+  return callIdOf(requestId, index === 0 ? number : `${index}_${number}`);
 }
 
 /** What the model's own interpreter ran and said, as it would stand in a text. */

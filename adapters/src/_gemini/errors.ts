@@ -35,6 +35,7 @@ export function errorInReply(
     return { status: 502, message: readError(body).message ?? "The backend reported an error" };
   if (operation === "chat") return noAnswerIn(body);
   if (operation === "embeddings") return hasVectors(body) ? undefined : NO_ANSWER;
+  if (operation === "countTokens") return typeof body["totalTokens"] === "number" ? undefined : NO_ANSWER;
   return undefined;
 }
 

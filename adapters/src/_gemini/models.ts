@@ -4,7 +4,7 @@ import type { JsonObject, ListedModel, ModelList, OperationName } from "gatewrig
 /** Methods of a model and the operations that they serve. */
 const OPERATIONS: Readonly<Record<string, readonly OperationName[]>> = {
   generateContent: ["chat", "generateContent"],
-  countTokens: ["geminiCountTokens"],
+  countTokens: ["geminiCountTokens", "countTokens"],
   embedContent: ["embeddings", "geminiEmbedContent", "geminiBatchEmbedContents"],
 };
 

@@ -8,6 +8,7 @@ declare module "gatewright" {
     geminiCountTokens: true;
     geminiEmbedContent: true;
     geminiBatchEmbedContents: true;
+    interactions: true;
   }
 }
 

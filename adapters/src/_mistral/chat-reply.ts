@@ -1,4 +1,4 @@
-import { isJsonObject, stringifyJson } from "gatewright";
+import { isFieldName, isJsonObject, stringifyJson } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 
 type Info = Pick<MappingInfo, "report">;
@@ -33,7 +33,7 @@ function textOf(parts: readonly unknown[]): string {
 }
 
 function nameOf(type: unknown): string {
-  return typeof type === "string" && /^\w{1,64}$/.test(type) ? type : "type";
+  return isFieldName(type) ? type : "type";
 }
 
 /** Mistral may leave the type out, and give arguments as an object. */

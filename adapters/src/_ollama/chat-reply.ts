@@ -1,5 +1,5 @@
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
-import { isJsonObject, stringifyJson } from "gatewright";
+import { callIdOf, isJsonObject, stringifyJson } from "gatewright";
 import type { OllamaSettings } from "./options.ts";
 import { NO_ANSWER, readLogprobs, toCreated, toErrorMessage, toFinishReason, toUsage } from "./reply.ts";
 
@@ -110,7 +110,10 @@ function toToolCalls(calls: unknown, first: number, info: Info): JsonObject[] {
     const called = isJsonObject(call["function"]) ? call["function"] : {};
     const input = called["arguments"] ?? {};
     return {
-      id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : toCallId(info, first + offset),
+      id:
+        typeof call["id"] === "string" && call["id"] !== ""
+          ? call["id"]
+          : callIdOf(info.requestId, first + offset),
       type: "function",
       function: {
         name: called["name"],
@@ -118,11 +121,6 @@ function toToolCalls(calls: unknown, first: number, info: Info): JsonObject[] {
       },
     };
   });
-}
-
-/** Within 40 characters, the most that OpenAI takes when the history goes there later. */
-function toCallId(info: Info, index: number): string {
-  return `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
 }
 
 function toId(info: Info): string {

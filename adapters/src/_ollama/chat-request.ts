@@ -1,8 +1,9 @@
-import { parseJson, UnsupportedField } from "gatewright";
+import { UnsupportedField } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { drop, forward, is, isEmpty, refuse, report, reportRest, sortFields, translate } from "gatewright";
 import type { FieldTable } from "gatewright";
 import { compact, isJsonObject } from "gatewright";
+import { readArguments } from "../_call-arguments.ts";
 import { generationFields, reportStreamOptions, toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 
@@ -204,21 +205,9 @@ function toToolCalls(
     const { name, arguments: text, ...others } = called;
     const { forwarded: rest } = sortFields(members, itemFields, dropped, `${place}.`);
     toolNames.set(id, name);
-    const input = toArguments(text, `${place}.function.arguments`);
+    const input = isJsonObject(text) ? text : readArguments(text, `${place}.function.arguments`);
     return compact({ ...rest, id, function: { ...others, index, name, arguments: input } });
   });
-}
-
-function toArguments(text: unknown, at: string): JsonObject {
-  if (isJsonObject(text)) return text;
-  if (text === "" || text === undefined || text === null) return {};
-  try {
-    const parsed = parseJson(toText(text, at));
-    if (isJsonObject(parsed)) return parsed;
-  } catch {
-    // Falls through to the refusal below: a parser's message would quote the arguments.
-  }
-  throw new UnsupportedField(at, `\`${at}\` must be a JSON object`);
 }
 
 /** Ollama has no tool choice: tools are given or left out. */

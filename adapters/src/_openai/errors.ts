@@ -18,6 +18,9 @@ export function toStatus(value: unknown): number {
 /** One of these is in every answer of an operation; a reply of the Responses API may tell beside it why it failed. */
 const ANSWERS = ["choices", "data", "results", "output", "content"];
 
+/** What is an answer whatever became of it, and says so in `error`. */
+const OBJECTS = new Set<unknown>(["response", "file", "batch"]);
+
 /** The members that an error at the top of a body has. */
 export const ERROR_MEMBERS = ["error", "message"];
 
@@ -28,7 +31,7 @@ export const ERROR_MEMBERS = ["error", "message"];
 export function errorInBody(body: JsonObject): FoundError | undefined {
   if (body["object"] === "error") return toFoundError(body);
   const choices = Array.isArray(body["choices"]) ? (body["choices"] as unknown[]) : [];
-  const isAnswer = ANSWERS.some((name) => Array.isArray(body[name]));
+  const isAnswer = OBJECTS.has(body["object"]) || ANSWERS.some((name) => Array.isArray(body[name]));
   const error = isAnswer
     ? choices.filter(isJsonObject).find((choice) => choice["error"])?.["error"]
     : body["error"];
@@ -36,6 +39,12 @@ export function errorInBody(body: JsonObject): FoundError | undefined {
   return choices.some((choice) => isJsonObject(choice) && choice["finish_reason"] === "error")
     ? { status: 502, message: "The backend gave up on its answer" }
     : undefined;
+}
+
+/** The error object of a body, if it has one. */
+export function errorObjectIn(body: unknown): JsonObject | undefined {
+  const error = isJsonObject(body) ? body["error"] : undefined;
+  return isJsonObject(error) ? error : undefined;
 }
 
 function toFoundError(error: unknown): FoundError {

@@ -1,16 +1,20 @@
 import { defineAdapter } from "gatewright";
-import type { Adapter, FieldTable, OperationMapping, OperationName } from "gatewright";
+import type { Adapter, FieldTable, ForeignMembers, OperationMapping, OperationName } from "gatewright";
+import { FOREIGN_THINKING } from "../_anthropic/foreign-thinking.ts";
 import { toSentHeaders } from "../_extra-headers.ts";
 import { KNOWN_EFFORTS } from "../_reasoning-efforts.ts";
 import { ERROR_MEMBERS, errorInBody } from "./errors.ts";
 import { changedMapping, ONLY_MAX_TOKENS } from "./field-changes.ts";
 import type { FieldChanges } from "./field-changes.ts";
+import { FOREIGN_ITEMS } from "./foreign-items.ts";
 import { createReplyReading } from "./hub-reply.ts";
 import type { ReplyReading } from "./hub-reply.ts";
 import type { MessageRules } from "./messages.ts";
 import { readModels } from "./model-list.ts";
 import { bearer, FamilyOptions } from "./options.ts";
 import { recognitionOf } from "./recognition.ts";
+import { createSourceReading } from "./sources.ts";
+import type { SourceRules } from "./sources.ts";
 
 declare module "gatewright" {
   interface OperationNames {
@@ -65,6 +69,8 @@ interface FamilyMember {
   extensions?: readonly string[];
   /** Replies that need more reading than reasoning's two names. */
   reading?: ReplyReading;
+  /** Where its replies name the sources of an answer: front doors in other dialects have no place beside the answer. */
+  sources?: SourceRules;
   /** False where there is no model list. */
   models?: false;
   /** Absent: the model list, where there is one. */
@@ -133,14 +139,22 @@ function fieldsOf(operations: Record<string, object>): FieldTables {
 const REASONING = createReplyReading();
 
 function toChat(member: FamilyMember): OperationMapping<unknown> {
-  const { chat, extensions = [], reading = REASONING } = member;
-  if (!chat) return { path: PATHS.chat, streamUsage: true, extensions, ...reading };
+  const { chat, extensions = [], reading = REASONING, sources } = member;
+  const bridgedReading = sources && createSourceReading(sources, reading);
+  if (!chat) return { path: PATHS.chat, streamUsage: true, extensions, ...reading, bridgedReading };
   const { changes = {}, translatesReplies = false, tellsUsage = false, ...messages } = chat;
   const rules = { changes, messages, streamUsage: !tellsUsage };
-  return changedMapping(PATHS.chat, rules, translatesReplies ? reading : {});
+  return { ...changedMapping(PATHS.chat, rules, translatesReplies ? reading : {}), bridgedReading };
 }
+
+/** What other vendors' answers left in a history, by the dialect that it is written in. */
+const FOREIGN: { readonly [Name in OperationName]?: ForeignMembers } = {
+  responses: FOREIGN_ITEMS,
+  messages: FOREIGN_THINKING,
+  messagesCountTokens: FOREIGN_THINKING,
+};
 
 function toMapping(operation: keyof typeof PATHS): OperationMapping<unknown> {
   const path = PATHS[operation];
-  return operation === "completions" ? { path, streamUsage: true } : { path };
+  return operation === "completions" ? { path, streamUsage: true } : { path, foreign: FOREIGN[operation] };
 }

@@ -43,6 +43,8 @@ interface RequestRules {
   messages?: MessageRules;
   /** Usage has to be asked for in streams. */
   streamUsage?: boolean;
+  /** The request as the changes are to find it. */
+  prepare?(request: JsonObject, dropped: Set<string>): JsonObject;
 }
 
 /** How an operation is served, and what becomes of its fields. */
@@ -56,9 +58,10 @@ export function changedMapping(
   rules: RequestRules,
   reading: Pick<OperationMapping<unknown>, "fromResponse" | "stream"> = {},
 ): FieldedMapping {
-  const { changes, messages, streamUsage } = rules;
-  function toRequest(request: JsonObject, { model, stream }: MappingInfo<unknown>): MappedRequest {
+  const { changes, messages, streamUsage, prepare } = rules;
+  function toRequest(given: JsonObject, { model, stream }: MappingInfo<unknown>): MappedRequest {
     const dropped = new Set<string>();
+    const request = prepare ? prepare(given, dropped) : given;
     const { forwarded: body, translated } = sortFields(request, changes, dropped);
     for (const [name, value] of Object.entries(translated)) {
       const { to, renamed } = changes[name]!;
@@ -67,7 +70,7 @@ export function changedMapping(
       Object.assign(body, to!(value, request));
     }
     if (messages) {
-      body["messages"] = toMessages(body["messages"], messages, dropped);
+      body["messages"] = toMessages(body["messages"], rulesFor(messages, model), dropped);
       if (Object.hasOwn(body, "tools")) body["tools"] = toTools(body["tools"], dropped);
     }
     body["model"] = model;
@@ -76,4 +79,9 @@ export function changedMapping(
     return { body, dropped: [...dropped] };
   }
   return { path, fields: changes, toRequest, ...reading };
+}
+
+function rulesFor(rules: MessageRules, model: string): MessageRules {
+  const { reasoningModels } = rules;
+  return !reasoningModels || reasoningModels.test(model) ? rules : { ...rules, reasoning: undefined };
 }

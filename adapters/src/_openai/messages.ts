@@ -5,6 +5,8 @@ import type { ForeignMembers, JsonObject } from "gatewright";
 export interface MessageRules {
   /** What it calls the reasoning of an earlier answer; absent: it wants none back. */
   reasoning?: "reasoning_content" | "reasoning";
+  /** The models that take it back, where others refuse it. Absent: all do. */
+  reasoningModels?: RegExp;
   /** It knows the role `developer`. */
   developer?: boolean;
   /** It takes `cache_control` on content parts. */

@@ -2,6 +2,7 @@ import { drop, is, refuse } from "gatewright";
 import { changedMapping } from "./field-changes.ts";
 import type { FieldChanges, FieldedMapping } from "./field-changes.ts";
 import { PATHS } from "./family.ts";
+import { withoutForeignItems } from "./foreign-items.ts";
 
 const changes: FieldChanges = {
   store: drop("the server stores nothing", is(false)),
@@ -12,5 +13,8 @@ const changes: FieldChanges = {
 
 /** Responses of a server that keeps none: each request has to bring its whole history. */
 export function statelessResponses(): FieldedMapping {
-  return { ...changedMapping(PATHS.responses, { changes }), stateless: true };
+  return {
+    ...changedMapping(PATHS.responses, { changes, prepare: withoutForeignItems }),
+    stateless: true,
+  };
 }

@@ -1,5 +1,6 @@
 import { compact, isJsonObject, report, translate } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo, StreamMapping } from "gatewright";
+import { withoutForeignThinking } from "../_anthropic/foreign-thinking.ts";
 import type { VertexSettings } from "./options.ts";
 
 declare module "gatewright" {
@@ -18,8 +19,9 @@ export const messagesFields: FieldTable = {
 
 /** The client's own body, without the model and with the version that is a header elsewhere. */
 export function toMessagesRequest(request: JsonObject, { options }: Info): MappedRequest {
-  const { model: _, ...body } = request;
-  return { body: { anthropic_version: options.anthropicVersion, ...body } };
+  const dropped = new Set<string>();
+  const { model: _, ...body } = withoutForeignThinking(request, dropped);
+  return { body: { anthropic_version: options.anthropicVersion, ...body }, dropped: [...dropped] };
 }
 
 /** Events of the client's own dialect. Core writes the model's name into them. */
@@ -36,7 +38,9 @@ export const messagesCountFields: FieldTable = {
 
 /** A count names its model in the body: the path is the same for all of them. */
 export function toMessagesCount(request: JsonObject, { model, options }: Info): MappedRequest {
-  return { body: { anthropic_version: options.anthropicVersion, ...request, model } };
+  const dropped = new Set<string>();
+  const counted = withoutForeignThinking(request, dropped);
+  return { body: { anthropic_version: options.anthropicVersion, ...counted, model }, dropped: [...dropped] };
 }
 
 /** Fates of the fields of a count by Gemini. */

@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { callIdOf, isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 
 type Info = MappingInfo<unknown>;
@@ -118,7 +118,7 @@ function toFinish({ finish_reason, is_truncated, function_call, need_clear_histo
 function toToolCalls({ function_call }: JsonObject, info: Info): JsonObject[] {
   if (!isJsonObject(function_call)) return [];
   const { name, arguments: input } = function_call;
-  const id = `call_${info.requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_0`;
+  const id = callIdOf(info.requestId, 0);
   return [{ id, type: "function", function: { name, arguments: toText(input) || "{}" } }];
 }
 

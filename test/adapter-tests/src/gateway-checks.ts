@@ -155,10 +155,11 @@ function findInStream(
   const whole = expected.filter((event) => !event["error"]);
   // Nothing had gone out when the backend failed: the client gets a status.
   if (whole.length === 0) return difference("the status", response.status, 502);
+  // A space after the colon belongs to neither: https://html.spec.whatwg.org/multipage/server-sent-events.html.
   const data = text
     .split("\n")
-    .filter((line) => line.startsWith("data: "))
-    .map((line) => line.slice("data: ".length));
+    .filter((line) => line.startsWith("data:"))
+    .map((line) => line.replace(/^data: ?/, ""));
   const faults = [
     ...unless(
       response.headers.get("content-type")?.startsWith("text/event-stream") === true,

@@ -87,10 +87,12 @@ export function readError(adapter: Adapter, { upstream, operation }: Exchange): 
   const { status, body } = upstream!.reply;
   deepFreeze(body);
   if (status < 300) return adapter.errorInReply?.(body!, operation);
-  if (adapter.fromError) return adapter.fromError(status, body);
+  const told = adapter.fromError?.(status, body);
+  if (told) return told;
   // The shapes that core reads by itself.
   const { error, detail, message } = body as JsonObject;
-  if (typeof error === "string" || (!error && message === undefined)) return { message: error ?? detail };
+  if (typeof error === "string") return { message: error };
+  if (!error && message === undefined) return detail === undefined ? {} : { message: detail };
   return Object.fromEntries(Object.entries(error ?? body!).filter(([, value]) => value !== null));
 }
 
