@@ -25,7 +25,7 @@ export interface MappingInfo<Options = Record<string, unknown>> {
   reasoningEfforts?: ReasoningEfforts;
   /**
    * Names what of the backend's answer could not be carried: `x-gatewright-dropped` then has `reply.` and this, without
-   * indices. In a stream, for as long as nothing has gone out.
+   * indices. In a stream, for as long as nothing has gone out; after that the request's line of the log has it.
    */
   report(field: string): void;
 }
@@ -40,13 +40,22 @@ export interface MappedRequest {
   dropped?: readonly string[];
 }
 
+/** The words in which clients of a dialect know a refusal, so that they can go on without the field. */
+export interface RefusalWords {
+  /** In place of `unsupported_parameter`. */
+  readonly code: string;
+  readonly details?: Record<string, unknown>;
+}
+
 /** Thrown by `toRequest` for a field that cannot be carried and would change the answer: a 400 naming it. */
 export class UnsupportedField extends Error {
   readonly field: string;
-  constructor(field: string, message?: string) {
+  readonly words: RefusalWords | undefined;
+  constructor(field: string, message?: string, words?: RefusalWords) {
     super(message ?? `\`${field}\` cannot be carried to this backend`);
     this.name = "UnsupportedField";
     this.field = field;
+    this.words = words;
   }
 }
 
@@ -65,6 +74,11 @@ export interface OperationMapping<Options = Record<string, unknown>> {
   toRequest?(request: JsonObject, info: MappingInfo<Options>): MappedRequest;
   fromResponse?(response: JsonObject, info: MappingInfo<Options>): JsonObject;
   stream?: StreamMapping<Options>;
+  /**
+   * In place of the two above behind a front door in another dialect, for what only the hub has in a place of its own:
+   * clients of the operation itself see it where the backend puts it.
+   */
+  bridgedReading?: Pick<OperationMapping<Options>, "fromResponse" | "stream">;
   /** False for a model that the backend does not serve by this mapping. Absent: all of them are. */
   serves?(model: string, options: Options): boolean;
   /** Same dialect only: ask for usage in streams by this field patch when the client did not. */
@@ -82,11 +96,17 @@ export interface OperationMapping<Options = Record<string, unknown>> {
   foreign?: ForeignMembers;
 }
 
-/** A body in which none of the names stands passes as bytes, without being parsed. */
+/** A body in which neither a name nor a mark stands passes as bytes, without being parsed. */
 export interface ForeignMembers {
-  readonly names: readonly string[];
-  /** The fields of the request that have to be written anew, without what is reported into `dropped`. Pure. */
-  leaveOut(request: JsonObject, dropped: Set<string>): JsonObject;
+  /** Of members. */
+  readonly names?: readonly string[];
+  /** Beginnings of texts. */
+  readonly marks?: readonly string[];
+  /**
+   * The fields of the request that have to be written anew, without what is reported into `dropped`. `model` is the name
+   * at the backend. Pure.
+   */
+  leaveOut(request: JsonObject, dropped: Set<string>, model: string): JsonObject;
 }
 
 /** Reads a backend's stream into events of the operation's own dialect. */
@@ -248,11 +268,11 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
   ): { status: number; message?: string; code?: string } | undefined;
   /** Top-level members of which such a body has one; others are not parsed to find out. Absent: each is looked at. */
   readonly errorMembers?: readonly string[];
-  /** Reads an error body; absent: the shapes that core knows. A `status` here corrects a misleading one. */
+  /** Reads an error body; absent or undefined: the shapes that core knows. A `status` here corrects a misleading one. */
   fromError?(
     status: number,
     body: unknown,
-  ): { status?: number; message?: string; code?: string; type?: string; param?: string };
+  ): { status?: number; message?: string; code?: string; type?: string; param?: string } | undefined;
   /** Waiting time asked for in headers or body, where it is not `retry-after`. */
   retryAfterMs?(headers: Record<string, string>, body: unknown): number | undefined;
 }

@@ -26,10 +26,14 @@ export interface Attempt {
   readonly target: Target;
   /** `performance.now()` at dispatch. */
   readonly startedAt: number;
-  /** From dispatch to response headers. */
+  /**
+   * To the response headers: the backend's own time. What the client took for its upload, or the call for a free
+   * connection of the gateway's, is not in it.
+   */
   readonly timeToFirstByteMs?: number;
-  /** From dispatch to the first content event (streams) or the whole body. */
+  /** To the first content event (streams) or the whole body, counted likewise. */
   readonly timeToFirstTokenMs?: number;
+  /** From dispatch to the end, with all waiting. */
   readonly durationMs?: number;
   /** Upstream status, where one arrived. */
   readonly status?: number;

@@ -53,7 +53,10 @@ export interface Finished {
   /** Status the client got (499 when it left before any). */
   readonly status: number;
   readonly durationMs: number;
-  /** To the first content byte handed to the client; absent when none was. */
+  /**
+   * To the first content byte handed to the client, from when its request began, as it saw it: its upload and queues
+   * included. Absent when none was.
+   */
   readonly timeToFirstTokenMs?: number;
   /** Of the attempt that answered, else the sum of what was produced. */
   readonly usage?: Usage;
@@ -112,11 +115,19 @@ export interface Context {
   readonly aborted: boolean;
   /** Milliseconds left of the request's deadline, never below 0. Infinity after the commit point. */
   remainingMs(): number;
+  /**
+   * Milliseconds for which the client was waited for so far while it uploads. They count in no time limit but the
+   * client's own.
+   */
+  uploadWaitMs(): number;
   /** Waits, or throws the abort reason as soon as the request is over. */
   sleep(ms: number): Promise<void>;
   /** Targets of a model for this operation, in config order. Throws 404, 403, 501 or 503 as a request would. */
   resolve(model: string): readonly Target[];
-  /** Adds a header to whatever reply leaves in the end, errors included. */
+  /**
+   * Adds a header to whatever reply leaves in the end, errors included. Framing, connection and `x-request-id` stay the
+   * gateway's: those are left out. Throws on what is no name of a header.
+   */
   setReplyHeader(name: string, value: string): void;
   readonly log: Logger;
   /** Settles once, when the request is over. */

@@ -115,6 +115,8 @@ export interface UpstreamFailure {
   readonly retryAfterMs?: number;
   /** The backend's own error code, e.g. `context_length_exceeded`. */
   readonly code?: string;
+  /** `error.details` as the backend sent it, where the client speaks its dialect; what must not leave is taken out. */
+  readonly details?: unknown;
   /** The last event of the stream has told the client: no error event follows. */
   readonly told?: boolean;
 }

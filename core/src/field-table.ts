@@ -1,4 +1,4 @@
-import { UnsupportedField } from "./adapter.ts";
+import { UnsupportedField, type RefusalWords } from "./adapter.ts";
 import type { JsonObject } from "./operation.ts";
 
 /**
@@ -14,6 +14,8 @@ export interface FieldRule {
   readonly note: string;
   /** True for a value that says no more than the field's absence: it is left out without a word. */
   isDefault?(value: unknown): boolean;
+  /** How clients know the refusal. */
+  readonly words?: RefusalWords;
 }
 
 /** Fates by field name. A field that is not listed is forwarded. */
@@ -28,10 +30,11 @@ export const translate = (note: string, isDefault?: IsDefault): FieldRule => ({
   isDefault,
 });
 export const drop = (note: string, isDefault?: IsDefault): FieldRule => ({ fate: "drop", note, isDefault });
-export const refuse = (note: string, isDefault?: IsDefault): FieldRule => ({
+export const refuse = (note: string, isDefault?: IsDefault, words?: RefusalWords): FieldRule => ({
   fate: "refuse",
   note,
   isDefault,
+  words,
 });
 
 /** Matches the given values. */
@@ -72,7 +75,8 @@ export function sortFields(
     if (rule === undefined || rule.fate === "forward") forwarded.push([name, value]);
     else if (rule.fate === "translate") translated.push([name, value]);
     else if (rule.fate === "drop") report(dropped, at + name);
-    else throw new UnsupportedField(at + name, `\`${at}${name}\` cannot be carried: ${rule.note}`);
+    else
+      throw new UnsupportedField(at + name, `\`${at}${name}\` cannot be carried: ${rule.note}`, rule.words);
   }
   // Not by assignment: `__proto__` is a possible name of a field.
   return { forwarded: Object.fromEntries(forwarded), translated: Object.fromEntries(translated) };
@@ -81,6 +85,11 @@ export function sortFields(
 /** Reports a field as dropped. Indices are left out, so that a long history does not make a long header. */
 export function report(dropped: Set<string>, field: string): void {
   dropped.add(field.replaceAll(/\[\d+\]/g, "[]"));
+}
+
+/** A name that may be reported as it is: one that a backend or a client made up goes into a header only if it is a word. */
+export function isFieldName(name: unknown): name is string {
+  return typeof name === "string" && /^\w{1,64}$/.test(name);
 }
 
 /** Reports all members of an object that has no counterpart to carry them. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
 import type { Backend } from "./backend.ts";
 import { composeChain, type Handler, type Layer } from "./chain.ts";
+import { pathText } from "./config/fault.ts";
 import type { Condition, ResolvedBackend, ResolvedConfig, ResolvedPlugin } from "./config/resolved.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
 import { createInnerCall } from "./inner-call.ts";
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   via?: string;
   /** What the process keeps of running requests; by default the gateway keeps its own. */
   keeping?: ExchangeKeeping;
+  /** The snapshot in force, which a reload replaces; by default this one. */
+  current?(): Gateway;
   createTransport?(backend: ResolvedBackend): Transport;
   random?(): number;
   now?(): number;
@@ -72,9 +75,9 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const backends = new Map<string, Backend>();
   const createTransport = options.createTransport ?? defaultTransport;
   for (const backend of config.backends)
-    backends.set(backend.name, { ...backend, transport: createTransport(backend) });
+    backends.set(backend.name, Object.freeze({ ...backend, transport: createTransport(backend) }));
   const operations = new Map<OperationName, Operation>(
-    coreOperations.map((operation) => [operation.name, operation]),
+    coreOperations.map((operation) => [operation.name, Object.freeze(operation)]),
   );
   const carried = options.carried ?? new Map<string, unknown>();
   // No plugin's key: those have a colon in them.
@@ -84,8 +87,11 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const keeping = options.keeping ?? { sweeper: new Sweeper(), requestLog: undefined };
   // A plugin says itself who asks: what its requests have of forwarding headers counts for nothing.
   const clientAddress = createClientAddress([]);
-  const inner = createWebHandler({ ...keeping, clientAddress, current: () => gateway });
-  const dispatch = createDispatch({ via, operations, maxReplyBytes: config.server.limits.replyBytes });
+  const innerOptions = { ...keeping, clientAddress, operationsOnly: true };
+  const inner = createWebHandler({ ...innerOptions, current: () => gateway });
+  const latest = createWebHandler({ ...innerOptions, current: options.current ?? (() => gateway) });
+  const { replyBytes: maxReplyBytes, jsonDepth: maxReplyDepth } = config.server.limits;
+  const dispatch = createDispatch({ via, operations, maxReplyBytes, maxReplyDepth });
   const call = createInnerCall({ gateway: () => gateway, dispatch, keeping });
 
   const app = new H3({ silent: true });
@@ -115,14 +121,15 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         operations,
         catalog: createCatalog(router, discovery),
         workers: config.server.workers,
-        fetch: inner,
+        fetch: (request, { address, current } = {}) => (current ? latest : inner)(request, { address }),
         call,
         random: options.random ?? Math.random,
         now: options.now ?? (() => performance.now()),
       };
       const instance = await setUp(plugin, host, config);
       instances.push({ plugin, instance });
-      for (const operation of instance.operations ?? []) operations.set(operation.name, operation);
+      for (const operation of instance.operations ?? [])
+        operations.set(operation.name, Object.freeze(operation));
     }
     for (const { instance } of instances) instance.routes?.(app);
     routes = createOperationRoutes([...operations.values()]);
@@ -172,7 +179,7 @@ async function setUp(
   try {
     return await plugin.definition.setup(options, host);
   } catch (error) {
-    throw setupRefusal(error, { file, path });
+    throw setupRefusal(error, { file, path: pathText(path) });
   }
 }
 

@@ -17,14 +17,19 @@ export type {
   OperationMapping,
   OutgoingCall,
   Recognition,
+  RefusalWords,
   StreamDecoder,
   StreamFraming,
   StreamMapping,
 } from "./adapter.ts";
+export { canonicalJson } from "./body/canonical-json.ts";
+export { callIdOf } from "./bridges/call-id.ts";
 export { HubCallReader, isWholeInput, readHubArguments, readHubCalls } from "./bridges/hub-calls.ts";
 export type { HubCall, HubCallPiece } from "./bridges/hub-calls.ts";
-export { finishOf, isCutShort, oneHubChoice, readHubMessage } from "./bridges/hub-message.ts";
+export { finishOf, isCutShort, oneHubChoice, readHubMessage, reportBeside } from "./bridges/hub-message.ts";
 export type { HubMessage } from "./bridges/hub-message.ts";
+export { isSealed, seal, SEAL, sortSealed, unseal } from "./bridges/sealed.ts";
+export type { SealedItem, Unsealed } from "./bridges/sealed.ts";
 export { responseIdOfItem } from "./bridges/responses/ids.ts";
 export {
   createReasoningEfforts,
@@ -36,6 +41,7 @@ export type { ReasoningEffort, ReasoningEfforts, ReasoningEffortsOf } from "./br
 export { extendAdapter } from "./adapter-extension.ts";
 export type { AdapterExtension } from "./adapter-extension.ts";
 export { isLongInteger, parseJson, stringifyJson } from "./body/exact-json.ts";
+export { readJsonMembers } from "./body/json-members.ts";
 export { viewOf } from "./body/json-view.ts";
 export type { JsonType, JsonView } from "./body/json-view.ts";
 export type { RequestBody } from "./body/request-body.ts";
@@ -67,9 +73,12 @@ export type { StartedGateway } from "./server/run.ts";
 export { serve } from "./server/serve.ts";
 export type { RunningServer } from "./server/serve.ts";
 export { createState } from "./state/create-state.ts";
+export { KeptPlaces, narrowToPlace } from "./state/kept-places.ts";
+export type { KeptPlace, KeptPlacesOptions } from "./state/kept-places.ts";
 export { ERROR_CODES, GatewayError, isGatewayError, toGatewayError } from "./errors.ts";
 export type { ErrorCode, GatewayErrorOptions, UpstreamFailure } from "./errors.ts";
 export {
+  isFieldName,
   drop,
   forward,
   is,
@@ -82,6 +91,8 @@ export {
 } from "./field-table.ts";
 export type { Fate, FieldRule, FieldTable, SortedFields } from "./field-table.ts";
 export type { InnerCall } from "./inner-call.ts";
+export { createInnerRequest } from "./inner-request.ts";
+export type { InnerRequest } from "./inner-request.ts";
 export { compact, isJsonObject } from "./json-object.ts";
 export type { Logger } from "./log.ts";
 export { askServer } from "./models/ask-server.ts";
@@ -91,6 +102,8 @@ export type { Detection } from "./models/detect-adapter.ts";
 export { costInMicros } from "./models/cost.ts";
 export type { ModelFacts, ModelPrice } from "./models/model-facts.ts";
 export type { ListingChange } from "./models/model-table.ts";
+export { createPattern } from "./models/name-pattern.ts";
+export type { NamePattern } from "./models/name-pattern.ts";
 export { defineOperation } from "./operation.ts";
 export type {
   Dialect,
@@ -106,6 +119,7 @@ export type {
 } from "./operation.ts";
 export { coreOperations } from "./operations/index.ts";
 export { openaiDialect, readUsage } from "./operations/openai-dialect.ts";
+export { readParameter, writeParameter } from "./parameters.ts";
 export { defineGatewayPlugin } from "./plugin.ts";
 export type {
   ChainFact,
@@ -113,7 +127,9 @@ export type {
   Contribution,
   GatewayHost,
   GatewayPluginFactory,
+  InnerFetchOptions,
   ModelCatalog,
+  NameCheck,
   Plugin,
   PluginDefinition,
   PluginInstance,
@@ -146,4 +162,6 @@ export type {
   TransportHandler,
   TransportRequest,
 } from "./transport/transport.ts";
+export { VERSION } from "./version.ts";
+export { readSubprotocols } from "./websocket/subprotocols.ts";
 export type { ConnectionSwitch, SessionEnd, SwitchedConnection } from "./websocket/connection-switch.ts";

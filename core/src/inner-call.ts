@@ -48,7 +48,7 @@ export function createInnerCall({ gateway, dispatch, keeping }: InnerCallOptions
       });
     const request = {
       method: operation.method,
-      path: operation.paths[0]!,
+      path: operation.paths[0] ?? "",
       query: "",
       headers: {},
       clientAddress: "",

@@ -7,12 +7,14 @@ import type { Context, DownstreamRequest } from "./context.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Reply } from "./reply.ts";
 import type { Router } from "./router.ts";
+import type { StreamEvent } from "./stream/event-stream.ts";
 
 /** Names of the operations of core; front doors of plugins add their own by augmenting `OperationNames`. */
 export interface OperationNames {
   chat: true;
   completions: true;
   responses: true;
+  countTokens: true;
   embeddings: true;
   rerank: true;
   speech: true;
@@ -73,7 +75,9 @@ export interface StreamRules {
 
 /**
  * An operation that is a WebSocket (RFC 6455): the client's connection is joined to the backend's, and bytes pass both
- * ways as they are. Of its frames only what the gateway has to know is looked at.
+ * ways as they are. Of its frames only what the gateway has to know is looked at, and what names a model may be changed
+ * where client and backend know it by different names. With `answer` there is no backend:
+ * the `switch` of its reply speaks to the client, and limits of the session are that one's own.
  */
 export interface WebSocketRules {
   /** Silence from both sides for so long ends the session, in milliseconds. 0 or absent: no limit. */
@@ -82,6 +86,10 @@ export interface WebSocketRules {
   readonly maxMs?: number;
   /** What one text message of the backend says of usage; all that is told in a session adds up. */
   usage?(message: Buffer): Usage | undefined;
+  /** A text message of the backend by the name that the client asked for; undefined: as it is. */
+  forClient?(message: Buffer, requestedModel: string): string | undefined;
+  /** A text message of the client by the backend's own name; undefined: as it is. */
+  forBackend?(message: Buffer, requestedModel: string, upstreamModel: string): string | undefined;
   /**
    * The client's headers as plugins and backends are to see them: browsers can send a credential only among the
    * subprotocols, and it has to be where credentials are looked for.
@@ -95,7 +103,7 @@ export interface ParameterPlace {
   readonly name: string;
 }
 
-/** All places where a parameter may stand, in every spelling that the dialect takes. */
+/** All places where a parameter may stand, in every spelling that the dialect takes; to be written at the first. */
 export interface ParameterPlaces {
   readonly temperature: readonly ParameterPlace[];
   /** The most tokens of one answer. */
@@ -107,8 +115,8 @@ export interface Dialect {
   readonly name: string;
   /** The body of an error reply; core adds status and headers. */
   errorBody(error: GatewayError, requestId: string): string;
-  /** The event that ends a broken stream, complete with its blank line. */
-  errorEvent(error: GatewayError, requestId: string): string;
+  /** The event that ends a broken stream, complete with its blank line. `before` is the last named event before it. */
+  errorEvent(error: GatewayError, requestId: string, before?: StreamEvent): string;
   /** What keeps a silent event stream open, complete with its blank line. Default: a comment. */
   readonly keepAlive?: string;
   /** Carries the request's id in replies, beside `x-request-id`. Lower-case. */
@@ -127,6 +135,11 @@ export interface Operation {
    * may hold slashes and colons.
    */
   readonly paths: readonly string[];
+  /**
+   * Lower-case name of a header: the operation is for requests that have it, and comes before others of its paths. For
+   * a path that two dialects share.
+   */
+  readonly header?: string;
   readonly dialect: Dialect;
   /**
    * `none`: nothing is read, and no model is looked for: layers that need one are passed by. Who sends the request to a
@@ -164,16 +177,23 @@ export interface Operation {
   readonly stream?: StreamRules;
   /** Checks the fields and headers that core and plugins rely on; `model` is checked for all operations. */
   validate?(body: JsonView, request: DownstreamRequest, limits: ServerLimits): FieldFault | undefined;
+  /**
+   * Same dialect only: false for a whole JSON reply that is none, which counts as the backend's failure. Looked at
+   * without a parse of more than the names at its top.
+   */
+  isAnswer?(reply: JsonView): boolean;
   /** Usage of a whole JSON reply. */
   usage?(reply: JsonView): Usage | undefined;
   /** The member of a reply that holds the model's name. Default: `model`. */
   readonly modelMember?: string;
+  /** A body that is a list, and no object, is read as an object with this one member. Absent: it is refused. */
+  readonly listMember?: string;
   /**
    * Members of the body that are for the gateway alone, taken out on the way to a backend of the same dialect. With
    * `model` among them the dialect has the model in the path.
    */
   readonly ownMembers?: readonly string[];
-  /** Where the dialect has the parameters that layers adjust. Absent: by OpenAI's names at the top level. */
+  /** Where requests have the parameters that layers read and adjust. Absent: no model is sampled for an answer. */
   readonly parameters?: ParameterPlaces;
   /** Multipart: other spellings of fields, with those in which they leave. */
   readonly fieldAliases?: Readonly<Record<string, string>>;

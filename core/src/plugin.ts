@@ -40,10 +40,11 @@ export interface GatewayHost {
   readonly workers: number;
   /**
    * Sends a request through this very gateway, its whole chain, as if it had come over the network: with the client's
-   * credentials in its headers. `client.address` is for whom it is sent, by which plugins may count; without it the
-   * address is empty. Not before the gateway serves: never in `setup`.
+   * credentials in its headers, as `createInnerRequest` carries them. Of operations alone: what is none is 404. Given up
+   * by the request's signal it resolves with 499, and a body that was begun fails. Not before the gateway serves: never
+   * in `setup`.
    */
-  fetch(request: Request, client?: { address?: string }): Promise<Response>;
+  fetch(request: Request, options?: InnerFetchOptions): Promise<Response>;
   /**
    * Asks a model of this gateway and gives its JSON reply, past the chain: no plugin limits, retries or counts the
    * call, whose targets are tried in the order of the config. The request log has a line for it. Rejects with a
@@ -54,6 +55,14 @@ export interface GatewayHost {
   random(): number;
   /** Monotonic milliseconds; tests drive it. */
   now(): number;
+}
+
+/** For whom a request is sent through the gateway, and through which. */
+export interface InnerFetchOptions {
+  /** The client's, by which plugins may count. Default: empty. */
+  readonly address?: string;
+  /** Through the gateway that a reload has put in this one's place, if any: for what outlives reloads. */
+  readonly current?: boolean;
 }
 
 /** What a gateway knows of models, and may be told while it runs. */
@@ -80,13 +89,24 @@ export interface Contribution {
   readonly knownVendors?: readonly string[];
 }
 
-/** What `check` sees: a config whose backends and models have no faults. */
+/** What `check` sees of the rest of the config. What has faults of its own, which are told, is not in it. */
 export interface ConfigView {
   /** By name. Those that tell their models themselves (`discovers`) may come to have any. */
   readonly backends: ReadonlyMap<string, ResolvedBackend>;
   /** Ids, `backend/model`, of the targets that the config names. */
   readonly targets: ReadonlySet<string>;
+  readonly checkBackend: NameCheck;
+  /** A name that `isOfProvider` knows: of a backend, its adapter or its vendor. */
+  readonly checkProvider: NameCheck;
+  /** An id, `backend/model`. */
+  readonly checkTarget: NameCheck;
+  /** A name that clients may ask for. */
+  readonly checkModel: NameCheck;
+  readonly checkOperation: NameCheck;
 }
+
+/** Nothing for a name that there is, or that there may come to be; else the fault. `path`: as in `UnknownName`. */
+export type NameCheck = (name: string, path: UnknownName["path"]) => readonly UnknownName[];
 
 /** A name among the options that means nothing in this config. */
 export interface UnknownName {

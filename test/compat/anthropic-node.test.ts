@@ -1,4 +1,5 @@
 import Anthropic from "@anthropic-ai/sdk";
+import { betaZodTool } from "@anthropic-ai/sdk/helpers/beta/zod";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { anthropicApi } from "@gatewright/anthropic-api";
 import { apiKeys } from "@gatewright/api-keys";
@@ -150,6 +151,28 @@ describe.each(CASES)("@anthropic-ai/sdk %s on the %s backend", (sdk, place) => {
     expect(textOf(answer)).toContain("get_weather is fine and get_time is fine");
   });
 
+  it.each([false, true])("in-11: lets its tool runner run the tools (streamed: %s)", async (streamed) => {
+    const asked: unknown[] = [];
+    const weather = betaZodTool({
+      name: "get_weather",
+      description: "Use get_weather",
+      inputSchema: z.object({ city: z.literal("Rome") }),
+      run: (input) => {
+        asked.push(input);
+        return "get_weather is fine";
+      },
+    });
+    const ask = { model, max_tokens: 300, tools: [weather], messages: askBoth };
+    const runner = streamed
+      ? connect().beta.messages.toolRunner({ ...ask, stream: true })
+      : connect().beta.messages.toolRunner({ ...ask, stream: false });
+    const answer = await runner.runUntilDone();
+    expect(asked).toEqual([{ city: "Rome" }]);
+    expect(answer.stop_reason).toBe("end_turn");
+    expect(textOf(answer as Anthropic.Message)).toContain("get_weather is fine");
+    for (const { json } of backend().requests) expect(json).not.toHaveProperty("thread");
+  });
+
   it("in-11: shows an image", async () => {
     const source = { type: "base64" as const, media_type: "image/png" as const, data: PIXEL };
     const content = [
@@ -229,6 +252,9 @@ describe.each(CASES)("@anthropic-ai/sdk %s on the %s backend", (sdk, place) => {
     const ids: string[] = [];
     for await (const { id } of connect().models.list()) ids.push(id);
     expect(ids).toContain(model);
+    const oneByOne: string[] = [];
+    for await (const { id } of connect().models.list({ limit: 1 })) oneByOne.push(id);
+    expect(oneByOne).toEqual(ids);
     expect((await connect().models.retrieve(model)).type).toBe("model");
   });
 });

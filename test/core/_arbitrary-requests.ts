@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { Arbitrary } from "fast-check";
-import { parseJson, stringifyJson } from "gatewright";
+import { parseJson, seal, stringifyJson } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** Text that says something, in characters of all lengths. */
@@ -66,6 +66,12 @@ interface Round {
   readonly calls: readonly Call[];
   readonly thinking?: string;
   readonly answers: string;
+  /** A PDF, base64. */
+  readonly document?: string;
+  /** Caches reach until here. */
+  readonly marked?: boolean;
+  /** Thoughts that are hidden, as their vendor encrypted them. */
+  readonly hidden?: string;
 }
 
 export interface Conversation {
@@ -89,6 +95,9 @@ export const conversation: Arbitrary<Conversation> = fc
             calls: fc.array(fc.record({ id, name, args, result: text }), { maxLength: 3 }),
             thinking: text,
             answers: text,
+            document: base64,
+            marked: fc.boolean(),
+            hidden: base64,
           },
           { requiredKeys: ["says", "calls", "answers"] },
         ),
@@ -159,25 +168,52 @@ function toChatTools({ tools }: Conversation, rest: JsonObject): JsonObject {
 export function toChatMessages({ system, rounds, asks }: Conversation): JsonObject[] {
   return [
     ...(system === undefined ? [] : [{ role: "system", content: system }]),
-    ...rounds.flatMap(({ says, image, calls, answers }) => [
+    ...rounds.flatMap(({ says, image, document, marked, calls, thinking, hidden, answers }) => [
       {
         role: "user",
-        content: image
-          ? [
-              { type: "text", text: says },
-              { type: "image_url", image_url: { url: `data:${image.mediaType};base64,${image.data}` } },
-            ]
-          : says,
+        content:
+          image || document !== undefined || marked
+            ? [
+                ...(image
+                  ? [
+                      {
+                        type: "image_url",
+                        image_url: { url: `data:${image.mediaType};base64,${image.data}` },
+                      },
+                    ]
+                  : []),
+                ...(document === undefined
+                  ? []
+                  : [
+                      {
+                        type: "file",
+                        file: { file_data: `data:application/pdf;base64,${document}`, filename: "a.pdf" },
+                      },
+                    ]),
+                { type: "text", text: says, ...(marked && { cache_control: { type: "ephemeral" } }) },
+              ]
+            : says,
       },
       ...(calls.length > 0
         ? [
             {
               role: "assistant",
               content: null,
-              tool_calls: calls.map((call) => ({
+              ...(thinking !== undefined && {
+                reasoning_content: thinking,
+                thinking_blocks: [
+                  { type: "thinking", thinking, signature: `signed ${thinking}` },
+                  ...(hidden === undefined ? [] : [{ type: "redacted_thinking", data: hidden }]),
+                ],
+              }),
+              tool_calls: calls.map((call, index) => ({
                 id: call.id,
                 type: "function",
                 function: { name: call.name, arguments: stringifyJson(call.args) },
+                ...(index === 0 &&
+                  thinking === undefined && {
+                    extra_content: { google: { thought_signature: `signed ${call.id}` } },
+                  }),
               })),
             },
             ...calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: call.result })),
@@ -220,7 +256,7 @@ export const responsesRequest: Arbitrary<JsonObject> = conversation.chain((given
 
 function toInput({ rounds, asks }: Conversation): JsonObject[] {
   return [
-    ...rounds.flatMap(({ says, image, calls, thinking, answers }) => [
+    ...rounds.flatMap(({ says, image, document, calls, thinking, hidden, answers }) => [
       {
         role: "user",
         content: [
@@ -228,11 +264,29 @@ function toInput({ rounds, asks }: Conversation): JsonObject[] {
           ...(image
             ? [{ type: "input_image", image_url: `data:${image.mediaType};base64,${image.data}` }]
             : []),
+          ...(document === undefined
+            ? []
+            : [
+                {
+                  type: "input_file",
+                  filename: "a.pdf",
+                  file_data: `data:application/pdf;base64,${document}`,
+                },
+              ]),
         ],
       },
       ...(thinking === undefined
         ? []
-        : [{ type: "reasoning", id: "rs_1", summary: [{ type: "summary_text", text: thinking }] }]),
+        : [
+            {
+              type: "reasoning",
+              id: "rs_1",
+              summary: [{ type: "summary_text", text: thinking }],
+              ...(hidden !== undefined && {
+                encrypted_content: seal([{ type: "redacted_thinking", data: hidden }]),
+              }),
+            },
+          ]),
       ...calls.map((call) => ({
         type: "function_call",
         call_id: call.id,
@@ -282,17 +336,27 @@ export const messagesRequest: Arbitrary<JsonObject> = conversation.chain((given)
 
 function toMessages({ rounds, asks }: Conversation): JsonObject[] {
   return [
-    ...rounds.flatMap(({ says, image, calls, thinking, answers }) => {
-      const thought =
-        thinking === undefined ? [] : [{ type: "thinking", thinking, signature: `signed ${thinking}` }];
+    ...rounds.flatMap(({ says, image, document, marked, calls, thinking, hidden, answers }) => {
+      const thought = [
+        ...(thinking === undefined ? [] : [{ type: "thinking", thinking, signature: `signed ${thinking}` }]),
+        ...(hidden === undefined ? [] : [{ type: "redacted_thinking", data: hidden }]),
+      ];
       return [
         {
           role: "user",
           content: [
-            { type: "text", text: says },
             ...(image
               ? [{ type: "image", source: { type: "base64", media_type: image.mediaType, data: image.data } }]
               : []),
+            ...(document === undefined
+              ? []
+              : [
+                  {
+                    type: "document",
+                    source: { type: "base64", media_type: "application/pdf", data: document },
+                  },
+                ]),
+            { type: "text", text: says, ...(marked && { cache_control: { type: "ephemeral" } }) },
           ],
         },
         ...(calls.length > 0
@@ -378,12 +442,15 @@ export const generateContentRequest: Arbitrary<JsonObject> = conversation.chain(
 
 function toContents({ rounds, asks }: Conversation): JsonObject[] {
   return [
-    ...rounds.flatMap(({ says, image, calls, answers }) => [
+    ...rounds.flatMap(({ says, image, document, calls, answers }) => [
       {
         role: "user",
         parts: [
           { text: says },
           ...(image ? [{ inlineData: { mimeType: image.mediaType, data: image.data } }] : []),
+          ...(document === undefined
+            ? []
+            : [{ inlineData: { mimeType: "application/pdf", data: document } }]),
         ],
       },
       ...(calls.length > 0

@@ -1,6 +1,7 @@
 import { REASONING_EFFORTS, UnsupportedField } from "gatewright";
 import type { Adapter, JsonObject, MappingInfo, Operation, OperationMapping } from "gatewright";
 import anthropic from "../../adapters/src/anthropic.ts";
+import bedrock from "../../adapters/src/bedrock.ts";
 import gemini from "../../adapters/src/gemini.ts";
 import ollama from "../../adapters/src/ollama.ts";
 import { chat } from "../../core/src/operations/chat.ts";
@@ -15,9 +16,9 @@ export interface Backend {
   readonly model: string;
 }
 
-function backend(adapter: unknown, model: string): Backend {
+function backend(adapter: unknown, model: string, given: Record<string, unknown> = {}): Backend {
   const { operations, options } = adapter as Adapter;
-  const read = options!["~standard"].validate({}) as { value: Record<string, unknown> };
+  const read = options!["~standard"].validate(given) as { value: Record<string, unknown> };
   return { mapping: operations.chat!, options: read.value, model };
 }
 
@@ -26,6 +27,7 @@ export const BACKENDS = {
   anthropic: backend(anthropic, "claude-sonnet-4-6"),
   gemini: backend(gemini, "gemini-3-flash-preview"),
   ollama: backend(ollama, "qwen2.5:7b"),
+  bedrock: backend(bedrock, "anthropic.claude-sonnet-4-6", { region: "eu-central-1" }),
 } as const;
 export type BackendName = keyof typeof BACKENDS;
 

@@ -1,3 +1,4 @@
+import { seal } from "gatewright";
 import type { JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { toHub, type DoorName } from "./_translation.ts";
@@ -15,7 +16,7 @@ const HISTORIES: readonly (readonly [DoorName, JsonObject, readonly string[]])[]
         {
           type: "reasoning",
           summary: [{ type: "summary_text", text: "Hm" }],
-          encrypted_content: `gw1.${Buffer.from(JSON.stringify(BLOCKS)).toString("base64url")}`,
+          encrypted_content: seal(BLOCKS),
         },
         { type: "function_call", call_id: "c1", name: "f", arguments: "{}", extra_content: EXTRA },
         { type: "function_call_output", call_id: "c1", output: "ok" },
@@ -31,9 +32,20 @@ const HISTORIES: readonly (readonly [DoorName, JsonObject, readonly string[]])[]
       messages: [
         { role: "user", content: "Hello!" },
         { role: "assistant", content: [...BLOCKS, { type: "text", text: "Yes" }] },
+        {
+          role: "assistant",
+          content: [
+            {
+              type: "thinking",
+              thinking: "",
+              signature: seal([{ type: "extra_content", call_id: "c1", extra_content: EXTRA }]),
+            },
+            { type: "tool_use", id: "c1", name: "f", input: {} },
+          ],
+        },
       ],
     },
-    ["messages[].content[].thinking"],
+    ["messages[].content[].thinking", "messages[].content[].signature"],
   ],
   [
     "generateContent",
@@ -43,11 +55,12 @@ const HISTORIES: readonly (readonly [DoorName, JsonObject, readonly string[]])[]
         {
           role: "model",
           parts: [
-            { text: "Hm", thought: true, thoughtSignature: "signed" },
+            { text: "Hm", thought: true },
             { functionCall: { id: "c1", name: "f", args: {} }, thoughtSignature: "signed" },
           ],
         },
         { role: "user", parts: [{ functionResponse: { id: "c1", name: "f", response: { output: "ok" } } }] },
+        { role: "model", parts: [{ text: "Yes", thoughtSignature: seal(BLOCKS) }] },
       ],
     },
     ["contents[].parts[].thought", "contents[].parts[].thoughtSignature"],

@@ -119,7 +119,6 @@ interface Item {
   call_id?: string;
   name?: string;
   arguments?: string;
-  extra_content?: unknown;
 }
 
 /** What a client of the Responses API learns, in the words of `meaning`. */
@@ -138,10 +137,9 @@ function meaningOfResponse(response: JsonObject): unknown {
   return wireOf({
     content: textsOf("message") || null,
     reasoning_content: textsOf("reasoning"),
-    calls: calls.map(({ call_id, name, arguments: text, extra_content }) => ({
+    calls: calls.map(({ call_id, name, arguments: text }) => ({
       id: call_id,
       type: "function",
-      extra_content,
       name,
       arguments: parseJson(text!),
     })),
@@ -162,10 +160,11 @@ describe("random replies of chat to responses", () => {
   const request = { input: "Hello!", reasoning: { effort: "low", summary: "auto" } };
   const kinds = { signed: true, extra: true, cacheWrites: true };
 
-  /** Thoughts that are signed come back sealed, which no client reads. */
+  /** Signatures come back sealed, which no client reads. */
   function expected(reply: JsonObject): unknown {
-    const { thinking_blocks: _blocks, stop_reason: _stop, ...rest } = meaning(reply) as JsonObject;
-    return rest;
+    const told = meaning(reply) as JsonObject & { calls: JsonObject[] };
+    const { thinking_blocks: _blocks, stop_reason: _stop, calls, ...rest } = told;
+    return { ...rest, calls: calls.map(({ extra_content: _extra, ...call }) => call) };
   }
 
   it("whole: nothing is lost, and the next turn brings signatures back", () => {
@@ -210,3 +209,92 @@ describe("random replies of chat to responses", () => {
     );
   }
 });
+
+/** Doors whose vendor signs in its own way, before backends whose vendor signs in another. */
+const FOREIGN: Readonly<Record<string, { door: Operation; request: JsonObject; kinds: ReplyKinds }>> = {
+  messages: { door: DOORS.messages, request: {}, kinds: { extra: true } },
+  generateContent: {
+    door: DOORS.generateContent,
+    request: { generationConfig: { thinkingConfig: { includeThoughts: true } } },
+    kinds: { signed: true },
+  },
+  "generateContent with hidden thoughts": {
+    door: DOORS.generateContent,
+    request: {},
+    kinds: { signed: true },
+  },
+};
+
+describe.each(Object.entries(FOREIGN))("random replies that another vendor signed to %s", (_name, given) => {
+  const { door, request, kinds } = given;
+
+  /** The reply as the history of the next request. */
+  function asHistory(replies: readonly JsonObject[]): JsonObject {
+    if (door === DOORS.messages)
+      return { messages: [{ role: "assistant", content: replies[0]!["content"] }] };
+    const candidates = replies.flatMap(({ candidates: list }) => list as { content: JsonObject }[]);
+    return { contents: candidates.map(({ content }) => content) };
+  }
+
+  /** What vendors want back, of the message that a history comes to. */
+  function signedOf(history: JsonObject): unknown {
+    const { body } = door.bridge!.toRequest(history, infoOf(history));
+    const [turn] = wireOf(body["messages"]) as JsonObject[];
+    return wantedBack(turn!);
+  }
+
+  function wantedBack({ thinking_blocks: blocks, tool_calls: calls = [] }: JsonObject): unknown {
+    return wireOf({
+      blocks,
+      calls: (calls as JsonObject[]).map(({ id, extra_content }) => ({ id, extra_content })),
+    });
+  }
+
+  const messageOf = (reply: JsonObject): JsonObject =>
+    (reply["choices"] as { message: JsonObject }[])[0]!.message;
+
+  it("whole: the next turn brings every signature back", () => {
+    fc.assert(
+      fc.property(chatReply(kinds), (reply) => {
+        const told = wireOf(door.bridge!.fromResponse(reply, infoOf(request)));
+        expect(signedOf(asHistory([told]))).toEqual(wantedBack(messageOf(reply)));
+      }),
+      RUNS,
+    );
+  });
+
+  it("streamed, in pieces of any length: the same", () => {
+    fc.assert(
+      fc.property(chatReply(kinds), cuts, (reply, places) => {
+        const info = infoOf(request, { stream: true });
+        const writer = door.bridge!.stream!;
+        const state = writer.start(info);
+        const events = [
+          ...toChunks(reply, places).flatMap((chunk) => [...writer.event(state, chunk, info)]),
+          ...(writer.end?.(state, info) ?? []),
+        ].map(wireOf);
+        const replies = door === DOORS.messages ? [joinedMessage(events)] : events;
+        expect(signedOf(asHistory(replies))).toEqual(wantedBack(messageOf(reply)));
+      }),
+      RUNS,
+    );
+  });
+});
+
+/** The message of a stream of events, as Anthropic's SDK puts it together. */
+function joinedMessage(events: readonly JsonObject[]): JsonObject {
+  const content: (JsonObject & { json?: string })[] = [];
+  for (const { type, content_block: block, delta } of events) {
+    if (type === "content_block_start") content.push({ ...(block as JsonObject) });
+    if (type !== "content_block_delta") continue;
+    const open = content.at(-1)!;
+    const { type: _, partial_json: piece, ...texts } = delta as Record<string, string>;
+    if (piece !== undefined) open.json = (open.json ?? "") + piece;
+    for (const [name, text] of Object.entries(texts)) open[name] = String(open[name]) + text;
+  }
+  return {
+    content: content.map(({ json, ...block }) =>
+      json === undefined ? block : { ...block, input: parseJson(json) },
+    ),
+  };
+}

@@ -28,6 +28,13 @@ const SILENT: Readonly<Record<string, readonly string[]>> = {
   anthropic: [...FORMAT_LABELS, ...TYPES, "parallel_tool_calls", "messages[].reasoning_content"],
   gemini: [...FORMAT_LABELS, ...TYPES],
   ollama: [...FORMAT_LABELS, ...TYPES],
+  // There is one kind of cache there, and signed thinking says what its bare text says.
+  bedrock: [
+    ...FORMAT_LABELS,
+    ...TYPES,
+    "messages[].reasoning_content",
+    "messages[].content[].cache_control.type",
+  ],
   // Of no tools there is nothing to choose. An item of reasoning is told by its text.
   responses: ["parallel_tool_calls", "input[].id", "input[].summary[].type"],
   messages: [],
@@ -37,8 +44,8 @@ const SILENT: Readonly<Record<string, readonly string[]>> = {
 /** Nothing that is known to say nothing is told. */
 function told(silent: Set<string>, name: string, request: JsonObject): string[] {
   for (const known of ["model", ...SILENT[name]!]) silent.delete(known);
-  // Ollama is told not to call tools by not being told of them.
-  const untold = name === "ollama" && request["tool_choice"] === "none";
+  // Some are told not to call tools by not being told of them.
+  const untold = (name === "ollama" || name === "bedrock") && request["tool_choice"] === "none";
   return [...silent].filter((field) => !untold || !field.startsWith("tools[]."));
 }
 
@@ -90,15 +97,19 @@ function asBlocks(content: unknown): unknown {
   return typeof content === "string" ? [{ type: "text", text: content }] : content;
 }
 
+/** Chat names every file, so that a document without a title comes back with one. */
+function normalBlock(block: JsonObject): JsonObject {
+  const { title: _, ...rest } = block;
+  return rest["type"] === "tool_result" ? { ...rest, content: asBlocks(rest["content"]) } : rest;
+}
+
 function normalMessages({ messages, ...rest }: JsonObject): JsonObject {
   return {
     ...rest,
     model: "m",
     messages: (messages as JsonObject[]).map(({ role, content }) => ({
       role,
-      content: (asBlocks(content) as JsonObject[]).map((block) =>
-        block["type"] === "tool_result" ? { ...block, content: asBlocks(block["content"]) } : block,
-      ),
+      content: (asBlocks(content) as JsonObject[]).map(normalBlock),
     })),
   };
 }
@@ -132,7 +143,13 @@ describe("random requests there and back", () => {
       fc.property(REQUESTS.generateContent, (request) => {
         const { body, dropped } = thereAndBack("generateContent", request);
         const { safetySettings, labels, ...kept } = request;
-        const reported = [...(safetySettings ? ["safetySettings"] : []), ...(labels ? ["labels"] : [])];
+        // Chat names every file, Google none.
+        const hasFile = JSON.stringify(request["contents"]).includes('"application/pdf"');
+        const reported = [
+          ...(safetySettings ? ["safetySettings"] : []),
+          ...(labels ? ["labels"] : []),
+          ...(hasFile ? ["messages[].content[].file.filename"] : []),
+        ];
         expect(dropped).toEqual(reported);
         expect(normalContents(body!)).toEqual(normalContents(wireOf(kept)));
       }),

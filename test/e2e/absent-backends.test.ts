@@ -20,7 +20,7 @@ async function lateServer(): Promise<LateServer> {
       if (request.url === "/v1/models")
         response.end(JSON.stringify({ object: "list", data: [{ id: "late", object: "model" }] }));
       else if (request.url === "/v1/chat/completions")
-        response.end(JSON.stringify({ id: "1", object: "chat.completion", model: "late", choices: [] }));
+        response.end(JSON.stringify({ id: "1", object: "chat.completion", model: "late", choices: [{}] }));
       else response.writeHead(404).end();
     });
   });

@@ -37,7 +37,9 @@ const OPTIONS: Record<string, unknown> = {
   "health-check": {},
   batch: {},
   files: {},
+  mcp: {},
   realtime: {},
+  "websocket-api": {},
 };
 
 /** Facts that a request which the gateway answers itself does not have. */

@@ -304,7 +304,7 @@ describe("a front door before a backend that speaks its dialect", () => {
 
 describe("an adapter that signs its calls", () => {
   const chat = { model: "org/m:1", messages: [{ role: "user", content: "hi" }] };
-  const answer = JSON.stringify({ model: "org/m:1", choices: [] });
+  const answer = JSON.stringify({ model: "org/m:1", choices: [{}] });
 
   it("signs what is sent; its headers win over those of `auth`", async () => {
     const { gateway, seen } = await start(() => ({ body: answer }), "signed");

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => pair[Symbol.asyncDispose]());
 beforeEach(() => pair.backend.clear());
 
-const OK = '{"id":"1","object":"chat.completion","model":"gpt-4o-mini","choices":[]}';
+const OK = '{"id":"1","object":"chat.completion","model":"gpt-4o-mini","choices":[{}]}';
 
 /** Sends a chat through a gateway before an upstream that answers with these header lines. */
 async function replyWith(lines: string, body = OK, request = chatText()) {

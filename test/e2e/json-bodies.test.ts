@@ -71,6 +71,7 @@ describe("depth and counts", () => {
   it.each([
     ["a million keys", `{${Array.from({ length: 1_000_000 }, (_, n) => `"${n}":1`).join(",")}}`],
     ["a million messages", `{"model":"${MODEL}","messages":[${"1,".repeat(1_000_000)}1]}`],
+    ["10,001 members at its top", `{${Array.from({ length: 10_001 }, (_, n) => `"${n}":1`).join(",")}}`],
     ["a million empty objects", `{"model":"${MODEL}","messages":[${"{},".repeat(1_000_000)}{}]}`],
   ])("J3: %s: 400 json_too_large", async (_, body) => {
     await expectBad(body, { code: "json_too_large" });

@@ -214,6 +214,12 @@ describe("mo-15: a backend without a list of models", () => {
     await waitFor("the log to say why", () => gateway.lines.join("").includes("status 404"));
   });
 
+  it("lists nothing that has no name", async () => {
+    const { url } = await listing(() => ({ data: [{ id: "" }, { id: " " }, { id: "a" }] }), "page");
+    const gateway = await startDiscovering({ backends: { main: discovered({ url }) } });
+    expect(await idsOf(gateway)).toEqual(["a"]);
+  });
+
   it("has its last list after a restart with file state, though it is dead then", async () => {
     const dir = await mkdtemp(join(tmpdir(), "gatewright-models-"));
     onTestFinished(() => rm(dir, { recursive: true, force: true }));

@@ -55,7 +55,7 @@ describe("bytes in the same dialect", () => {
     ["/v1/images/generations", { prompt: "a" }],
   ])("in-2 mo-4: %s differs in the model's name alone, both ways", async (path, fields) => {
     let sent = "";
-    const reply = `{"id": "r-1", "model": "${MODEL}", ${TELLTALE}}`;
+    const reply = `{"id": "r-1", "model": "${MODEL}", "choices" : [ { } ], "data": [], ${TELLTALE}}`;
     const upstream = await scripted(async (connection) => {
       sent = String((await connection.readRequest()).body);
       await connection.send(jsonReply(reply));

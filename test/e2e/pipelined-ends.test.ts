@@ -55,7 +55,7 @@ describe("a large whole reply whose turn on the connection comes late", () => {
     const upstream = await scripted(async (connection) => {
       const { headers } = await connection.readRequest();
       if (headers["x-request-id"] === "first") await sleep(300);
-      await connection.send(jsonReply({ object: "chat.completion", model: MODEL, choices: [], text }));
+      await connection.send(jsonReply({ object: "chat.completion", model: MODEL, choices: [{}], text }));
     });
     const stage = await stageBefore(upstream);
     const client = await connectRaw(stage.url);

@@ -2,8 +2,10 @@ import { anthropicApi } from "@gatewright/anthropic-api";
 import { batch } from "@gatewright/batch";
 import { files } from "@gatewright/files";
 import { geminiApi } from "@gatewright/gemini-api";
+import { mcp } from "@gatewright/mcp";
 import { realtime } from "@gatewright/realtime";
 import { responsesStore } from "@gatewright/responses-store";
+import { websocketApi } from "@gatewright/websocket-api";
 import { defineGatewayPlugin, type Plugin } from "gatewright";
 import * as v from "valibot";
 import { expect, it } from "vitest";
@@ -26,7 +28,7 @@ async function operationsWith(plugins: readonly Plugin[]): Promise<string[]> {
   return names;
 }
 
-it.each([anthropicApi(), batch(), files(), geminiApi(), realtime(), responsesStore()])(
+it.each([anthropicApi(), batch(), files(), geminiApi(), mcp(), realtime(), responsesStore(), websocketApi()])(
   "$name says which operations it adds",
   async (plugin) => {
     const core = await operationsWith([]);

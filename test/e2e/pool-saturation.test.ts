@@ -58,4 +58,18 @@ describe("a call that waits for a connection of the gateway's own pool", () => {
     setTimeout(() => void leave(), 700);
     expect((await second).status).toBe(200);
   });
+
+  it("for a while: is no time that the backend took", async () => {
+    const { stage, backend, leave } = await startFull({});
+    Object.assign(backend.settings, { tokens: 1, tokenMs: 0 });
+    const second = chat(stage);
+    setTimeout(() => void leave(), 600);
+    expect((await second).status).toBe(200);
+    const end = await stage.ended(2);
+    const attempt = end.attempts[0]!;
+    // All of it but what is later than the sweeper's last look; only more of it can be waiting.
+    expect(attempt.durationMs! - attempt.timeToFirstByteMs!).toBeGreaterThan(300);
+    expect(attempt.durationMs! - attempt.timeToFirstTokenMs!).toBeGreaterThan(300);
+    expect(end.timeToFirstTokenMs).toBeGreaterThan(300);
+  });
 });

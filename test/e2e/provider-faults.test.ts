@@ -260,7 +260,8 @@ describe("with retry, fallback, stream recovery and time limits, the client gets
       pieceLength: 4,
       refusesPrefill: 400,
     });
-    const stage = await resilient({ one, two }, ["two"]);
+    const [three, four] = [await simulated({ models: ["spare"] }), await simulated({ models: ["large"] })];
+    const stage = await resilient({ one, two, three, four }, ["two"]);
     await ask(stage, true);
     expect(one.requests).toHaveLength(1);
     expect(two.requests.map(({ messages }) => messages.at(-1)!.role)).toEqual(["assistant", "user"]);

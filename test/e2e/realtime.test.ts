@@ -123,13 +123,50 @@ afterEach(async () => {
   await backend.close();
 });
 
+describe("mo-4: the model's name in a session", () => {
+  const update = (model: string): string => JSON.stringify({ type: "session.update", session: { model } });
+  const updated = (model: string): string => JSON.stringify({ type: "session.updated", session: { model } });
+
+  it("is the client's for the client, and the backend's for the backend", async () => {
+    await start();
+    const { socket, messages } = await open();
+    session().socket.send(updated("upstream-name"));
+    await waitFor("the event", () => messages.length === 2);
+    expect(messages[1]).toBe(updated(MODEL));
+    socket.send(update(MODEL));
+    await waitFor("the echo", () => messages.length === 3);
+    expect(session().messages).toEqual([update("upstream-name")]);
+  });
+
+  it("is not looked for where both have the same", async () => {
+    await start();
+    const { socket, messages } = await open("model=upstream-name");
+    const spaced = '{ "type": "session.update", "session": { "model": "upstream-name" } }';
+    socket.send(spaced);
+    await waitFor("the echo", () => messages.length === 2);
+    expect(session().messages).toEqual([spaced]);
+  });
+
+  it("changes nothing of the order in which much arrives", async () => {
+    await start();
+    const { socket, messages } = await open();
+    const sent: string[] = [];
+    for (let index = 0; index < 60; index++)
+      sent.push(index % 3 === 0 ? updated(MODEL) : `{"index":${index},"audio":"${"A".repeat(50_000)}"}`);
+    for (const message of sent) socket.send(message);
+    await waitFor("all echoes", () => messages.length === 61);
+    expect(messages.slice(1)).toEqual(sent);
+    expect(session().messages).toEqual(sent);
+  });
+});
+
 describe("a session", () => {
   it("is joined to the backend's, under its name of the model and its credential", async () => {
     await start();
     const { socket, messages, closed } = await open(`model=${MODEL}&intent=talk&key=${KEY}`, {
       headers: { authorization: `Bearer ${KEY}`, "openai-beta": "realtime=v1", cookie: "a=1" },
     });
-    expect(JSON.parse(String(messages[0]))).toMatchObject({ session: { model: "upstream-name" } });
+    expect(JSON.parse(String(messages[0]))).toEqual({ type: "session.created", session: { model: MODEL } });
     const { url, headers } = session().request;
     expect(url).toBe("/v1/realtime?model=upstream-name&intent=talk");
     expect(headers.authorization).toBe(`Bearer ${ACCOUNT}`);

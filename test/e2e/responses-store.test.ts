@@ -142,6 +142,38 @@ describe("responses before a backend that has chat alone", () => {
       );
   });
 
+  it("list in full what their input says in short", async () => {
+    const { stage } = await storing();
+    const full = { type: "message", role: "user", content: [{ type: "input_text", text: "Four" }] };
+    const call = { type: "function_call", call_id: "c1", name: "f", arguments: "{}" };
+    const output = { type: "function_call_output", call_id: "c1", output: "x" };
+    const input = [
+      { role: "developer", content: "One" },
+      { role: "user", content: "Two" },
+      { role: "assistant", content: "Three" },
+      call,
+      output,
+      full,
+    ];
+    const { id } = await stage.ask({ input });
+    const reply = await stage.call("GET", `/${String(id)}/input_items?order=asc`);
+    const { data } = (await reply.json()) as { data: unknown[] };
+    const message = { type: "message", status: "completed", id: expect.stringMatching(/./) as string };
+    const item = { id: message.id };
+    expect(data).toEqual([
+      { ...message, role: "developer", content: [{ type: "input_text", text: "One" }] },
+      { ...message, role: "user", content: [{ type: "input_text", text: "Two" }] },
+      {
+        ...message,
+        role: "assistant",
+        content: [{ type: "output_text", text: "Three", annotations: [], logprobs: [] }],
+      },
+      { ...item, ...call },
+      { ...item, ...output },
+      { ...message, ...full },
+    ]);
+  });
+
   it("list their input, pages and order as asked for", async () => {
     const { stage } = await storing();
     const first = await stage.ask({ input: "One" });
@@ -622,7 +654,7 @@ describe("a conversation between both kinds of backend", () => {
   it("cannot begin with a backend that does not exist", async () => {
     const account = await startAccount("a");
     await expect(stageOf({ a: native(account) }, [responsesStore({ stateless: ["b"] })])).rejects.toThrow(
-      "`b`",
+      "stateless[0] must be the name of a backend",
     );
   });
 });

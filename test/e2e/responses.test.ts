@@ -69,6 +69,7 @@ describe.each([
     const stage = await stageOf({ main: backendAt(backend) });
     const events = await stage.stream({ input: "Hello" });
     expect(events.at(-1)).toMatchObject({ type: "error", code: "upstream_interrupted" });
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual(events.map((_, index) => index));
     expect(events.filter(({ type }) => /\.(?:completed|incomplete|failed)$/.test(String(type)))).toEqual([]);
     expect((await stage.ended()).outcome).toBe("truncated");
   });
@@ -182,6 +183,22 @@ it("gives no two responses the same id, whatever the client calls its requests",
   const [one, two] = [await stage.ask({ input: "a" }, headers), await stage.ask({ input: "a" }, headers)];
   expect(one["id"]).not.toBe(two["id"]);
   expect(one["id"]).toMatch(/^resp_[A-Za-z0-9]+$/);
+});
+
+it.each([
+  ["Node", "call"],
+  ["the web handler", "callWeb"],
+] as const)("st-6: counts on where a backend of this dialect breaks off, on %s", async (_, way) => {
+  const event = (type: string, sequence_number: number): string =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number, delta: "a" })}\n\n`;
+  const ping = ": ping\n\n";
+  const pieces = [event("response.created", 0), event("response.output_text.delta", 7), ping];
+  const stage = await stageOf({ main: native(await answering(streamReply(...pieces))) });
+  const body = { model: MODEL, input: "a", stream: true };
+  const response = await (way === "call" ? stage.call("POST", "", body) : stage.callWeb(body));
+  const events = eventsIn((await response.text()).replace(ping, ""));
+  expect(events.map(({ sequence_number }) => sequence_number)).toEqual([0, 7, 8]);
+  expect(events.at(-1)).toMatchObject({ type: "error", code: "upstream_interrupted" });
 });
 
 describe("a response that fails", () => {

@@ -115,7 +115,7 @@ describe("an operation with effects of its own", () => {
     await dead.close();
     const alive = await simulated();
     const stage = await startStage({
-      backends: { dead: openaiAt({ url }), alive: openaiAt(alive) },
+      backends: { dead: openaiAt({ url }), alive: openaiAt(alive, { models: [MODEL, "spare"] }) },
       plugins: EAGER,
     });
     const response = await sendSample(stage.url, sample);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { timeout } from "@gatewright/timeout";
-import { judgeAttempt } from "gatewright";
+import { defineGatewayPlugin, GatewayError, judgeAttempt } from "gatewright";
+import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import { connectRaw, readReply, requestText, type RawClient } from "../_support/raw-client.ts";
 import type { UpstreamConnection } from "../_support/scripted-upstream.ts";
@@ -61,6 +62,54 @@ describe("an upload that takes its time", () => {
     },
   );
 
+  it.each(["firstByteMs", "totalMs"])("breaks no limit of the timeout plugin's: `%s`", async (limit) => {
+    const [{ before, after }] = ORDERS as [(typeof ORDERS)[0]];
+    const stage = await stageBefore(await scripted(answer), { plugins: [timeout({ [limit]: 600 })] });
+    const client = await connectRaw(stage.url);
+    await client.send(uploadHead({ before, after }) + before);
+    await sendSlowly(client);
+    await client.send(after);
+    expect((await readReply(client)).status).toBe(200);
+    client.destroy();
+  });
+
+  it.each(["firstByteMs", "totalMs"])(
+    "once it is there, `%s` of the timeout plugin holds for the backend's answer",
+    async (limit) => {
+      const [{ before, after }] = ORDERS as [(typeof ORDERS)[0]];
+      const upstream = await scripted(async (connection) => {
+        await connection.readRequest();
+      });
+      const stage = await stageBefore(upstream, { plugins: [timeout({ [limit]: 600 })] });
+      const client = await connectRaw(stage.url);
+      await client.send(uploadHead({ before, after }) + before);
+      await sendSlowly(client);
+      await client.send(after);
+      expect((await readReply(client)).status).toBe(504);
+      const [attempt] = (await stage.ended()).attempts;
+      expect(judgeAttempt(attempt!)).toBe("failure");
+      client.destroy();
+    },
+  );
+
+  it("is no time that the backend took: neither to the first byte nor to the first content", async () => {
+    const [{ before, after }] = ORDERS as [(typeof ORDERS)[0]];
+    const stage = await stageBefore(await scripted(answer));
+    const client = await connectRaw(stage.url);
+    await client.send(uploadHead({ before, after }) + before);
+    await sendSlowly(client);
+    await client.send(after);
+    expect((await readReply(client)).status).toBe(200);
+    const end = await stage.ended();
+    const [attempt] = end.attempts;
+    // Nine pauses of the client's, of 120 ms each, between its first piece and its last.
+    const uploadMs = 9 * 120;
+    expect(attempt!.durationMs! - attempt!.timeToFirstByteMs!).toBeGreaterThan(uploadMs / 2);
+    expect(attempt!.durationMs! - attempt!.timeToFirstTokenMs!).toBeGreaterThan(uploadMs / 2);
+    expect(end.timeToFirstTokenMs).toBeGreaterThan(uploadMs);
+    client.destroy();
+  });
+
   it.each(["firstByteMs", "attemptMs", "totalMs"])(
     "once it is there, `%s` holds for the backend's answer",
     async (limit) => {
@@ -118,7 +167,19 @@ describe("an upload that takes its time", () => {
     const upstream = await scripted(async (connection) => {
       await connection.readUntil("\r\n\r\n");
     });
-    const stage = await stageBefore(upstream, { plugins: [timeout({ firstByteMs: 300 })] });
+    const giveUp = defineGatewayPlugin({
+      name: "give-up",
+      options: v.strictObject({}),
+      setup: () => ({
+        middleware: (_ctx, next) => {
+          const controller = new AbortController();
+          const upstream = { kind: "timeout", sent: true } as const;
+          setTimeout(() => controller.abort(new GatewayError("timeout", { upstream })), 300);
+          return next({ signal: controller.signal });
+        },
+      }),
+    });
+    const stage = await stageBefore(upstream, { plugins: [giveUp()] });
     const client = await connectRaw(stage.url);
     await client.send(uploadHead({ before, after }) + before);
     expect((await readReply(client)).status).toBe(504);

@@ -44,6 +44,21 @@ describe("the web handler", () => {
     expect(server.gateway.active).toBe(0);
   });
 
+  it("gives audio whole and in pieces, none of them empty", async () => {
+    const { server } = await gatewayBefore(await simulated({ speechBytes: 300_000 }));
+    const reply = await server.gateway.fetch(
+      new Request("http://gateway.test/v1/audio/speech", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o-mini", input: "say", voice: "alloy" }),
+      }),
+    );
+    const lengths: number[] = [];
+    for await (const piece of reply.body!) lengths.push(piece.length);
+    expect(Math.min(...lengths)).toBeGreaterThan(0);
+    expect(lengths.reduce((sum, length) => sum + length)).toBeGreaterThanOrEqual(300_000);
+  });
+
   it("L1, L3, F19: refuses what Node's way in refuses, and asks no backend", async () => {
     const backend = await simulated();
     const { server } = await gatewayBefore(backend);
@@ -112,6 +127,25 @@ describe("the web handler", () => {
     await reply.body!.cancel();
     await waitFor("the upstream call is closed", () => backend.requests[0]!.aborted);
     expect(server.gateway.active).toBe(0);
+  });
+
+  it("E14: answers 499 to who gives up before the answer, and fails the body of who does later", async () => {
+    const backend = await simulated({ tokens: 10_000, tokenMs: 10 });
+    const { server } = await gatewayBefore(backend);
+    for (const stream of [false, true]) {
+      const leaving = new AbortController();
+      const reply = server.gateway.fetch(chatRequest({ stream }, { signal: leaving.signal }));
+      await waitFor("the request at the backend", () => backend.requests.length === 1);
+      if (stream) await reply;
+      leaving.abort();
+      expect((await reply).status).toBe(stream ? 200 : 499);
+      const text = (await reply).text();
+      if (stream) await expect(text).rejects.toMatchObject({ code: "client_closed_request" });
+      else expect(await text).toContain("client_closed_request");
+      await waitFor("the upstream call is closed", () => backend.requests[0]!.aborted);
+      expect(server.gateway.active).toBe(0);
+      backend.clear();
+    }
   });
 });
 

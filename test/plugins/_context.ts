@@ -2,7 +2,7 @@
  * A request on its way through plugins without a gateway around: the chain is core's, the context holds just what
  * plugins see, dispatch is a script, and the clock moves only when somebody sleeps.
  */
-import { defineOperation, GatewayError, isGatewayError } from "gatewright";
+import { coreOperations, defineOperation, GatewayError, isGatewayError } from "gatewright";
 import type {
   Attempt,
   AttemptScope,
@@ -24,6 +24,8 @@ import type {
   UpstreamFailure,
 } from "gatewright";
 import { viewOf } from "../../core/src/body/json-view.ts";
+import { createConfigView } from "../../core/src/config/config-view.ts";
+import type { ResolvedBackend } from "../../core/src/config/resolved.ts";
 import { composeChain } from "../../core/src/chain.ts";
 import { AtomicTable } from "../../core/src/state/memory/atomic-table.ts";
 import type { RequestContext, ScopeSnapshot } from "../../core/src/request/request-context.ts";
@@ -32,6 +34,7 @@ import type { RequestContext, ScopeSnapshot } from "../../core/src/request/reque
 export interface FakeHost extends GatewayHost {
   nowMs: number;
   readonly warnings: string[];
+  operations: GatewayHost["operations"];
 }
 
 /** mulberry32: small, seeded, even enough for shares. */
@@ -106,10 +109,29 @@ export function findFaults({ definition, options }: Plugin): OptionsFault[] {
 export async function setupPlugin(plugin: Plugin, host: GatewayHost = createHost()): Promise<PluginInstance> {
   const result = plugin.definition.options["~standard"].validate(plugin.options);
   if (result instanceof Promise || result.issues) throw new Error(JSON.stringify(findFaults(plugin)));
-  const config = { backends: host.backends, targets: new Set(host.targets.keys()) } as unknown as ConfigView;
-  const unknown = plugin.definition.check?.(result.value, config) ?? [];
+  const unknown = plugin.definition.check?.(result.value, createView(host)) ?? [];
   if (unknown.length > 0) throw new Error(unknown.map(({ path }) => path.join(".")).join(", "));
   return plugin.definition.setup(result.value, host);
+}
+
+/** The config of such a host, whose backends may have any model. */
+function createView({ backends, targets, operations }: GatewayHost): ConfigView {
+  const listing = [...targets.values()].map(({ backend, model }) => ({ backend: backend.name, model }));
+  const resolved = [...backends.values()].map(({ name, adapter }) => ({
+    name,
+    adapter: adapter ?? { name: "plain", provider: "plain" },
+    models: listing.filter(({ backend }) => backend === name).map(({ model }) => model),
+    discovers: false,
+  }));
+  return createConfigView({
+    names: [...backends.keys()],
+    backends: resolved as unknown as ResolvedBackend[],
+    models: [],
+    modelNames: undefined,
+    operations: new Set(operations.keys()),
+    knownVendors: [],
+    incomplete: false,
+  });
 }
 
 export async function setupMiddlewares(plugins: readonly Plugin[], host: GatewayHost): Promise<Middleware[]> {
@@ -138,6 +160,7 @@ export function createOperation(name: OperationName, fields: Partial<Operation> 
     body: "json",
     reply: "json",
     replaySafe: true,
+    parameters: coreOperations.find((operation) => operation.name === name)?.parameters,
     ...fields,
   });
 }
@@ -262,6 +285,10 @@ export class FakeContext implements Context {
     return Math.max(0, (request.deadlineMs ?? 60_000) - host.nowMs);
   }
 
+  uploadWaitMs(): number {
+    return 0;
+  }
+
   async sleep(ms: number): Promise<void> {
     this.#shared.sleeps.push(ms);
     this.#shared.host.nowMs += ms;
@@ -295,6 +322,7 @@ function createBody(json: Record<string, unknown>, replayable: boolean): Request
     replayable,
     bytes: undefined,
     mayHoldKey: (name) => JSON.stringify(json).includes(`"${name}"`),
+    mayHoldText: (start) => JSON.stringify(json).includes(`"${start}`),
     with: (fields) => createBody({ ...json, ...fields }, replayable),
   };
 }

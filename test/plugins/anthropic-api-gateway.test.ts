@@ -507,6 +507,114 @@ describe("the model list", () => {
     expect(await list(VERSION, `/v1/models/${MODEL}`)).toEqual(model);
     expect(await list({})).toMatchObject({ object: "list" });
   });
+
+  it("comes in pages, forwards and backwards", async () => {
+    const backend = { ...openaiAt(await simulated()), models: ["a", "b", "c"] };
+    const stage = await stageOn(backend);
+    const page = async (query: string): Promise<JsonObject> => {
+      const reply = await fetch(`${stage.url}/v1/models?${query}`, { headers: VERSION });
+      const { data, ...rest } = (await reply.json()) as JsonObject;
+      return { ids: (data as JsonObject[]).map(({ id }) => id), ...rest };
+    };
+    const { ids: all } = (await page("limit=1000")) as { ids: string[] };
+    const [first, second, third, ...others] = all;
+    const last = others.at(-1);
+    const pageOf = (ids: unknown[], has_more: boolean): JsonObject => ({
+      ids,
+      has_more,
+      first_id: ids[0] ?? null,
+      last_id: ids.at(-1) ?? null,
+    });
+    expect([first, second, third]).toEqual(["a", "b", "c"]);
+    expect(others).not.toEqual([]);
+    expect(await page("limit=2")).toEqual(pageOf([first, second], true));
+    expect(await page("limit=1&after_id=b")).toEqual(pageOf([third], true));
+    expect(await page("after_id=c")).toEqual(pageOf(others, false));
+    expect(await page(`after_id=${last}`)).toEqual(pageOf([], false));
+    expect(await page("limit=1&before_id=c")).toEqual(pageOf([second], true));
+    expect(await page("limit=2&before_id=c")).toEqual(pageOf([first, second], false));
+    expect(await page("before_id=a")).toEqual(pageOf([], false));
+  });
+
+  it("has 20 models on a page unless more are asked for, up to 1,000", async () => {
+    const models = Array.from({ length: 1_001 }, (_, index) => `m${index}`);
+    const stage = await stageOn({ ...openaiAt(await simulated()), models });
+    const count = async (query: string): Promise<number> => {
+      const reply = await fetch(`${stage.url}/v1/models${query}`, { headers: VERSION });
+      return ((await reply.json()) as { data: unknown[] }).data.length;
+    };
+    expect([await count(""), await count("?limit=1000")]).toEqual([20, 1_000]);
+  });
+
+  it.each([
+    "limit=0",
+    "limit=1001",
+    "limit=x",
+    "limit=",
+    "after_id=zzz",
+    "before_id=",
+    `after_id=${MODEL}&before_id=${MODEL}`,
+  ])("%s is 400 in Anthropic's shape", async (query) => {
+    const stage = await stageOn(openaiAt(await simulated()));
+    const reply = await fetch(`${stage.url}/v1/models?${query}`, { headers: VERSION });
+    expect(reply.status).toBe(400);
+    expect(await reply.json()).toMatchObject({ type: "error", error: { type: "invalid_request_error" } });
+  });
+
+  it("does not show a key what it may not use", async () => {
+    const credential = "sk-client-00000000000000000000";
+    const stage = await stageOn(
+      { ...openaiAt(await simulated()), models: [MODEL, "other"] },
+      { plugins: [anthropicApi(), apiKeys({ keys: [{ id: "c", key: credential, models: [MODEL] }] })] },
+    );
+    const headers = { ...VERSION, "x-api-key": credential };
+    const page = await fetch(`${stage.url}/v1/models`, { headers });
+    expect(((await page.json()) as { data: JsonObject[] }).data.map(({ id }) => id)).toEqual([MODEL]);
+    expect((await fetch(`${stage.url}/v1/models/other`, { headers })).status).toBe(404);
+  });
+});
+
+describe("errors where no message is asked for", () => {
+  const errorOf = async (reply: Response): Promise<unknown> => {
+    const { type, error, object } = (await reply.json()) as JsonObject;
+    expect(object).toBeUndefined();
+    return [reply.status, type, (error as JsonObject)["type"]];
+  };
+
+  it("have Anthropic's shape for a model that is not there, and without a key", async () => {
+    const credential = "sk-client-00000000000000000000";
+    const plugins = [apiKeys({ keys: [{ id: "c", key: credential }] }), anthropicApi()];
+    const stage = await stageOn(openaiAt(await simulated()), { plugins });
+    const get = (path: string, headers: Record<string, string>) =>
+      fetch(stage.url + path, { headers: { ...VERSION, ...headers } }).then(errorOf);
+    expect(await get("/v1/models/zzz", { "x-api-key": credential })).toEqual([
+      404,
+      "error",
+      "not_found_error",
+    ]);
+    expect(await get("/v1/models", {})).toEqual([401, "error", "authentication_error"]);
+  });
+
+  it.each(["/v1/messages/batches", "/v1/messages/unknown", "/v1/messages/a/b", "/v1/providers/claude/x"])(
+    "have Anthropic's shape at %s, which is no route",
+    async (path) => {
+      const stage = await stageOn(openaiAt(await simulated()));
+      expect(await errorOf(await post(stage.url + path, {}))).toEqual([404, "error", "not_found_error"]);
+    },
+  );
+
+  it("have the shape of who asks where the path is nobody's", async () => {
+    const stage = await stageOn(openaiAt(await simulated()));
+    const get = (headers: Record<string, string>) =>
+      fetch(`${stage.url}/v1/skills`, { headers }).then(errorOf);
+    expect(await get(VERSION)).toEqual([404, "error", "not_found_error"]);
+    expect(await get({})).toEqual([404, undefined, "invalid_request_error"]);
+    expect(await fetch(`${stage.url}/nothing`, { headers: VERSION }).then(errorOf)).toEqual([
+      404,
+      undefined,
+      "invalid_request_error",
+    ]);
+  });
 });
 
 describe("what of an answer has no place in a message", () => {

@@ -1,5 +1,6 @@
 import { anthropicApi } from "@gatewright/anthropic-api";
 import fc from "fast-check";
+import { seal } from "gatewright";
 import type { JsonObject, MappingInfo, Operation } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { deepFreeze } from "../_support/deep-freeze.ts";
@@ -8,6 +9,9 @@ import { createHost, setupPlugin } from "./_context.ts";
 const { operations } = await setupPlugin(anthropicApi(), createHost());
 const messages = operations!.find(({ name }) => name === "messages") as Operation;
 const rules = messages.stream!;
+
+/** Stands in place of the signature where no vendor signed. */
+const UNSIGNED = seal([]);
 
 const info = (request: JsonObject = {}): MappingInfo => ({
   operation: "messages",
@@ -164,7 +168,7 @@ describe("st-4: chunks of chat become the events of a message", () => {
         finish("stop"),
       ]);
       expect(readBlocks(events)).toEqual([
-        { type: "thinking", thinking: "Hm.", signature: "" },
+        { type: "thinking", thinking: "Hm.", signature: UNSIGNED },
         { type: "text", text: "Yes" },
       ]);
     }
@@ -187,7 +191,7 @@ describe("st-4: chunks of chat become the events of a message", () => {
       { type: "thinking", thinking: "One", signature: "s1" },
       { type: "redacted_thinking", data: "xyz" },
       { type: "thinking", thinking: "Unseen", signature: "s2" },
-      { type: "thinking", thinking: "Three", signature: "" },
+      { type: "thinking", thinking: "Three", signature: UNSIGNED },
       { type: "text", text: "Yes" },
     ]);
     const deltas = events.flatMap(({ delta, index }) => (index === 0 && delta ? [delta] : []));
@@ -195,6 +199,53 @@ describe("st-4: chunks of chat become the events of a message", () => {
       { type: "thinking_delta", thinking: "One" },
       { type: "signature_delta", signature: "s1" },
     ]);
+  });
+
+  it("keeps what a vendor wants back with calls in the thoughts before them, else in blocks of their own", () => {
+    const extra = (signature: string) => ({ google: { thought_signature: signature } });
+    const item = (id: string) => ({ type: "extra_content", call_id: id, extra_content: extra(id) });
+    const signedCall = (index: number): JsonObject => {
+      const head = { index, id: `call_${index}`, type: "function", extra_content: extra(`call_${index}`) };
+      return chunk({ tool_calls: [{ ...head, function: { name: "f", arguments: "{}" } }] });
+    };
+    const use = (id: string) => ({
+      type: "tool_use",
+      id,
+      name: "f",
+      input: {},
+      caller: { type: "direct" },
+    });
+    const thought = (thinking: string, signature: string) => ({ type: "thinking", thinking, signature });
+    const own = { type: "extra_content", extra_content: extra("text") };
+    expect(
+      readBlocks(
+        write([
+          opening,
+          chunk({ reasoning_content: "Hm." }),
+          signedCall(0),
+          chunk({ content: "And", extra_content: extra("text") }),
+          signedCall(1),
+          finish("tool_calls"),
+        ]),
+      ),
+    ).toEqual([
+      thought("Hm.", seal([item("call_0")])),
+      use("call_0"),
+      { type: "text", text: "And" },
+      thought("", seal([item("call_1"), own])),
+      use("call_1"),
+    ]);
+  });
+
+  it("reports what a vendor wants back with a text alone, which readers expect last", () => {
+    const reports: string[] = [];
+    const { stream } = messages.bridge!;
+    const told = { ...info(), report: (name: string) => void reports.push(name) };
+    const state = stream!.start(told);
+    const extra_content = { google: { thought_signature: "s" } };
+    for (const json of [opening, chunk({ content: "Yes" }), chunk({ extra_content }), finish("stop")])
+      stream!.event(state, json, told);
+    expect(reports).toEqual(["extra_content"]);
   });
 
   it("streams the arguments of a call as they come", () => {

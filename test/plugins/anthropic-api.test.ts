@@ -1,5 +1,5 @@
 import { anthropicApi, fields } from "@gatewright/anthropic-api";
-import { GatewayError, UnsupportedField } from "gatewright";
+import { GatewayError, seal, UnsupportedField } from "gatewright";
 import type { JsonObject, MappingInfo, Operation } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { KNOWN_EFFORTS } from "../../adapters/src/_reasoning-efforts.ts";
@@ -22,6 +22,9 @@ async function messagesOf(options: Parameters<typeof anthropicApi>[0] = {}): Pro
   return operations!.find(({ name }) => name === "messages")!;
 }
 const messages = await messagesOf();
+
+/** Stands in place of the signature where no vendor signed. */
+const UNSIGNED = seal([]);
 
 const INFO: MappingInfo = {
   operation: "messages",
@@ -398,6 +401,44 @@ describe("members that only some backends take", () => {
     ]);
   });
 
+  it("give calls back what their vendor wants with them, and the text alone where a gateway signed", () => {
+    const extra = (signature: string) => ({ google: { thought_signature: signature } });
+    const items = [
+      { type: "extra_content", call_id: "c1", extra_content: extra("c") },
+      { type: "extra_content", extra_content: extra("t") },
+      { type: "extra_content", call_id: "gone", extra_content: extra("g") },
+    ];
+    const history = {
+      ...HELLO,
+      messages: [
+        {
+          role: "assistant",
+          content: [
+            { type: "thinking", thinking: "Hm", signature: seal(items) },
+            { type: "tool_use", id: "c1", name: "f", input: {} },
+            { type: "tool_use", id: "c2", name: "f", input: {} },
+          ],
+        },
+        user({ type: "tool_result", tool_use_id: "c1", content: "ok" }),
+      ],
+    };
+    const made = (id: string) => ({ id, type: "function", function: { name: "f", arguments: "{}" } });
+    const { body, dropped } = map(history, { extensions: undefined });
+    expect(body.messages[0]).toEqual({
+      role: "assistant",
+      content: null,
+      reasoning_content: "Hm",
+      extra_content: extra("t"),
+      tool_calls: [{ ...made("c1"), extra_content: extra("c") }, made("c2")],
+    });
+    expect(dropped).toEqual([]);
+    expect(map(history, { extensions: ["reasoning_content", "thinking_blocks"] })).toMatchObject({
+      body: { messages: [{ reasoning_content: "Hm", tool_calls: [made("c1"), made("c2")] }, {}] },
+      dropped: ["messages[].content[].signature"],
+    });
+    expect(map(history).dropped).toEqual(["messages[].content[].signature", "messages[].content[].thinking"]);
+  });
+
   it("go to a server that names them", () => {
     const { body, dropped } = map(request, { extensions: ["reasoning_content", "top_k"] });
     expect(body["top_k"]).toBe(5);
@@ -612,9 +653,29 @@ describe("in-11: a reply of chat becomes a message", () => {
     ).toEqual([...blocks, { type: "text", text: "A" }]);
     for (const name of ["reasoning_content", "reasoning"]) {
       expect(read(replyWith({ content: "", [name]: "Hm" }))["content"]).toEqual([
-        { type: "thinking", thinking: "Hm", signature: "" },
+        { type: "thinking", thinking: "Hm", signature: UNSIGNED },
       ]);
     }
+  });
+
+  it("with what a vendor wants back in place of a signature, where there are thoughts or calls", () => {
+    const extra = (signature: string) => ({ google: { thought_signature: signature } });
+    const item = (call_id: string) => ({ type: "extra_content", call_id, extra_content: extra("c") });
+    const own = { type: "extra_content", extra_content: extra("t") };
+    const made = { type: "function", function: { name: "f", arguments: "{}" }, extra_content: extra("c") };
+    const first = (message: JsonObject): unknown => (read(replyWith(message))["content"] as unknown[])[0];
+    expect(first({ content: "A", tool_calls: [{ id: "c1", ...made }, made] })).toEqual({
+      type: "thinking",
+      thinking: "",
+      signature: seal([item("c1"), item("toolu_req7f3a_1")]),
+    });
+    expect(first({ content: "A", reasoning_content: "Hm", extra_content: extra("t") })).toEqual({
+      type: "thinking",
+      thinking: "Hm",
+      signature: seal([own]),
+    });
+    // Who asked for no thoughts reads the first block.
+    expect(first({ content: "A", extra_content: extra("t") })).toEqual({ type: "text", text: "A" });
   });
 
   it("with calls as tool_use, also where the server says stop or gives no id", () => {

@@ -1,4 +1,4 @@
-import { env } from "gatewright";
+import { env, resolveConfig } from "gatewright";
 import type { GatewayError, OperationName, Reply } from "gatewright";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -6,6 +6,7 @@ import { apiKeys, hashKey } from "@gatewright/api-keys";
 import { ipMatcher, isIpRange } from "../../plugins/api-keys/src/allowed-ips.ts";
 import { readCredential, readQueryCredential } from "../../plugins/api-keys/src/credential.ts";
 import { KeyRing } from "../../plugins/api-keys/src/key-ring.ts";
+import { scopeReader } from "../../plugins/api-keys/src/scope.ts";
 import {
   createHost,
   createOperation,
@@ -33,6 +34,8 @@ async function ask(
   options: Options = {},
 ): Promise<{ reply: Promise<Reply>; ctx: FakeContext }> {
   const host = createHost();
+  const { operation } = request;
+  if (operation) host.operations = new Map([[operation.name, operation]]);
   const plugin = apiKeys({
     ...options,
     keys: [{ id: "ci", ...("hash" in key ? {} : { key: KEY }), ...key }],
@@ -98,6 +101,7 @@ describe("credentials", () => {
     ["two tokens", { authorization: `Bearer ${KEY} ${KEY}` }],
     ["two headers", { authorization: `Bearer ${KEY}, Bearer ${KEY}` }],
     ["two keys", { "x-api-key": `${KEY}, ${KEY}` }],
+    ["a wrong X-API-Key beside a Bearer", { "x-api-key": "two words", authorization: `Bearer ${KEY}` }],
     ["an empty X-API-Key beside a Bearer", { "x-api-key": "", authorization: `Bearer ${KEY}` }],
     ["513 characters", { authorization: `Bearer ${"k".repeat(513)}` }],
   ])("A1, A2: finds none in %s", (_, headers) => {
@@ -321,11 +325,45 @@ describe("api-keys", () => {
     expect((await (await ask({ scopes: ["chat"] }, native, { operationScopes })).reply).status).toBe(200);
   });
 
+  it("ac-6: asks at a second door to an API for the scope of the first", () => {
+    const scopeAt = (name: string, mappedAs: string, operationScopes: object = {}): unknown =>
+      scopeReader({ ...operationScopes })(
+        createOperation(name as OperationName, { mappedAs: mappedAs as OperationName }),
+      );
+    expect(scopeAt("interactionRetrieval", "interactions")).toBe("chat");
+    expect(scopeAt("anthropicModels", "models")).toBeUndefined();
+    expect(scopeAt("anthropicModels", "models", { models: "models" })).toBe("models");
+  });
+
   it("ac-6: lets core ask which models the key may use", async () => {
     const { ctx } = await ask({ models: ["small", "best"] });
     const answers = ["small", "best", "Best", "large"].map((model) => ctx.principal?.allowsModel?.(model));
     expect(answers).toEqual([true, true, false, false]);
     expect((await ask({})).ctx.principal).toEqual({ id: "ci" });
+  });
+
+  it("ac-6: takes `*` in a model for any run of characters", async () => {
+    const { ctx } = await ask({ models: ["text-*", "best"] });
+    const answers = ["text-", "text-large", "best", "bester", "my-text-1"].map((model) =>
+      ctx.principal?.allowsModel?.(model),
+    );
+    expect(answers).toEqual([true, true, true, false, false]);
+  });
+
+  it("accepts a pattern that fits a model of the config, and tells of one that fits none", async () => {
+    const resolve = (model: string) =>
+      resolveConfig(
+        {
+          backends: { one: { adapter: "openai", models: ["text-small"] } },
+          plugins: [apiKeys({ keys: [{ id: "ci", key: KEY, models: [model] }] })],
+        },
+        { dir: import.meta.dirname },
+      );
+    expect((await resolve("text-*")).ok).toBe(true);
+    const refused = await resolve("txet-*");
+    expect(!refused.ok && refused.faults.map(({ path }) => path)).toEqual([
+      "plugins[0].api-keys.keys[0].models[0]",
+    ]);
   });
 
   it("ac-3: warns of keys under 24 characters, without printing them", async () => {

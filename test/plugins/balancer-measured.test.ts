@@ -1,5 +1,5 @@
 import { balancer } from "@gatewright/balancer";
-import type { Reply, Target, UpstreamFailure } from "gatewright";
+import type { OperationName, Reply, Target, UpstreamFailure } from "gatewright";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addToAverage, averageAt, createFadingAverage } from "../../plugins/balancer/src/fading-average.ts";
@@ -340,14 +340,28 @@ describe("throughput", () => {
 
 describe("least-cost", () => {
   it.each([
-    [{ max_tokens: 7 }, 7],
-    [{ max_output_tokens: 7 }, 7],
-    [{ generationConfig: { maxOutputTokens: 7 } }, 7],
-    [{ generation_config: { max_output_tokens: 7 } }, 7],
-    [{ generationConfig: {} }, 50],
-    [{}, 50],
-  ])("ba-9: reckons with the limit of the answer in %j", (json, completion) => {
-    expect(boundTokens(new FakeContext({ json }, createHost()), 50).completion).toBe(completion);
+    ["chat", { max_tokens: 7 }, 7],
+    ["chat", { max_completion_tokens: 7 }, 7],
+    ["chat", { max_output_tokens: 7 }, 50],
+    ["chat", {}, 50],
+    ["responses", { max_output_tokens: 7 }, 7],
+    ["embeddings", {}, 0],
+  ] as const)("ba-9: reckons with the limit of the answer of %s in %j", (name, json, completion) => {
+    const ctx = new FakeContext({ json, operation: createOperation(name) }, createHost());
+    expect(boundTokens(ctx, 50).completion).toBe(completion);
+  });
+
+  it.each([
+    [{ settings: { most: 7 } }, 7],
+    [{ settings: {}, max_tokens: 7 }, 50],
+    [{ cap: 9, settings: { most: 7 } }, 9],
+  ])("ba-9: finds the limit of an operation that a plugin declares in %j", (json, completion) => {
+    const parameters = {
+      temperature: [],
+      outputLimit: [{ within: "settings", name: "most" }, { name: "cap" }],
+    };
+    const operation = createOperation("forecast" as OperationName, { parameters });
+    expect(boundTokens(new FakeContext({ json, operation }, createHost()), 50).completion).toBe(completion);
   });
 
   const prices = {

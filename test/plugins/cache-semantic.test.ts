@@ -272,8 +272,8 @@ describe("an embedding that cannot be had", () => {
     expect(gateway.backend.requests).toHaveLength(0);
   });
 
-  it("of a model that the gateway does not have is a miss as well", async () => {
-    const gateway = await rig({ model: "nosuch" });
+  it("of a model that the backend does not have is a miss as well", async () => {
+    const gateway = await rig({ model: "openai:nosuch" });
     expect((await ask(gateway, asking(TALL)))[0]).toBe("miss");
   });
 });

@@ -4,10 +4,9 @@ import type { CacheOptions } from "@gatewright/cache";
 import { fallback } from "@gatewright/fallback";
 import { createState } from "gatewright";
 import type { State } from "gatewright";
-import fc from "fast-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { MemoryStore } from "../../plugins/cache/src/memory-store.ts";
-import { canonicalJson, requestKey } from "../../plugins/cache/src/request-key.ts";
+import { requestKey } from "../../plugins/cache/src/request-key.ts";
 import { StateStore } from "../../plugins/cache/src/state-store.ts";
 import type { StoredAnswer } from "../../plugins/cache/src/stored-answer.ts";
 import type { SimulatedBackend } from "../../playground/src/simulated-backend.ts";
@@ -84,15 +83,6 @@ describe("the key", () => {
     expect(keyFor("a", "t", "tenant")).not.toBe(keyFor("a", "u", "tenant"));
     expect(keyFor("a", undefined, "tenant")).not.toBe(keyFor("b", undefined, "tenant"));
     expect(keyFor("t", undefined, "tenant")).not.toBe(keyFor("a", "t", "tenant"));
-  });
-
-  it("has a canonical body that means the same JSON", () => {
-    fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
-      }),
-      { seed: 3 },
-    );
   });
 });
 
@@ -302,7 +292,7 @@ describe("never kept by default (C3)", () => {
   });
 
   it("replies without an answer in them", async () => {
-    const backend = await answering(jsonReply({ id: "c", model: MODEL, choices: [] }));
+    const backend = await answering(jsonReply({ id: "c", model: MODEL, choices: [{ index: 0 }] }));
     const stage = await startStage({ backends: { main: openaiAt(backend) }, plugins: [cache()] });
     expect(await results(stage)).toEqual(["miss", "miss"]);
   });

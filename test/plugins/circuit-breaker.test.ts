@@ -517,7 +517,7 @@ describe("numbers of a backend", () => {
   });
 
   it("refuses numbers of a backend that does not exist", async () => {
-    await expect(rigOf({ backends: { nosuch: {} } })).rejects.toThrow("`backends.nosuch` is no backend");
+    await expect(rigOf({ backends: { nosuch: {} } })).rejects.toThrow("backends.nosuch");
   });
 
   it("re-2: the adaptive threshold follows the failure rate of the last 30 minutes, within 2 and 20", () => {

@@ -1,4 +1,4 @@
-import { defineGatewayPlugin, GatewayError } from "gatewright";
+import { canonicalJson, defineGatewayPlugin, GatewayError } from "gatewright";
 import type { Context, Plugin, Reply, UpstreamFailure } from "gatewright";
 import fc from "fast-check";
 import * as v from "valibot";
@@ -8,7 +8,7 @@ import { fallback } from "@gatewright/fallback";
 import { retry } from "@gatewright/retry";
 import { timeout } from "@gatewright/timeout";
 import { AnswerCache } from "../../plugins/fallback/src/answer-cache.ts";
-import { answerKey, canonicalJson } from "../../plugins/fallback/src/answer-key.ts";
+import { answerKey } from "../../plugins/fallback/src/answer-key.ts";
 import { failureKind } from "../../plugins/fallback/src/failure-kind.ts";
 import { Itinerary, placesByKind } from "../../plugins/fallback/src/itinerary.ts";
 import type { Fault, SimulatedBackend } from "../../playground/src/simulated-backend.ts";
@@ -173,7 +173,7 @@ describe("options", () => {
 
   it("stops the start when a list names a backend that is not there", async () => {
     const plugin = fallback({ models: { a: [{ backend: "nowhere" }] } });
-    await expect(setupPlugin(plugin)).rejects.toThrow("fallback: there is no backend `nowhere`");
+    await expect(setupPlugin(plugin)).rejects.toThrow("models.a.0.backend");
   });
 });
 
@@ -249,7 +249,6 @@ describe("the last good answers", () => {
       fc.property(json, json, (left, right) => {
         const reversed = Object.fromEntries(Object.entries(left).reverse());
         expect(keyOf(reversed)).toBe(keyOf(left));
-        expect(JSON.parse(canonicalJson(left))).toEqual(JSON.parse(JSON.stringify(left)));
         expect(keyOf(left) === keyOf(right)).toBe(canonicalJson(left) === canonicalJson(right));
       }),
       { seed: 5 },
@@ -433,8 +432,10 @@ describe("another model", () => {
     expect(main.requests).toHaveLength(2);
   });
 
-  it("is the next in the list when one is down as well, or does not exist", async () => {
-    const { stage, main, spare } = await scene({ models: { "*": ["spare", "nosuch", "large"] } });
+  it("is the next in the list when one is down as well, or not to be had there", async () => {
+    const { stage, main, spare } = await scene({
+      models: { "*": ["spare", { backend: "two", model: "large" }, "large"] },
+    });
     main.faults = always(DOWN);
     spare.faults = always(DOWN);
     const response = await chat(stage, { model: "main" });
@@ -635,7 +636,7 @@ describe("a prepared answer", () => {
   it("does not hold up a deadline that has passed", async () => {
     const main = await simulated({ models: ["main"], faults: always({ kind: "no_answer" }) });
     const stage = await startStage({
-      backends: { one: openaiAt(main, { models: ["main"] }) },
+      backends: { one: openaiAt(main, { models: ["main", "main2"] }) },
       timeouts: { totalMs: 200 },
       plugins: [fallback({ models: { main: ["main2"] }, answer: { message: "Later" } }), balancer()],
     });

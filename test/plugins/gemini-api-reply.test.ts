@@ -1,4 +1,4 @@
-import { createReasoningEfforts, GatewayError, viewOf } from "gatewright";
+import { createReasoningEfforts, GatewayError, seal, viewOf } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -8,6 +8,9 @@ import { geminiDialect } from "../../plugins/gemini-api/src/dialect.ts";
 import { createGenerateContent } from "../../plugins/gemini-api/src/generate-content.ts";
 import { readUsageMetadata, toUsageMetadata } from "../../plugins/gemini-api/src/usage.ts";
 import { deepFreeze } from "../_support/deep-freeze.ts";
+
+/** Marks the first call of an answer that no vendor signed. */
+const UNSIGNED = seal([]);
 
 const THOUGHTFUL = { generationConfig: { thinkingConfig: { includeThoughts: true } } };
 
@@ -74,7 +77,7 @@ describe("whole replies", () => {
     expect(partsOf({ reasoning_content: "Hm.", content: "Well.", tool_calls })).toEqual([
       { text: "Hm.", thought: true },
       { text: "Well." },
-      { functionCall: { id: "1", name: "f", args: { city: "Rome" } } },
+      { functionCall: { id: "1", name: "f", args: { city: "Rome" } }, thoughtSignature: UNSIGNED },
       { functionCall: { id: "2", name: "g", args: {} } },
     ]);
   });
@@ -86,26 +89,45 @@ describe("whole replies", () => {
     expect(partsOf(message, snake)).toHaveLength(2);
   });
 
-  it("returns signatures where they came from", () => {
+  it("returns Google's own signatures where they came from", () => {
     const google = (thought_signature: string): JsonObject => ({ google: { thought_signature } });
     const message = {
-      thinking_blocks: [
-        { type: "thinking", thinking: "Hm.", signature: "a" },
-        { type: "redacted_thinking", data: "secret" },
-      ],
       reasoning_content: "Hm.",
       content: "Well.",
       extra_content: google("b"),
       tool_calls: [{ ...toCall("1", "f", "{}"), extra_content: google("c") }],
     };
     expect(partsOf(message)).toEqual([
-      { text: "Hm.", thought: true, thoughtSignature: "a" },
+      { text: "Hm.", thought: true },
       { text: "Well.", thoughtSignature: "b" },
       { functionCall: { id: "1", name: "f", args: {} }, thoughtSignature: "c" },
     ]);
     expect(partsOf({ content: null, extra_content: google("b") })).toEqual([
       { text: "", thoughtSignature: "b" },
     ]);
+  });
+
+  it("seals thoughts that another vendor signed on the first call, else on the text, shown or not", () => {
+    const thinking_blocks = [
+      { type: "thinking", thinking: "Hm.", signature: "a" },
+      { type: "redacted_thinking", data: "secret" },
+    ];
+    const thoughtSignature = seal(thinking_blocks);
+    const tool_calls = [toCall("1", "f", "{}"), toCall("2", "f", "{}")];
+    const called = (id: string) => ({ functionCall: { id, name: "f", args: {} } });
+    expect(partsOf({ thinking_blocks, reasoning_content: "Hm.", content: "Well.", tool_calls })).toEqual([
+      { text: "Hm.", thought: true },
+      { text: "Well." },
+      { ...called("1"), thoughtSignature },
+      called("2"),
+    ]);
+    expect(partsOf({ thinking_blocks, content: "Well." }, {})).toEqual([{ text: "Well.", thoughtSignature }]);
+    expect(partsOf({ thinking_blocks })).toEqual([
+      { text: "Hm.", thought: true },
+      { text: "", thoughtSignature },
+    ]);
+    // Clients decode it as bytes (ai.google.dev/api/caching#Part), by either alphabet.
+    expect(Buffer.from(thoughtSignature, "base64").toString("base64")).toBe(thoughtSignature);
   });
 
   it.each([
@@ -309,7 +331,7 @@ describe("streams", () => {
       // Tells at once that something comes.
       says({ text: "" }),
       says(
-        { functionCall: { id: "1", name: "f", args: { a: 1 } } },
+        { functionCall: { id: "1", name: "f", args: { a: 1 } }, thoughtSignature: UNSIGNED },
         { functionCall: { id: "2", name: "g", args: { b: 2 } } },
       ),
       ends("STOP", { usageMetadata }),
@@ -322,7 +344,7 @@ describe("streams", () => {
     );
     expect(eventsOf([...whole, finish("tool_calls")])[1]).toEqual(
       says(
-        { functionCall: { id: "1", name: "f", args: {} } },
+        { functionCall: { id: "1", name: "f", args: {} }, thoughtSignature: UNSIGNED },
         { functionCall: { id: "2", name: "g", args: { a: 1 } } },
       ),
     );
@@ -334,20 +356,32 @@ describe("streams", () => {
     ).toThrow();
   });
 
-  it("has thoughts as they come, and their signature when they are over", () => {
-    const signed = { thinking_blocks: [{ type: "thinking", thinking: "Hm.", signature: "c2ln" }] };
-    const thoughts = [chunk({ reasoning_content: "H" }), chunk({ reasoning_content: "m." }), chunk(signed)];
+  it("has thoughts as they come, and what their vendor wants back when the answer is over", () => {
+    const block = { type: "thinking", thinking: "Hm.", signature: "c2ln" };
+    const thoughtSignature = seal([block]);
+    const thoughts = [
+      chunk({ reasoning_content: "H" }),
+      chunk({ reasoning_content: "m." }),
+      chunk({ thinking_blocks: [block] }),
+    ];
     expect(eventsOf([...thoughts, chunk({ content: "a" }), finish("stop")])).toEqual([
       says({ text: "H", thought: true }),
       says({ text: "m.", thought: true }),
-      says({ text: "", thought: true, thoughtSignature: "c2ln" }),
       says({ text: "a" }),
+      says({ text: "", thoughtSignature }),
       ends("STOP"),
     ]);
     // Hidden, they tell once that something comes.
     expect(eventsOf([...thoughts, chunk({ content: "a" }), finish("stop")], {})).toEqual([
       says({ text: "" }),
       says({ text: "a" }),
+      says({ text: "", thoughtSignature }),
+      ends("STOP"),
+    ]);
+    const called = chunk({ tool_calls: [{ index: 0, ...toCall("a", "f", "{}") }] });
+    expect(eventsOf([...thoughts.slice(2), called, finish("tool_calls")], {})).toEqual([
+      says({ text: "" }),
+      says({ functionCall: { id: "a", name: "f", args: {} }, thoughtSignature }),
       ends("STOP"),
     ]);
   });
@@ -392,7 +426,7 @@ describe("streams", () => {
     ];
     expect(eventsOf(chunks)).toEqual([
       says({ text: "Let me" }),
-      says({ functionCall: { id: "a", name: "f", args: {} } }),
+      says({ functionCall: { id: "a", name: "f", args: {} }, thoughtSignature: UNSIGNED }),
       ends("MAX_TOKENS", { usageMetadata }),
     ]);
     expect(() => eventsOf(chunks.toSpliced(3, 1, finish("tool_calls")))).toThrow(TypeError);
@@ -403,7 +437,7 @@ describe("streams", () => {
     const chunks = [chunk({ tool_calls: [toCall("a", "f", "{}")] }), finish("tool_calls"), ...late, USAGE];
     expect(eventsOf(chunks)).toEqual([
       says({ text: "" }),
-      says({ functionCall: { id: "a", name: "f", args: {} } }),
+      says({ functionCall: { id: "a", name: "f", args: {} }, thoughtSignature: UNSIGNED }),
       ends("STOP", { usageMetadata }),
     ]);
   });

@@ -2,7 +2,7 @@ import { refusedField } from "@gatewright/adapter-tests";
 import type { FieldRule, FieldTable, JsonObject } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { fields } from "@gatewright/gemini-api";
-import { createReasoningEfforts } from "gatewright";
+import { createReasoningEfforts, seal } from "gatewright";
 import { KNOWN_EFFORTS } from "../../adapters/src/_reasoning-efforts.ts";
 import { toChatRequest } from "../../plugins/gemini-api/src/chat-request.ts";
 import { generationFields, thinkingFields } from "../../plugins/gemini-api/src/generation-config.ts";
@@ -260,14 +260,21 @@ describe("calls and results", () => {
 });
 
 describe("thoughts and signatures", () => {
+  const blocks = [
+    { type: "thinking", thinking: "Let me see.", signature: "c2ln" },
+    { type: "redacted_thinking", data: "secret" },
+  ];
   const contents = [
     user({ text: "?" }),
     model(
       { text: "Let me ", thought: true },
-      { text: "see.", thought: true, thoughtSignature: "c2ln" },
+      { text: "see.", thought: true },
       { text: "It is", thoughtSignature: "dGV4dA==" },
       { ...call("f", { id: "1" }), thoughtSignature: "Y2FsbA==" },
     ),
+    user(result("f", { output: "sunny" }, { id: "1" })),
+    // Some SDKs write the bytes by the other alphabet of base64 (RFC 4648, section 5).
+    model({ text: "", thoughtSignature: seal(blocks).replaceAll("+", "-").replaceAll("/", "_") }),
   ];
 
   it("carries them to backends that take them", () => {
@@ -276,24 +283,44 @@ describe("thoughts and signatures", () => {
       {
         content: "It is",
         reasoning_content: "Let me see.",
-        thinking_blocks: [{ type: "thinking", thinking: "Let me see.", signature: "c2ln" }],
         extra_content: { google: { thought_signature: "dGV4dA==" } },
         tool_calls: [{ extra_content: { google: { thought_signature: "Y2FsbA==" } } }],
       },
+      { role: "tool" },
+      { content: "", thinking_blocks: blocks },
     ]);
   });
 
   it("leaves them out for the others, and says so", () => {
     const { body, dropped } = toChat({ contents }, []);
-    expect((body["messages"] as unknown[])[1]).toEqual({
-      role: "assistant",
-      content: "It is",
-      tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }],
-    });
+    expect(body["messages"]).toMatchObject([
+      {},
+      {
+        role: "assistant",
+        content: "It is",
+        tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }],
+      },
+      {},
+      { role: "assistant", content: "" },
+    ]);
+    expect(JSON.stringify(body)).not.toMatch(/thinking|signature|extra_content/);
     expect([...dropped].sort()).toEqual([
       "contents[].parts[].thought",
       "contents[].parts[].thoughtSignature",
     ]);
+  });
+
+  it("takes the mark of a call that nobody signed for nothing, and no signature of Google's for another's", () => {
+    const unsigned = model({ ...call("f", { id: "1" }), thoughtSignature: seal([]) });
+    expect(toChat({ contents: [user({ text: "?" }), unsigned] }, [])).toMatchObject({ dropped: [] });
+    const thought = model({ text: "Hm", thought: true, thoughtSignature: "c2ln" });
+    const { body, dropped } = toChat({ contents: [user({ text: "?" }), thought] });
+    expect((body["messages"] as unknown[])[1]).toEqual({
+      role: "assistant",
+      content: "",
+      reasoning_content: "Hm",
+    });
+    expect(dropped).toEqual(["contents[].parts[].thoughtSignature"]);
   });
 });
 

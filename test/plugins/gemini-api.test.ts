@@ -1,3 +1,4 @@
+import { seal } from "gatewright";
 import type { Plugin } from "gatewright";
 import { apiKeys } from "@gatewright/api-keys";
 import { balancer } from "@gatewright/balancer";
@@ -410,8 +411,10 @@ describe("signatures of another vendor", () => {
     expect(contents.flatMap(({ parts }) => parts)).toEqual([
       { text: "Let me ", thought: true },
       { text: "look.", thought: true },
-      { text: "", thought: true, thoughtSignature: "c2lnbmVk" },
-      { functionCall: { id: "toolu_1", name: "look", args: {} } },
+      {
+        functionCall: { id: "toolu_1", name: "look", args: {} },
+        thoughtSignature: seal([{ type: "thinking", thinking: "Let me look.", signature: "c2lnbmVk" }]),
+      },
       { text: "" },
     ]);
 
@@ -617,6 +620,25 @@ describe("GET /v1beta/models", () => {
     expect((await errorOf(unknown)).status).toBe("NOT_FOUND");
     const page = await fetch(`${stage.url}/v1beta/models?pageSize=few`);
     expect((await errorOf(page)).status).toBe("INVALID_ARGUMENT");
+  });
+
+  it.each([
+    ["GET", "/v1beta/files"],
+    ["POST", "/v1beta/whatever"],
+    ["POST", `/v1beta/models/${GEMINI}:predict`],
+    ["POST", "/v1beta/models/nobody:batchGenerateContent"],
+  ])("refuses %s %s, which is no route, in Google's shape", async (method, path) => {
+    const stage = await stageOf({ openai: await simulated() });
+    const reply = await fetch(stage.url + path, { method });
+    expect(reply.status).toBe(404);
+    expect((await errorOf(reply)).status).toBe("NOT_FOUND");
+  });
+
+  it("refuses a wrong method of a route, in Google's shape, with those that it has", async () => {
+    const stage = await stageOf({ openai: await simulated() });
+    const reply = await fetch(`${stage.url}/v1beta/models`, { method: "POST" });
+    expect([reply.status, reply.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+    expect((await errorOf(reply)).code).toBe(405);
   });
 
   it("leaves OpenAI's list where it is", async () => {

@@ -31,7 +31,7 @@ describe("options", () => {
 
   it("refuses a target that does not exist", async () => {
     const plugin = mirror({ to: { backend: "nosuch", model: OTHER }, share: 1 });
-    await expect(setupPlugin(plugin, createHost())).rejects.toThrow("nosuch/another-model");
+    await expect(setupPlugin(plugin, createHost())).rejects.toThrow("to.backend");
   });
 });
 

@@ -185,6 +185,6 @@ describe("mo-13: mappings", () => {
     const backends = { one: { adapter: "openai", baseURL: "http://127.0.0.1:1/v1", models: ["a"] } };
     await expect(
       startTestGateway({ backends, plugins: [modelMappings({ mappings: [mapping] })] }),
-    ).rejects.toThrow("no backend of this config is of the provider `b`");
+    ).rejects.toThrow("mappings[0].provider must be the name of a backend, an adapter or a provider");
   });
 });

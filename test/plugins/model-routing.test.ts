@@ -61,8 +61,12 @@ describe("mo-9: provider", () => {
     const provider = { order: ["somebody"] };
     expect((await chat(stage, { provider })).status).toBe(200);
     expect(one.requests.at(-1)!.json).toMatchObject({ provider });
-    expect((await chat(stage, { provider: null })).status).toBe(200);
+    const reply = await chat(stage, { provider: null });
+    expect(reply.status).toBe(200);
     expect(one.requests.at(-1)!.json).not.toHaveProperty("provider");
+    expect(Object.keys((await reply.json()) as object)).toEqual(
+      Object.keys((await (await chat(stage)).json()) as object),
+    );
   });
 
   it("holds for embeddings and streams too", async () => {

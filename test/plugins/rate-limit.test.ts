@@ -1,8 +1,13 @@
 import fc from "fast-check";
 import { createState, GatewayError } from "gatewright";
-import type { Attempt, Context, Plugin, Reply, Usage } from "gatewright";
+import type { Attempt, Context, OperationName, Plugin, Reply, Usage } from "gatewright";
 import { describe, expect, it } from "vitest";
 import { rateLimit } from "@gatewright/rate-limit";
+import { createOperations } from "../../plugins/anthropic-api/src/operations.ts";
+import {
+  createGenerateContent,
+  geminiGenerateContent,
+} from "../../plugins/gemini-api/src/generate-content.ts";
 import { durationText } from "../../plugins/rate-limit/src/headers.ts";
 import { networkOf } from "../../plugins/rate-limit/src/scope.ts";
 import type { TokenOptions } from "../../plugins/rate-limit/src/options.ts";
@@ -24,6 +29,8 @@ import { describePlugin } from "./_suite.ts";
 type Options = Parameters<typeof rateLimit>[0];
 
 const target = createTarget("x");
+
+const FRONT_DOORS = [...createOperations(() => []), createGenerateContent(() => []), geminiGenerateContent];
 
 /** A gateway of rate limits alone. */
 async function open(...plugins: Plugin[]) {
@@ -458,7 +465,7 @@ describe("tokens", () => {
     ["generateContent", { generationConfig: { temperature: 0 } }, 1_000],
     ["generateContent", {}, 1_000],
   ] as const)("Q9: finds the answer's limit of %s in %j", (name, json, output) => {
-    const operation = createOperation(name);
+    const operation = FRONT_DOORS.find((door) => door.name === name);
     const ctx = new FakeContext({ operation, json }, createHost());
     const options = { bytesPerToken: 1, defaultMaxOutput: 1_000, capOutput: true };
     expect(boundTokens(ctx, options as TokenOptions).output).toBe(output);
@@ -470,6 +477,22 @@ describe("tokens", () => {
         },
       });
     else expect(ctx.body.json).toEqual(json);
+  });
+
+  it.each([
+    [{ cap: 7 }, { prompt: 0, output: 7 }, { cap: 7 }],
+    [{ max_tokens: 7 }, { prompt: 0, output: 50 }, { max_tokens: 7, settings: { most: 50 } }],
+    [{ settings: { x: 1 } }, { prompt: 0, output: 50 }, { settings: { x: 1, most: 50 } }],
+  ])("Q9: bounds the answer of an operation that a plugin declares in %j", (json, bound, sent) => {
+    const parameters = {
+      temperature: [],
+      outputLimit: [{ within: "settings", name: "most" }, { name: "cap" }],
+    };
+    const operation = createOperation("forecast" as OperationName, { parameters });
+    const ctx = new FakeContext({ operation, json }, createHost());
+    const options = { bytesPerToken: 1, defaultMaxOutput: 50, capOutput: true };
+    expect(boundTokens(ctx, options as TokenOptions)).toEqual(bound);
+    expect(ctx.body.json).toEqual(sent);
   });
 });
 

@@ -1,7 +1,8 @@
 import { realtime } from "@gatewright/realtime";
+import { readSubprotocols } from "gatewright";
 import { describe, expect, it } from "vitest";
+import { nameForBackend, nameForClient } from "../../plugins/realtime/src/session-model.ts";
 import { sessionUsage } from "../../plugins/realtime/src/session-usage.ts";
-import { readSubprotocols } from "../../plugins/realtime/src/subprotocols.ts";
 import { findFaults, setupPlugin } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
 
@@ -80,5 +81,37 @@ describe("usage", () => {
     const told = sessionUsage(Buffer.from(text));
     if (usage) expect(told).toMatchObject(usage);
     else expect(told).toBeUndefined();
+  });
+});
+
+describe("mo-4: the model's name in an event", () => {
+  const event = (type: string, session: unknown): Buffer => Buffer.from(JSON.stringify({ type, session }));
+
+  it("becomes the requested one in what tells of a session, and the rest stays as it is", () => {
+    const text =
+      '{"type":"session.created","id":9007199254740993,"session":{"model":"up","a":{"model":"up"}}}';
+    expect(nameForClient(Buffer.from(text), "rt")).toBe(text.replace('"up"', '"rt"'));
+    expect(nameForClient(event("session.updated", { model: "up-2026" }), "rt")).toBe(
+      event("session.updated", { model: "rt" }).toString(),
+    );
+  });
+
+  it("becomes the backend's where a client repeats what it asked for", () => {
+    expect(nameForBackend(event("session.update", { model: "rt" }), "rt", "up")).toBe(
+      event("session.update", { model: "up" }).toString(),
+    );
+    expect(nameForBackend(event("session.update", { model: "other" }), "rt", "up")).toBeUndefined();
+  });
+
+  it.each([
+    ["another event", event("response.created", { model: "up" })],
+    ["a session without a model", event("session.created", { voice: "a" })],
+    ["no session", Buffer.from('{"type":"session.created"}')],
+    ["no JSON", Buffer.from('"session.created')],
+    ["no object", Buffer.from('["session.created"]')],
+    ["a text that looks like one", event("x", '"session.created"')],
+  ])("is left alone: %s", (_, message) => {
+    expect(nameForClient(message, "rt")).toBeUndefined();
+    expect(nameForBackend(message, "rt", "up")).toBeUndefined();
   });
 });

@@ -94,6 +94,11 @@ describe("chunks", () => {
     expect(readChunk(chunk(delta, choice)).plain).toBe(false);
   });
 
+  it("finish a choice by a reason, not by an empty one, which some servers send until the end", () => {
+    expect(readChunk(chunk({}, { finish_reason: "stop" })).finishes).toBe(true);
+    expect(readChunk(chunk({ content: "a" }, { finish_reason: "" })).finishes).toBe(false);
+  });
+
   it("are adopted under the first answer's identity, without the role", () => {
     const identity = { id: "first", created: 1, model: "m" };
     const adopted = adoptChunk({ ...chunk({ role: "assistant", content: "a" }), created: 9, x: 1 }, identity);

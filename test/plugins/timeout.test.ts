@@ -5,6 +5,7 @@ import { balancer } from "@gatewright/balancer";
 import { hedge } from "@gatewright/hedge";
 import { retry } from "@gatewright/retry";
 import { timeout } from "@gatewright/timeout";
+import { LimitClock } from "../../plugins/timeout/src/limit-clock.ts";
 import { createLimitsTable } from "../../plugins/timeout/src/limits-table.ts";
 import { timeStream } from "../../plugins/timeout/src/timed-stream.ts";
 import type { SimulatedBackend } from "../../playground/src/simulated-backend.ts";
@@ -151,6 +152,22 @@ describe("a limit on the way to the reply", () => {
     });
     const failed = attempt({ timeToFirstByteMs: 9, outcome: "upstream_error" });
     expect(await send(plugin, {}, slow(600, failed))).toMatchObject({ status: 504 });
+  });
+
+  it("stands still while the client is waited for: an upload is laid to nobody behind it", async () => {
+    let waitedMs = 500;
+    const broken: number[] = [];
+    const clock = new LimitClock({ uploadWaitMs: () => waitedMs }, 1_000, () => broken.push(Date.now()));
+    const begun = Date.now();
+    // Waited for during 600 ms of the first second, and during 200 ms of what is made up for that.
+    vi.advanceTimersByTime(999);
+    waitedMs += 600;
+    vi.advanceTimersByTime(600);
+    waitedMs += 200;
+    vi.advanceTimersByTime(10_000);
+    expect(broken.map((at) => at - begun)).toEqual([1_800]);
+    clock.stop();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("keeps the target that was chosen before", async () => {

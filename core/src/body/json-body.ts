@@ -67,6 +67,10 @@ export class JsonBody implements RequestBody {
     return mayHoldKey(this.#source.text, this.#source.fields, name);
   }
 
+  mayHoldText(start: string): boolean {
+    return asBuffer(this.bytes).includes(`"${start}`, 0, "latin1");
+  }
+
   with(fields: JsonObject): JsonBody {
     return new JsonBody(this.#source, { ...this.#changes, ...fields });
   }
@@ -88,18 +92,22 @@ function toEdits(changes: JsonObject): JsonEdits {
 /**
  * Reads a JSON object. Refused with 400: text that is not UTF-8 JSON (RFC 8259, section 8.1), not an object, nested
  * or populated beyond the bounds, or with a member given twice at the top level, since two parsers could read two
- * different requests out of it.
+ * different requests out of it. With `listMember` a list is taken as well, as that member of an object.
  */
-export function parseJsonBody(bytes: Uint8Array, bounds: JsonBounds): JsonBody {
+export function parseJsonBody(bytes: Uint8Array, bounds: JsonBounds, listMember?: string): JsonBody {
   if (bytes.length === 0) throw invalid("The body is empty; expected a JSON object");
   if (!isUtf8(bytes)) throw invalid("The body is not UTF-8");
   const source = JsonTextView.read(bytes, bounds);
+  if (listMember !== undefined && Array.isArray(source.json))
+    return parseJsonBody(Buffer.concat([Buffer.from(`{"${listMember}":`), bytes, CLOSE_BRACE]), bounds);
   if (source.fields.open < 0) throw invalid(`Expected a JSON object, got ${describe(source.json)}`);
   const twice = repeatedName(bytes, source.fields);
   if (twice !== undefined)
     throw new GatewayError("duplicate_field", { param: twice, message: `\`${twice}\` is given twice` });
   return new JsonBody(source);
 }
+
+const CLOSE_BRACE = Buffer.from("}");
 
 function describe(json: unknown): string {
   if (json === null) return "null";

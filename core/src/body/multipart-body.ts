@@ -71,6 +71,10 @@ export class MultipartBody implements RequestBody {
     return false;
   }
 
+  mayHoldText(): boolean {
+    return false;
+  }
+
   typeOf(name: string): JsonType {
     return typeOfValue(this.json[name]);
   }

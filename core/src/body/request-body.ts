@@ -14,6 +14,8 @@ export interface RequestBody extends JsonView {
   readonly bytes: Uint8Array | undefined;
   /** False where no member at any depth of a JSON body is called so, spelled without escapes. */
   mayHoldKey(name: string): boolean;
+  /** False where no text at any depth of a JSON body begins with these ASCII characters, spelled without escapes. */
+  mayHoldText(start: string): boolean;
   /** A copy with top-level fields set, or removed by `undefined`. All other bytes stay as they came. */
   with(fields: JsonObject): RequestBody;
 }

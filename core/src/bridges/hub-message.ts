@@ -1,4 +1,5 @@
 import type { MappingInfo } from "../adapter.ts";
+import { isFieldName } from "../field-table.ts";
 import { isJsonObject } from "../json-object.ts";
 import type { JsonObject } from "../operation.ts";
 
@@ -119,7 +120,7 @@ function addImage(said: HubMessage, { image_url: image }: JsonObject, info: Info
 
 /** A name that a backend made up goes into a header: only where it is one. */
 function reportName(name: unknown, at: string, info: Info): void {
-  if (typeof name === "string" && /^\w{1,64}$/.test(name)) info.report(at + name);
+  if (isFieldName(name)) info.report(at + name);
   else if (at !== "") info.report(at.slice(0, -1));
 }
 
@@ -165,8 +166,35 @@ export function oneHubChoice({ choices }: JsonObject, info: Info, index?: unknow
   return one;
 }
 
+/** What a reply of the hub has beside its answers, and what only its own clients make use of. */
+const READ_MEMBERS = new Set([
+  "id",
+  "object",
+  "created",
+  "model",
+  "choices",
+  "usage",
+  "service_tier",
+  "system_fingerprint",
+  // Padding of streams.
+  "obfuscation",
+]);
+
+/** For bridges: reports what a backend says beside the answers of a reply or a chunk, for which no dialect has a place. */
+export function reportBeside(reply: JsonObject, info: Info): void {
+  for (const name in reply) {
+    if (READ_MEMBERS.has(name)) continue;
+    const value = reply[name];
+    if (value !== null && value !== undefined && !isEmptyList(value)) reportName(name, "", info);
+  }
+}
+
 /** Why a choice ended; undefined for one that goes on. Some servers have an empty text there until then. */
-export function finishOf({ finish_reason: reason }: JsonObject): string | undefined {
+export function finishOf({
+  finish_reason: reason,
+}: {
+  readonly finish_reason?: unknown;
+}): string | undefined {
   return typeof reason === "string" && reason !== "" ? reason : undefined;
 }
 

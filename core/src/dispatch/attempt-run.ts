@@ -20,7 +20,7 @@ import type {
 } from "../transport/transport.ts";
 import { authorizeRequest, unauthorized } from "./authorize.ts";
 import type { CallPlan } from "./call-plan.ts";
-import { blameFor, latenessOf } from "./lateness.ts";
+import { blameFor, isBroken, latenessOf } from "./lateness.ts";
 import type { TranslatedCall } from "./translated-call.ts";
 import {
   fromErrorBody,
@@ -51,6 +51,16 @@ export interface PreparedCall {
 /** Reply headers of a backend that go on to the client. Its limits, cookies and names of servers do not. */
 const PASSED_HEADERS = ["content-type", "content-disposition", "etag", "last-modified", "content-language"];
 
+/** What whole replies are held to. */
+export interface ReplyLimits {
+  readonly maxReplyBytes: number;
+  /** Of one that is read. */
+  readonly maxReplyDepth: number;
+}
+
+/** The unit of `JsonFields.weight`. */
+const BYTES_PER_NUMBER = 8;
+
 /** So much of a stream is kept until its usage is known: in its place the texts in it are counted. */
 const SAMPLE_BYTES = 4 * 1024;
 
@@ -77,6 +87,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   outcome: Outcome | "cancelled" | undefined;
   error: GatewayError | undefined;
 
+  /** So many of what was dropped stand in the reply's header. */
+  #toldDrops = Infinity;
   #usage: Usage | undefined;
   #usageSource: JsonView | undefined;
   /** A whole reply that told no usage. */
@@ -86,14 +98,14 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #sampleBytes = 0;
   readonly #exchange: Exchange;
   readonly #prepared: PreparedCall;
-  readonly #maxReplyBytes: number;
+  readonly #limits: ReplyLimits;
   /** Absent while headers of authorisation are made. */
   #call: TransportCall | undefined;
   #phase: Phase = "headers";
   #lastActivityAt = this.startedAt;
   /** The backend alone is waited for since then: what was at hand of the request is on its way. */
   #handedAt = this.startedAt;
-  /** Until a connection was free. */
+  /** Until a connection was free, as far as the sweeper saw. */
   #queuedMs = 0;
   /** For the upload, before this attempt. */
   readonly #waitedBeforeMs: number;
@@ -116,12 +128,12 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   /** The 401 after which a fresh token was asked for. */
   #refused: GatewayError | undefined;
 
-  constructor(exchange: Exchange, target: Target, prepared: PreparedCall, maxReplyBytes: number) {
+  constructor(exchange: Exchange, target: Target, prepared: PreparedCall, limits: ReplyLimits) {
     this.#exchange = exchange;
     this.target = target;
     this.#prepared = prepared;
-    this.#maxReplyBytes = maxReplyBytes;
-    this.#waitedBeforeMs = exchange.upload?.waitedMs(this.startedAt) ?? 0;
+    this.#limits = limits;
+    this.#waitedBeforeMs = exchange.uploadWaitMs(this.startedAt);
     this.number = exchange.attempts.push(this);
     target.inFlight++;
   }
@@ -195,6 +207,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     return this.#usage;
   }
 
+  get lateDrops(): readonly string[] | undefined {
+    const { dropped } = this.#prepared;
+    return dropped && dropped.size > this.#toldDrops ? [...dropped].slice(this.#toldDrops) : undefined;
+  }
+
   /** What the backend told, without an estimate, which costs as much as some frames do. */
   get toldUsage(): Usage | undefined {
     this.#readUsage();
@@ -203,7 +220,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #readUsage(): void {
     if (!this.#usageSource) return;
-    this.#usage = this.#exchange.operation.usage?.(this.#usageSource);
+    try {
+      this.#usage = this.#exchange.operation.usage?.(this.#usageSource);
+    } catch {
+      // It has more members than are looked for: what is no usage tells of none.
+    }
     if (!this.#usage) this.#uncounted = this.#usageSource;
     this.#usageSource = undefined;
   }
@@ -317,14 +338,19 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#queuedMs = nowMs - this.startedAt;
       return [firstByteMs, attemptMs].find((limitMs) => isBroken(limitMs, this.#queuedMs));
     }
-    const { upload } = this.#exchange;
-    const waitedMs = upload ? upload.waitedMs(nowMs) - this.#waitedBeforeMs : 0;
-    const ageMs = nowMs - this.startedAt - this.#queuedMs - waitedMs;
+    const ageMs = this.#ageMs(nowMs);
     if (this.#phase === "headers") {
-      if (!upload?.waiting && isBroken(firstByteMs, nowMs - this.#handedAt)) return firstByteMs;
+      if (!this.#exchange.upload?.waiting && isBroken(firstByteMs, nowMs - this.#handedAt))
+        return firstByteMs;
     } else if (this.#phase === "firstToken" && isBroken(firstTokenMs, ageMs)) return firstTokenMs;
     else if (isBroken(idleMs, nowMs - this.#lastActivityAt)) return idleMs;
     return isBroken(attemptMs, ageMs) ? attemptMs : undefined;
+  }
+
+  /** How long the backend was waited for: neither the client's upload nor a free connection. */
+  #ageMs(nowMs: number): number {
+    const uploadMs = this.#exchange.uploadWaitMs(nowMs) - this.#waitedBeforeMs;
+    return nowMs - this.startedAt - this.#queuedMs - uploadMs;
   }
 
   #expireRelay(nowMs: number): void {
@@ -355,7 +381,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   onHeaders(status: number, headers: Headers): void {
     const now = performance.now();
     this.#lastActivityAt = now;
-    this.timeToFirstByteMs = now - this.startedAt;
+    this.timeToFirstByteMs = this.#ageMs(now);
     this.status = status;
     this.#headers = headers;
     if (status >= 400) {
@@ -409,7 +435,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
         return;
       case "whole":
         this.#bytes += chunk.length;
-        if (this.#bytes > this.#maxReplyBytes) {
+        if (this.#bytes > this.#limits.maxReplyBytes) {
           this.#call?.abort();
           this.#fail(malformedReply("The backend's reply is too large", this.status), "upstream_error");
         } else this.#chunks.push(chunk);
@@ -527,18 +553,31 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     const upstream = readReply(bytes, this.status!);
     const { errorMembers } = adapter;
     const mayFail = !errorMembers || errorMembers.some((name) => !isAbsent(upstream, name));
+    const rewrites = this.#prepared.translated !== undefined || operation.normalizeReply !== undefined;
+    const isReadable = this.#isReadable(upstream);
+    if (!isReadable && (rewrites || (mayFail && adapter.errorInReply)))
+      throw malformedReply("The backend's reply is nested too deep or has too many values", this.status);
     const failure = mayFail && adapter.errorInReply?.(upstream.json, this.#prepared.plan.mapped);
     if (failure) throw fromErrorBody(failure, adapter, this.#hidden(), this.target.model);
     if (this.#exchange.stream && operation.stream && !operation.streamOptional)
       throw noStream(mediaType(this.#headers), this.status!);
-    if (this.#prepared.translated || operation.normalizeReply) return this.#rewriteJson(upstream.json);
+    if (!this.#prepared.translated && operation.isAnswer?.(upstream) === false)
+      throw malformedReply("The backend's reply holds no answer", this.status);
+    if (rewrites) return this.#rewriteJson(upstream.json);
 
-    this.#usageSource = upstream;
+    // What nobody has to read passes all the same, without a word of what it took.
+    if (isReadable) this.#usageSource = upstream;
     const { modelMember = "model" } = operation;
     if (operation.modelless) return bytes;
     if (upstream.isText(modelMember, requestedModel) || upstream.typeOf(modelMember) !== "string")
       return bytes;
     return editJson(bytes, upstream.fields, { [modelMember]: JSON.stringify(requestedModel) });
+  }
+
+  /** A parse of it takes about as many bytes as a reply may have, and all that goes down into it gets to the ground. */
+  #isReadable({ fields: { depth, weight } }: JsonTextView): boolean {
+    const { maxReplyBytes, maxReplyDepth } = this.#limits;
+    return depth <= maxReplyDepth && weight <= maxReplyBytes / BYTES_PER_NUMBER;
   }
 
   #rewriteJson(upstream: JsonObject): string {
@@ -562,7 +601,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     const reply = this.#reply(body);
     if (this.#prepared.translated) reply.headers["content-type"] = "application/json";
     const now = performance.now();
-    this.timeToFirstTokenMs = now - this.startedAt;
+    this.timeToFirstTokenMs = this.#ageMs(now);
     this.#settle("complete", now);
     this.#resolve(reply);
   }
@@ -653,7 +692,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #commit(): void {
     this.#phase = "relay";
     this.#committedAt = performance.now();
-    this.timeToFirstTokenMs = this.#committedAt - this.startedAt;
+    this.timeToFirstTokenMs = this.#ageMs(this.#committedAt);
   }
 
   // --- the end
@@ -665,6 +704,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       if (typeof value === "string") headers[name] = value;
     }
     const { dropped } = this.#prepared;
+    this.#toldDrops = dropped?.size ?? 0;
     if (dropped && dropped.size > 0) headers["x-gatewright-dropped"] = [...dropped].join(", ");
     return { status: this.status!, headers, body, attempt: this };
   }
@@ -696,13 +736,13 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   /** What must not leave in an error: the credential and where the backend is. */
   #hidden(): Hidden {
     const { baseURL } = this.target.backend;
-    return { credential: this.#prepared.plan.credential, hosts: [baseURL.host, baseURL.hostname] };
+    const { plan, translated } = this.#prepared;
+    return {
+      credential: plan.credential,
+      hosts: [baseURL.host, baseURL.hostname],
+      keepsDetails: translated === undefined,
+    };
   }
-}
-
-/** 0 switches a limit off. */
-function isBroken(limitMs: number, elapsedMs: number): boolean {
-  return limitMs > 0 && elapsedMs >= limitMs;
 }
 
 /** For a stream that is read for what is in it alone. */
@@ -731,7 +771,8 @@ function streamType(format: StreamMapping["format"] | undefined): string {
 function readReply(bytes: Uint8Array, status: number): JsonTextView {
   try {
     const view = JsonTextView.read(bytes);
-    if (view.fields.open >= 0 || Array.isArray(view.json)) return view;
+    // An object or a list.
+    if (view.fields.depth > 0) return view;
   } catch {
     // Falls through: the message must not quote what the backend sent.
   }

@@ -100,7 +100,8 @@ function bridgedTranslation(
       message: `No backend of this model has the operation \`${operation.name}\``,
       headers: { "x-should-retry": "false" },
     });
-  return { operation, mapping, bridge: { from, to } };
+  const reading = mapping.bridgedReading;
+  return { operation, mapping: reading ? { ...mapping, ...reading } : mapping, bridge: { from, to } };
 }
 
 function fixedHeaders(

@@ -11,17 +11,14 @@ import type { RequestContext } from "../request/request-context.ts";
 import { newRequestId } from "../server/request-id.ts";
 import type { Target } from "../target.ts";
 import type { TransportRequest } from "../transport/transport.ts";
-import { AttemptRun, type PreparedCall } from "./attempt-run.ts";
+import { AttemptRun, type PreparedCall, type ReplyLimits } from "./attempt-run.ts";
 import { callPlanFor, type CallPlan, type PlanScope } from "./call-plan.ts";
 import { checkInputs } from "./check-inputs.ts";
 import { TranslatedCall } from "./translated-call.ts";
 import { WebSocketRun } from "./websocket-run.ts";
 
 /** `via` is this gateway's name in `Via` headers (RFC 9110, section 7.6.3). */
-export interface DispatchOptions extends PlanScope {
-  /** A whole upstream reply held in memory, in bytes. */
-  maxReplyBytes: number;
-}
+export interface DispatchOptions extends PlanScope, ReplyLimits {}
 
 /** The innermost handler: sends the request to `ctx.target`, or to the first candidate where nobody chose. */
 export function createDispatch(options: DispatchOptions): (ctx: RequestContext) => Promise<Reply> {
@@ -43,7 +40,7 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     const prepared = prepareCall(ctx, target, options);
     const run = ctx.operation.websocket
       ? new WebSocketRun(exchange, target, prepared)
-      : new AttemptRun(exchange, target, prepared, options.maxReplyBytes);
+      : new AttemptRun(exchange, target, prepared, options);
     const signal = ctx.scopeSignal;
     if (!signal) return run.run();
     // A plugin that names an error blames the attempt for it, as a time limit does; else nobody is at fault.
@@ -80,7 +77,7 @@ function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): Pre
     let own: RequestBody = body;
     if (plan.foreign && holdsForeign(body, plan.foreign)) {
       dropped = new Set();
-      own = body.with(plan.foreign.leaveOut(body.json, dropped));
+      own = body.with(plan.foreign.leaveOut(body.json, dropped, target.model));
     }
     request.body = sentBody(own, target, plan, hideUsage).bytes!;
   }
@@ -126,9 +123,12 @@ function refusing<Result>(target: Target, map: () => Result): Result {
     return map();
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "UnsupportedField") throw error;
-    const { field, message } = error as UnsupportedField;
-    throw new GatewayError("unsupported_parameter", {
+    const { field, message, words } = error as UnsupportedField;
+    throw new GatewayError(words?.code ?? "unsupported_parameter", {
+      status: 400,
+      type: "invalid_request_error",
       param: field,
+      details: words?.details,
       message: `${message} (backend \`${target.backend.name}\`)`,
     });
   }
@@ -207,8 +207,11 @@ function asksForUsage(body: RequestBody): boolean {
   return options?.include_usage === true;
 }
 
-function holdsForeign(body: RequestBody, { names }: ForeignMembers): boolean {
+const NONE: readonly string[] = [];
+
+function holdsForeign(body: RequestBody, { names = NONE, marks = NONE }: ForeignMembers): boolean {
   for (const name of names) if (body.mayHoldKey(name)) return true;
+  for (const mark of marks) if (body.mayHoldText(mark)) return true;
   return false;
 }
 

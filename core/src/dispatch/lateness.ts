@@ -8,6 +8,11 @@ export function latenessOf(call: TransportCall | undefined, status: number | und
   return { kind: "timeout", sent: call?.stage === "sent", status };
 }
 
+/** A limit of 0 is off. */
+export function isBroken(limitMs: number, elapsedMs: number): boolean {
+  return limitMs > 0 && elapsedMs >= limitMs;
+}
+
 /** How an attempt counts that was ended before its commit point: a backend that was never asked did not fail. */
 export function blameFor(cause: UpstreamFailure | undefined): NonNullable<Attempt["outcome"]> {
   if (!cause) return "cancelled";

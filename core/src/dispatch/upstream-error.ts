@@ -2,6 +2,7 @@ import { asBuffer } from "../as-buffer.ts";
 import type { Adapter } from "../adapter.ts";
 import { stringifyJson } from "../body/exact-json.ts";
 import { GatewayError, type UpstreamFailure } from "../errors.ts";
+import { isJsonObject } from "../json-object.ts";
 import type { TransportFailure } from "../transport/transport.ts";
 import { timeoutError } from "../request/exchange.ts";
 
@@ -28,6 +29,8 @@ export interface UpstreamReply {
 export interface Hidden {
   readonly credential: string | undefined;
   readonly hosts: readonly string[];
+  /** The client speaks the backend's dialect: details of an error are for it. */
+  readonly keepsDetails: boolean;
 }
 
 /** A reply of status 400 or more, as the error that leaves the gateway. `model` is the name that the backend was asked for. */
@@ -58,7 +61,7 @@ export function fromErrorReply(
     type: read.type ?? (status === 429 ? "rate_limit_exceeded" : "invalid_request_error"),
     message: read.message ?? `The backend answered ${status}`,
     param: read.param,
-    upstream,
+    upstream: hidden.keepsDetails ? { ...upstream, details: detailsOf(parsed, hidden) } : upstream,
     headers: retryHeaders(retryAfterMs),
   });
 }
@@ -138,7 +141,47 @@ function readError(body: unknown): ReadError {
   const { error, detail, message } = root as Record<string, unknown>;
   if (typeof error === "string") return { message: error };
   if (typeof error === "object" && error !== null) return readFields(error);
-  return typeof message === "string" ? readFields(root) : { message: asText(detail) };
+  return typeof message === "string" ? readFields(root) : readDetail(detail);
+}
+
+/**
+ * A text, or what FastAPI finds wrong with a request: `[{ loc: ["body", "max_tokens"], msg, type, input }]`
+ * (https://fastapi.tiangolo.com/tutorial/handling-errors/#override-request-validation-exceptions). `input` repeats what
+ * was sent, and stays here.
+ */
+function readDetail(detail: unknown): ReadError {
+  if (!Array.isArray(detail)) return { message: asText(detail) };
+  const faults = detail.filter(isJsonObject).flatMap(({ loc, msg }) => {
+    const place = placeOf(loc);
+    const text = asText(msg);
+    return text === undefined ? [] : { place, text: place === undefined ? text : `${place}: ${text}` };
+  });
+  return faults.length === 0
+    ? {}
+    : { message: faults.map(({ text }) => text).join("; "), param: faults[0]!.place };
+}
+
+/** `messages.0.role` of `["body", "messages", 0, "role"]`. */
+function placeOf(loc: unknown): string | undefined {
+  if (!Array.isArray(loc)) return undefined;
+  const path: unknown[] = loc[0] === "body" ? loc.slice(1) : loc;
+  return asText(path.filter((step) => typeof step === "string" || typeof step === "number").join("."));
+}
+
+/** Longest text of details that passes. */
+const MAX_DETAILS = 8_000;
+
+/** `error.details`, which Anthropic and Google have, without a word of what must not leave. */
+function detailsOf(body: unknown, { credential, hosts }: Hidden): unknown {
+  const root: unknown = Array.isArray(body) ? body[0] : body;
+  const error = isJsonObject(root) ? root["error"] : undefined;
+  const details = isJsonObject(error) ? error["details"] : undefined;
+  if (typeof details !== "object" || details === null) return undefined;
+  const text = JSON.stringify(details, (_name, value: unknown) =>
+    typeof value === "string" ? withoutSecrets(value, [credential, ...hosts]) : value,
+  );
+  const isFit = text.length <= MAX_DETAILS && !(credential && text.includes(credential));
+  return isFit ? (JSON.parse(text) as unknown) : undefined;
 }
 
 function readFields(error: object): ReadError {
@@ -168,14 +211,19 @@ const IDENTIFIER = /^[\w.[\]-]{1,128}$/;
 function redact({ message, type, param, code }: ReadError, { credential, hosts }: Hidden): ReadError {
   const identifier = (text: string | undefined): string | undefined =>
     text && IDENTIFIER.test(text) && !(credential && text.includes(credential)) ? text : undefined;
-  let clean = message;
-  for (const secret of [credential, ...hosts]) if (secret) clean = clean?.replaceAll(secret, "[redacted]");
+  const clean = message && withoutSecrets(message, [credential, ...hosts]);
   return {
     message: clean && clean.length > 2_000 ? `${clean.slice(0, 2_000)}…` : clean,
     type: identifier(type),
     param: identifier(param),
     code: identifier(code),
   };
+}
+
+function withoutSecrets(text: string, secrets: readonly (string | undefined)[]): string {
+  let clean = text;
+  for (const secret of secrets) if (secret) clean = clean.replaceAll(secret, "[redacted]");
+  return clean;
 }
 
 function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {

@@ -14,7 +14,7 @@ import type { SessionEnd } from "../websocket/connection-switch.ts";
 import { WebSocketTunnel } from "../websocket/tunnel.ts";
 import { authorizeRequest, unauthorized } from "./authorize.ts";
 import type { PreparedCall } from "./attempt-run.ts";
-import { blameFor, latenessOf } from "./lateness.ts";
+import { blameFor, isBroken, latenessOf } from "./lateness.ts";
 import { fromErrorReply, fromTransportFailure, malformedReply } from "./upstream-error.ts";
 
 type Headers = Record<string, string | string[] | undefined>;
@@ -45,6 +45,8 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
   readonly #prepared: PreparedCall;
   readonly #authorizing = new AbortController();
   #call: TransportCall | undefined;
+  /** Until a connection was free, as far as the sweeper saw. */
+  #queuedMs = 0;
   #tunnel: WebSocketTunnel | undefined;
   #headers: Headers = {};
   #chunks: Uint8Array[] = [];
@@ -117,29 +119,43 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
       return;
     }
     const { firstByteMs, attemptMs } = this.target.backend.timeouts;
-    const age = nowMs - this.startedAt;
-    const limit = [firstByteMs, attemptMs].find((limitMs) => limitMs > 0 && age >= limitMs);
+    const isQueued = this.#call?.stage === "queued";
+    if (isQueued) this.#queuedMs = nowMs - this.startedAt;
+    const age = isQueued ? this.#queuedMs : this.#ageMs(nowMs);
+    const limit = [firstByteMs, attemptMs].find((limitMs) => isBroken(limitMs, age));
     if (limit === undefined) return;
     const { lateness } = this;
     this.#call?.abort();
     this.#fail(timeoutError(limit, lateness), blameFor(lateness));
   }
 
+  /** How long the backend was waited for, and no free connection. */
+  #ageMs(nowMs: number): number {
+    return nowMs - this.startedAt - this.#queuedMs;
+  }
+
   // --- from the transport
 
   onUpgrade(headers: Headers, socket: Duplex): void {
     this.status = 101;
-    this.timeToFirstByteMs = this.timeToFirstTokenMs = performance.now() - this.startedAt;
+    this.timeToFirstByteMs = this.timeToFirstTokenMs = this.#ageMs(performance.now());
     if (headers["sec-websocket-extensions"] !== undefined) {
       socket.destroy();
       this.#fail(malformedReply("The backend chose an extension of WebSocket that was not offered", 101));
       return;
     }
-    const rules = this.#exchange.operation.websocket!;
+    const { requestedModel, operation } = this.#exchange;
+    const rules = operation.websocket!;
+    const { usage, forClient, forBackend } = rules;
+    const { model } = this.target;
+    const isRenamed = requestedModel !== model;
     this.#tunnel = new WebSocketTunnel({
       upstream: socket,
       rules,
-      onText: rules.usage && ((message) => this.#addUsage(rules.usage!(message))),
+      onText: usage && ((message) => this.#addUsage(usage(message))),
+      editForClient: isRenamed && forClient ? (message) => forClient(message, requestedModel) : undefined,
+      editForBackend:
+        isRenamed && forBackend ? (message) => forBackend(message, requestedModel, model) : undefined,
       onEnd: (end) => this.#onSessionEnd(end),
     });
     const answer: Record<string, string> = {};
@@ -151,7 +167,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
   }
 
   onHeaders(status: number, headers: Headers): void {
-    this.timeToFirstByteMs = performance.now() - this.startedAt;
+    this.timeToFirstByteMs = this.#ageMs(performance.now());
     this.status = status;
     this.#headers = headers;
     if (status >= 400) return;
@@ -169,7 +185,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
     const { adapter, baseURL } = backend;
     const { credential } = this.#prepared.plan;
     const reply = { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) };
-    const hidden = { credential, hosts: [baseURL.host, baseURL.hostname] };
+    const hidden = { credential, hosts: [baseURL.host, baseURL.hostname], keepsDetails: false };
     this.#fail(fromErrorReply(reply, adapter, hidden, model));
   }
 

@@ -127,7 +127,7 @@ export class ModelTable implements Router {
     if (model === undefined || model.targets.length === 0) throw this.#refusal(name, model);
     let able = model.byOperation.get(operation.name);
     if (able === undefined) {
-      able = model.targets.filter((target) => mayServe(target, operation));
+      able = Object.freeze(model.targets.filter((target) => mayServe(target, operation)));
       model.byOperation.set(operation.name, able);
     }
     if (able.length === 0) throw unsupportedOperation(name, operation);
@@ -141,7 +141,9 @@ export class ModelTable implements Router {
       directMapping({ backend, model: "" }, operation),
     );
     if (able.length === 0) throw unsupportedOperation(undefined, operation);
-    const targets = able.filter(({ online }) => online).map((offer) => this.#wholeBackend(offer));
+    const targets = Object.freeze(
+      able.filter(({ online }) => online).map((offer) => this.#wholeBackend(offer)),
+    );
     if (targets.length === 0) throw new GatewayError("no_nodes");
     this.#places.set(operation.name, { version: this.#version, targets });
     return targets;
@@ -336,7 +338,8 @@ export class ModelTable implements Router {
       name,
       via: found.via,
       of: found.of,
-      targets: found.targets,
+      // Requests share it: a layer that narrows it in place would do so for all that follow.
+      targets: Object.freeze(found.targets),
       byOperation: new Map(),
       canonicalName: group?.canonical,
       aliases: (group?.names ?? []).filter((other) => other !== name && other !== group!.canonical),

@@ -48,11 +48,11 @@ export function createOffer(source: OfferSource, backend: Backend, order: number
 /** Names that say what they are: such a model is good for embeddings alone. */
 const EMBEDDING = /^embed|[-_]embed/;
 
-/** The models of a backend's own list. Of two of one name the first counts. */
+/** The models of a backend's own list. Of two of one name the first counts; what has none is no model. */
 export function readListing(listing: readonly ListedModel[]): Map<string, ModelFacts> {
   const models = new Map<string, ModelFacts>();
   for (const listed of listing) {
-    if (models.has(listed.id)) continue;
+    if (listed.id.trim() === "" || models.has(listed.id)) continue;
     const operations =
       listed.operations ?? (EMBEDDING.test(listed.id) ? (["embeddings"] as const) : undefined);
     models.set(listed.id, pickFacts({ ...listed, operations }));

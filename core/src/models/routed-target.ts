@@ -29,8 +29,10 @@ export class RoutedTarget implements Target {
     this.backend = backend;
     this.model = model;
     this.weight = weight;
-    this.facts = facts;
+    this.facts = Object.freeze(facts);
     this.#load = load;
+    // Requests share it; what changes is the load.
+    Object.freeze(this);
   }
 
   get inFlight(): number {

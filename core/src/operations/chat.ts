@@ -1,9 +1,12 @@
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
+import { finishOf } from "../bridges/hub-message.ts";
 import { createChunkText } from "./chunk-text.ts";
 import {
   answersOf,
   checkAmounts,
+  holdsChoices,
   openaiDialect,
+  parametersBy,
   readStreamError,
   readUsage,
   requireContent,
@@ -26,8 +29,10 @@ export const chat: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   wantsStream,
+  parameters: parametersBy("max_tokens", "max_completion_tokens"),
   answers: answersOf,
   validate: (body) => requireContent(body, "messages", ["array"], "a list of messages") ?? checkAmounts(body),
+  isAnswer: holdsChoices,
   usage: usageOf,
   stream: {
     isContent: (json) => choicesOf(json).some(hasContent),
@@ -40,11 +45,9 @@ export const chat: Operation = defineOperation({
   },
 });
 
-function countFinishes(json: JsonObject): number {
+export function countFinishes(json: JsonObject): number {
   let finishes = 0;
-  // Some servers have an empty text there until the end.
-  for (const { finish_reason: reason } of choicesOf(json))
-    if (typeof reason === "string" && reason !== "") finishes++;
+  for (const choice of choicesOf(json)) if (finishOf(choice) !== undefined) finishes++;
   return finishes;
 }
 

@@ -1,10 +1,12 @@
 import type { JsonView } from "../body/json-view.ts";
 import { defineOperation, type Operation } from "../operation.ts";
-import { choicesOf } from "./chat.ts";
+import { choicesOf, countFinishes } from "./chat.ts";
 import {
   answersOf,
   checkAmounts,
+  holdsChoices,
   openaiDialect,
+  parametersBy,
   readStreamError,
   readUsage,
   requireType,
@@ -22,13 +24,15 @@ export const completions: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   wantsStream,
+  parameters: parametersBy("max_tokens"),
   answers: (body) => answersOf(body) * promptsOf(body),
   validate: (body) =>
     requireType(body, "prompt", ["string", "array"], "a text or a list") ?? checkAmounts(body),
+  isAnswer: holdsChoices,
   usage: usageOf,
   stream: {
     isContent: (json) => choicesOf(json).some((choice) => (choice as { text?: unknown }).text !== ""),
-    finishes: (json) => choicesOf(json).filter((choice) => typeof choice.finish_reason === "string").length,
+    finishes: countFinishes,
     finishMember: "finish_reason",
     error: readStreamError,
     usage: readUsage,

@@ -11,5 +11,6 @@ export const embeddings: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   validate: (body) => requireContent(body, "input", ["string", "array"], "a text or a list"),
+  isAnswer: (reply) => reply.typeOf("data") === "array",
   usage: usageOf,
 });

@@ -1,6 +1,7 @@
 import type { Operation } from "../operation.ts";
 import { chat } from "./chat.ts";
 import { completions } from "./completions.ts";
+import { countTokens } from "./count-tokens.ts";
 import { embeddings } from "./embeddings.ts";
 import { imageEdit, imageGeneration, imageVariation } from "./images.ts";
 import { models } from "./models.ts";
@@ -15,6 +16,7 @@ export const coreOperations: readonly Operation[] = [
   chat,
   completions,
   responses,
+  countTokens,
   embeddings,
   rerank,
   speech,

@@ -1,7 +1,8 @@
 import type { Usage } from "../attempt.ts";
 import { viewOfMember, type JsonType, type JsonView } from "../body/json-view.ts";
 import type { GatewayError } from "../errors.ts";
-import type { Dialect, FieldFault, JsonObject } from "../operation.ts";
+import { isJsonObject } from "../json-object.ts";
+import type { Dialect, FieldFault, JsonObject, ParameterPlaces } from "../operation.ts";
 import { writeSse } from "../stream/sse-decoder.ts";
 
 /** OpenAI's error shape: `{ error: { message, type, param, code } }`, in replies and in streams. */
@@ -19,19 +20,25 @@ export const openaiDialect: Dialect = {
 export const responsesDialect: Dialect = {
   name: "openai",
   errorBody: openaiDialect.errorBody,
-  errorEvent: (error) =>
+  errorEvent: (error, _requestId, before) =>
     writeSse(
       JSON.stringify({
         type: "error",
         code: error.code,
         message: error.message,
         param: error.param,
-        sequence_number: 0,
+        sequence_number: nextNumber(before?.json),
         ...errorObject(error),
       }),
       "error",
     ),
 };
+
+/** All events of a response are counted, from 0. */
+function nextNumber(before: unknown): number {
+  const number = isJsonObject(before) ? before["sequence_number"] : undefined;
+  return typeof number === "number" ? number + 1 : 0;
+}
 
 function errorObject(error: GatewayError): JsonObject {
   const { message, type, param, code, details } = error;
@@ -93,6 +100,10 @@ function readBareError(json: JsonObject): ReturnType<typeof readStreamError> {
   if (typeof status !== "number" || detail === undefined) return undefined;
   return { message: typeof detail === "string" ? detail : "error", status };
 }
+
+/** A whole reply of chat or completions. */
+export const holdsChoices = (reply: JsonView): boolean =>
+  reply.typeOf("choices") === "array" && !reply.isEmpty("choices");
 
 export const wantsStream = (body: JsonView): boolean => body.get("stream") === true;
 
@@ -157,6 +168,11 @@ export function checkAmounts(body: JsonView): FieldFault | undefined {
   if (!isAbsent(body, "stream") && body.typeOf("stream") !== "boolean")
     return wrongType("stream", "true or false");
   return undefined;
+}
+
+/** At the top level, where OpenAI has them, the answer's limit by these names. */
+export function parametersBy(...outputLimit: readonly string[]): ParameterPlaces {
+  return { temperature: [{ name: "temperature" }], outputLimit: outputLimit.map((name) => ({ name })) };
 }
 
 export function answersOf(body: JsonView): number {

@@ -4,6 +4,7 @@ import { defineOperation, type JsonObject, type Operation, type StreamFailure } 
 import {
   checkAmounts,
   isAbsent,
+  parametersBy,
   readUsage,
   requireType,
   responsesDialect,
@@ -25,6 +26,7 @@ export const responses: Operation = defineOperation({
   reply: "json",
   replaySafe: false,
   wantsStream,
+  parameters: parametersBy("max_output_tokens"),
   validate(body) {
     // A stored prompt stands for the input.
     if (isAbsent(body, "input") && !isAbsent(body, "prompt")) return checkAmounts(body);

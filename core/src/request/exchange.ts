@@ -23,6 +23,8 @@ export interface Downstream {
 export interface RunningAttempt extends Attempt {
   /** What the backend told; `usage` is an estimate where it told nothing. */
   readonly toldUsage: Usage | undefined;
+  /** What of the answer could not be carried, and was found so after the header that says it had gone out. */
+  readonly lateDrops?: readonly string[] | undefined;
   /** What a time limit that breaks now is laid to. */
   readonly lateness: UpstreamFailure;
   /** Ends it: the request is over, or this attempt is not wanted any more. */
@@ -107,7 +109,12 @@ export class Exchange implements Expirable {
 
   /** Moves on while an upload is waited for. */
   #deadline(nowMs: number): number {
-    return this.startedAt + this.totalMs + (this.upload ? this.upload.waitedMs(nowMs) : 0);
+    return this.startedAt + this.totalMs + this.uploadWaitMs(nowMs);
+  }
+
+  /** How long the client was waited for while it uploads. */
+  uploadWaitMs(nowMs: number): number {
+    return this.upload ? this.upload.waitedMs(nowMs) : 0;
   }
 
   /** Ends the request now: its upstream calls are closed, whoever waits in a plugin is woken. Later calls do nothing. */
@@ -141,9 +148,14 @@ export class Exchange implements Expirable {
 
   /** What backends told of all attempts together; where they told nothing it is not estimated either. */
   toldUsage(): Usage | undefined {
-    const { attempts } = this;
-    if (attempts.length === 1) return attempts[0]!.toldUsage;
-    return sumUsage(attempts.map(({ toldUsage }) => toldUsage));
+    return sumUsage(this.attempts, ({ toldUsage }) => toldUsage);
+  }
+
+  /** What of its answer nobody else tells: `x-gatewright-dropped` had gone out. */
+  lateDrops(): readonly string[] | undefined {
+    let drops: readonly string[] | undefined;
+    for (const { lateDrops } of this.attempts) if (lateDrops) drops = [...(drops ?? []), ...lateDrops];
+    return drops;
   }
 
   /** Settles the request. The first call counts. */
@@ -211,8 +223,7 @@ class RequestEnd implements Finished {
   }
 
   get usage(): Usage | undefined {
-    const { attempts } = this;
-    return attempts.length === 1 ? attempts[0]!.usage : sumUsage(attempts.map(({ usage }) => usage));
+    return sumUsage(this.attempts, ({ usage }) => usage);
   }
 }
 
@@ -227,9 +238,13 @@ export function timeoutError(limitMs: number, upstream?: UpstreamFailure): Gatew
   return new GatewayError("timeout", { message, upstream });
 }
 
-function sumUsage(usages: readonly (Usage | undefined)[]): Usage | undefined {
+function sumUsage<One>(
+  attempts: readonly One[],
+  usageOf: (attempt: One) => Usage | undefined,
+): Usage | undefined {
   let sum: Usage | undefined;
-  for (const usage of usages) {
+  for (const attempt of attempts) {
+    const usage = usageOf(attempt);
     if (!usage) continue;
     sum = sum
       ? {

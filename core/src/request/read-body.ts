@@ -20,7 +20,7 @@ export function createAdmission(config: ResolvedConfig, rest: Handler): Handler 
       requireMediaType(ctx, "application/json");
       const bytes = await exchange.downstream.readAll(limits.jsonBytes);
       exchange.bytesIn = bytes.length;
-      const body = parseJsonBody(bytes, bounds);
+      const body = parseJsonBody(bytes, bounds, operation.listMember);
       const fault = operation.validate?.(body, ctx.request, limits);
       if (fault) throw toError(fault);
       ctx.body = body;

@@ -11,6 +11,7 @@ import type {
 import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operation } from "../operation.ts";
+import { toReplyField } from "../reply-fields.ts";
 import type { Target } from "../target.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -22,9 +23,9 @@ export interface ScopeSnapshot {
   upstreamHeaders: Record<string, string> | undefined;
 }
 
-const NO_BODY: RequestBody = {
+const NO_BODY: RequestBody = Object.freeze<RequestBody>({
   kind: "none",
-  json: {},
+  json: Object.freeze({}),
   replayable: true,
   bytes: undefined,
   get: () => undefined,
@@ -32,9 +33,10 @@ const NO_BODY: RequestBody = {
   isEmpty: () => false,
   view: () => undefined,
   mayHoldKey: () => false,
+  mayHoldText: () => false,
   with: () => NO_BODY,
-};
-const NO_CANDIDATES: readonly Target[] = [];
+});
+const NO_CANDIDATES: readonly Target[] = Object.freeze<Target[]>([]);
 
 /** One attempt's view of a request. See `Context` for what is shared and what is not. */
 export class RequestContext implements Context {
@@ -125,6 +127,10 @@ export class RequestContext implements Context {
     return this.exchange.remainingMs();
   }
 
+  uploadWaitMs(): number {
+    return this.exchange.uploadWaitMs(performance.now());
+  }
+
   sleep(ms: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const signal = this.signal;
@@ -155,27 +161,13 @@ export class RequestContext implements Context {
   }
 
   setReplyHeader(name: string, value: string): void {
-    (this.exchange.replyHeaders ??= {})[toFieldName(name)] = value;
+    const field = toReplyField(name);
+    if (field !== "") (this.exchange.replyHeaders ??= {})[field] = value;
   }
 
   onFinished(listener: (finished: Finished) => void): void {
     this.exchange.onFinished(listener);
   }
-}
-
-/** Names that were checked, in lower case: plugins use the same few. */
-const fieldNames = new Map<string, string>();
-const MAX_FIELD_NAMES = 1_024;
-
-/** Throws on what is no name of a field (RFC 9110, section 5.1), which no answer could go out with. */
-function toFieldName(name: string): string {
-  const known = fieldNames.get(name);
-  if (known !== undefined) return known;
-  if (!/^[!#$%&'*+.^`|~\w-]+$/.test(name))
-    throw new TypeError(`expected the name of a header, got ${JSON.stringify(name)}`);
-  const lower = name.toLowerCase();
-  if (fieldNames.size < MAX_FIELD_NAMES) fieldNames.set(name, lower);
-  return lower;
 }
 
 function joinSignals(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {

@@ -12,6 +12,20 @@ export class UploadClock {
   /** 0 while the client is not waited for. */
   #since = 0;
 
+  /** The same chunks; the clock runs while the next one is waited for. */
+  async *time(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      this.start();
+      for await (const chunk of chunks) {
+        this.stop();
+        yield chunk;
+        this.start();
+      }
+    } finally {
+      this.stop();
+    }
+  }
+
   /** More of the upload is wanted. */
   start(): void {
     this.#since = performance.now();

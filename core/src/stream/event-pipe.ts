@@ -61,8 +61,6 @@ export class EventPipe implements EventStream {
   #sink: BodySink | undefined;
   readonly #pressure: Pressure;
   #held: PipedEvent[] = [];
-  #heldBytes = 0;
-  #offered: boolean;
   #ended: { error?: GatewayError } | undefined;
   #closed = false;
   /** Events side by side in one buffer: where they begin and end in it. */
@@ -70,12 +68,12 @@ export class EventPipe implements EventStream {
   #runStart = 0;
   #runEnd = 0;
   #out: (Buffer | string)[] = [];
+  lastNamed: StreamEvent | undefined;
 
   /** `offered` is false where nobody can start it before `offer` is called. */
   constructor(owner: EventPipeOwner, offered = true) {
     this.#owner = owner;
-    this.#offered = offered;
-    this.#pressure = new Pressure((pause) => owner.onPressure(pause));
+    this.#pressure = new Pressure((pause) => owner.onPressure(pause), offered);
   }
 
   get closed(): boolean {
@@ -84,7 +82,7 @@ export class EventPipe implements EventStream {
 
   /** What waits for the start, in bytes. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#pressure.heldBytes;
   }
 
   // --- the feeder's side
@@ -97,19 +95,12 @@ export class EventPipe implements EventStream {
       return;
     }
     this.#held.push(event);
-    const bytes = (event.raw ? event.raw.length : event.data.length) + EVENT_BYTES;
-    this.#heldBytes += bytes;
-    if (this.#offered) this.#pressure.hold(bytes);
+    this.#pressure.hold((event.raw ? event.raw.length : event.data.length) + EVENT_BYTES);
   }
 
-  /**
-   * Somebody is about to start it: from now on what is held back makes the feeder wait. Before, nobody would ever tell
-   * it to go on.
-   */
+  /** Somebody is about to start it: from now on what is held back makes the feeder wait. */
   offer(): void {
-    if (this.#offered) return;
-    this.#offered = true;
-    this.#pressure.hold(this.#heldBytes);
+    this.#pressure.offer();
   }
 
   /** Takes the bytes of an event, whose data is JSON, for those who may want to look at it. */
@@ -170,7 +161,6 @@ export class EventPipe implements EventStream {
     this.#sink = sink;
     const held = this.#held;
     this.#held = [];
-    this.#heldBytes = 0;
     for (const event of held) {
       if (this.#closed) return;
       this.#deliver(event);
@@ -227,6 +217,7 @@ export class EventPipe implements EventStream {
 
   #write(event: PipedEvent): void {
     this.#endRun();
+    if (event.type !== undefined) this.lastNamed = event;
     // A transform may have made the text by itself, of `json`.
     const { data } = event;
     this.#out.push(event.raw ?? writeSse(this.#stages ? writeLongIntegers(data) : data, event.type));

@@ -32,6 +32,8 @@ export type EventTransform = (event: StreamEvent) => StreamEvent | readonly Stre
  */
 export interface EventStream extends BodyStream {
   readonly kind: "events";
+  /** The last event with a name that was written: an error event of its dialect may have to count on. */
+  readonly lastNamed?: StreamEvent;
   observe(observer: StreamObserver): void;
   transform(transform: EventTransform): void;
 }

@@ -4,19 +4,39 @@ const HIGH_WATER_BYTES = 256 * 1024;
 /** When the feeder of a stream is to wait: while too much is held back before its start, and while the sink is full. */
 export class Pressure {
   readonly #onPressure: (pause: boolean) => void;
+  #offered: boolean;
   #heldBytes = 0;
   #holding = false;
   #sinkPaused = false;
 
-  /** Told `true` where the feeder is to wait, `false` where it may go on. */
-  constructor(onPressure: (pause: boolean) => void) {
+  /**
+   * Told `true` where the feeder is to wait, `false` where it may go on. Nobody could start a stream before it is offered,
+   * and so nobody would ever tell the feeder to go on: until then it is not made to wait.
+   */
+  constructor(onPressure: (pause: boolean) => void, offered = true) {
     this.#onPressure = onPressure;
+    this.#offered = offered;
+  }
+
+  /** What waits for the start, in bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   /** So many more bytes wait for the start. */
   hold(bytes: number): void {
     this.#heldBytes += bytes;
-    if (this.#heldBytes <= HIGH_WATER_BYTES || this.#holding) return;
+    this.#holdBack();
+  }
+
+  /** Somebody is about to start it. */
+  offer(): void {
+    this.#offered = true;
+    this.#holdBack();
+  }
+
+  #holdBack(): void {
+    if (!this.#offered || this.#holding || this.#heldBytes <= HIGH_WATER_BYTES) return;
     this.#holding = true;
     this.#onPressure(true);
   }

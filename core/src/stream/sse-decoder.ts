@@ -137,7 +137,7 @@ function readBlock(
 ): SseBlock | undefined {
   const firstLineEnd = buffer.indexOf(LF, start);
   if (firstLineEnd === end - 2 && startsWith(DATA, buffer, start, firstLineEnd)) {
-    const from = buffer[start + 5] === 0x20 ? start + 6 : start + 5;
+    const from = skipBlank(buffer, start + DATA.length);
     if (takePlain?.(buffer, start, end, from, firstLineEnd)) return undefined;
     return new SseBlock(buffer, start, end, buffer.toString("utf8", from, firstLineEnd), undefined);
   }
@@ -158,9 +158,13 @@ function startsWith(name: Buffer, buffer: Buffer, start: number, end: number): b
   return true;
 }
 
-/** What follows a field's colon, without the blank that may stand in front. */
+/** Where a field's value begins: one blank behind the colon is none of it. */
+function skipBlank(buffer: Buffer, from: number): number {
+  return buffer[from] === 0x20 ? from + 1 : from;
+}
+
 function readValue(buffer: Buffer, from: number, end: number): string {
-  return buffer.toString("utf8", buffer[from] === 0x20 ? from + 1 : from, end);
+  return buffer.toString("utf8", skipBlank(buffer, from), end);
 }
 
 /** Unknown fields are ignored, but none is named with control characters or with what is no UTF-8. */

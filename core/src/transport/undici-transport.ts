@@ -220,7 +220,9 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    if (!this.aborted) this.#handler.onData(chunk);
+    // Resumed while nothing has come, undici's parser gives an empty piece. Who pauses at each piece would get the next
+    // one at once, and so on for ever, and the connection would never be read.
+    if (chunk.length > 0 && !this.aborted) this.#handler.onData(chunk);
     return !this.#paused;
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Outcome } from "../attempt.ts";
+import type { ServerLimits } from "../config/resolved.ts";
 import type { GatewayError } from "../errors.ts";
 
 /** A client's connection on which HTTP was spoken so far. */
@@ -12,6 +13,7 @@ export interface SwitchedConnection {
   readonly head: Buffer;
   /** For the answer to the handshake: names and values in turn. */
   readonly headers: readonly string[];
+  readonly limits: ServerLimits;
 }
 
 /** How a session ended. */
@@ -29,6 +31,8 @@ export interface ConnectionSwitch {
   accept(connection: SwitchedConnection): Promise<SessionEnd>;
   /** Ends the session early: the client left, time is up, the gateway shuts down. */
   close(reason: GatewayError): void;
+  /** The gateway stops: once what runs here is over, nothing more is to begin. Absent: it ends when it likes. */
+  drain?(): void;
   /** Nobody takes the reply. */
   cancel(): void;
 }

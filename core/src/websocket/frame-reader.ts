@@ -5,10 +5,10 @@ const TEXT = 0x1;
 const CLOSE = 0x8;
 
 /** Two bytes, eight of length, four of the mask: the longest header of a frame. */
-const MAX_HEADER_BYTES = 14;
+export const MAX_HEADER_BYTES = 14;
 
-/** A longer message is not read: no event that tells of usage is so long. */
-const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** A longer message is not read: no event that tells of usage, or of a model, is so long. */
+export const MAX_MESSAGE_BYTES = 1024 * 1024;
 
 /**
  * Follows the frames of one direction of a WebSocket (RFC 6455, section 5.2) that somebody else speaks: where one ends,
@@ -83,14 +83,15 @@ export class FrameReader {
 }
 
 /** As far as it can be told from what is there of it. */
-function headerLength(header: Buffer, known: number): number {
+export function headerLength(header: Buffer, known: number): number {
   if (known < 2) return 2;
   const length = header[1]! & 0x7f;
   const extended = length === 126 ? 2 : length === 127 ? 8 : 0;
   return 2 + extended + (header[1]! & 0x80 ? 4 : 0);
 }
 
-function payloadLength(header: Buffer): number {
+/** Of a whole header. */
+export function payloadLength(header: Buffer): number {
   const length = header[1]! & 0x7f;
   if (length === 126) return header.readUInt16BE(2);
   if (length === 127) return Number(header.readBigUInt64BE(2));

@@ -4,6 +4,7 @@ import { GatewayError } from "../errors.ts";
 import type { WebSocketRules } from "../operation.ts";
 import { BAD_GATEWAY, closeFrame, GOING_AWAY } from "./close-frame.ts";
 import type { ConnectionSwitch, SessionEnd, SwitchedConnection } from "./connection-switch.ts";
+import { FrameEditor } from "./frame-editor.ts";
 import { FrameReader } from "./frame-reader.ts";
 
 /** After the first close frame: how long the other side may take to answer it and to close the connection. */
@@ -14,14 +15,17 @@ export interface TunnelOptions {
   readonly rules: WebSocketRules;
   /** Each whole text message of the backend, if somebody wants to read them. */
   readonly onText: ((message: Buffer) => void) | undefined;
+  /** What text messages to the client, and to the backend, become; undefined of a message: what it is. */
+  readonly editForClient: ((message: Buffer) => string | undefined) | undefined;
+  readonly editForBackend: ((message: Buffer) => string | undefined) | undefined;
   /** Called once. */
   onEnd(end: SessionEnd): void;
 }
 
 /**
- * Joins a client's WebSocket to a backend's. Bytes pass both ways as they are, each side held back while the other does
- * not take them; so messages, fragments, pings and close codes are the two ends' own. A side that breaks off without a
- * close frame takes the other with it.
+ * Joins a client's WebSocket to a backend's. Bytes pass both ways as they are, but for text messages that are edited, each
+ * side held back while the other does not take them; so messages, fragments, pings and close codes are the two ends' own.
+ * A side that breaks off without a close frame takes the other with it.
  */
 export class WebSocketTunnel implements ConnectionSwitch {
   readonly #upstream: Duplex;
@@ -29,6 +33,8 @@ export class WebSocketTunnel implements ConnectionSwitch {
   readonly #onEnd: (end: SessionEnd) => void;
   readonly #fromClient = new FrameReader();
   readonly #fromUpstream: FrameReader;
+  readonly #forClient: FrameEditor | undefined;
+  readonly #forBackend: FrameEditor | undefined;
   #client: Duplex | undefined;
   #isOver = false;
   #resolve: ((end: SessionEnd) => void) | undefined;
@@ -39,8 +45,10 @@ export class WebSocketTunnel implements ConnectionSwitch {
   /** Something came since the limits were looked at last. */
   #heard = false;
 
-  constructor({ upstream, rules, onText, onEnd }: TunnelOptions) {
+  constructor({ upstream, rules, onText, editForClient, editForBackend, onEnd }: TunnelOptions) {
     this.#upstream = upstream;
+    this.#forClient = editForClient && new FrameEditor(editForClient);
+    this.#forBackend = editForBackend && new FrameEditor(editForBackend);
     this.#rules = rules;
     this.#onEnd = onEnd;
     this.#fromUpstream = new FrameReader(onText);
@@ -58,12 +66,14 @@ export class WebSocketTunnel implements ConnectionSwitch {
     }
     socket.write(handshakeAnswer(headers), "latin1");
     if (head.length > 0) socket.unshift(head);
-    this.#join(socket, this.#upstream, this.#fromClient, this.#onClientGone);
-    this.#join(this.#upstream, socket, this.#fromUpstream, this.#onUpstreamGone);
+    this.#follow(socket, this.#fromClient, this.#onClientGone);
+    this.#follow(this.#upstream, this.#fromUpstream, this.#onUpstreamGone);
+    this.#pass(socket, this.#upstream, this.#forBackend);
+    this.#pass(this.#upstream, socket, this.#forClient);
     return ended;
   }
 
-  #join(from: Duplex, to: Duplex, frames: FrameReader, onGone: () => void): void {
+  #follow(from: Duplex, frames: FrameReader, onGone: () => void): void {
     from.on("data", (chunk: Buffer) => {
       this.#heard = true;
       frames.push(chunk);
@@ -71,7 +81,22 @@ export class WebSocketTunnel implements ConnectionSwitch {
     from.on("end", onGone);
     from.on("error", onGone);
     from.on("close", onGone);
-    from.pipe(to, { end: false });
+  }
+
+  #pass(from: Duplex, to: Duplex, editor: FrameEditor | undefined): void {
+    if (!editor) {
+      from.pipe(to, { end: false });
+      return;
+    }
+    // No stream in between: whatever came before an end is written when the end is told.
+    from.on("data", (chunk: Buffer) => {
+      if (this.#isOver) return;
+      const edited = editor.push(chunk);
+      if (edited.length === 0 || to.write(edited)) return;
+      from.pause();
+      to.once("drain", () => from.resume());
+    });
+    from.resume();
   }
 
   get #isClosing(): boolean {

@@ -5,7 +5,9 @@ import { responsesEvents } from "../events.ts";
 import { asNumber, asObject, asObjects, asText, type JsonObject } from "../json-fields.ts";
 import { missing, Refusal } from "../refusal.ts";
 import type { Settings } from "../settings.ts";
+import { sign } from "../signature.ts";
 import { splitPieces } from "../tokens.ts";
+import { checkItems } from "./check-items.ts";
 import { requireModel } from "./models.ts";
 
 /** Stored responses that a backend remembers; older ones are forgotten. */
@@ -21,10 +23,15 @@ export function createResponses(): Readonly<Record<string, Handler>> {
     throw new Refusal(404, `Response with id '${id}' not found.`);
   }
 
+  function isStored(id: unknown): boolean {
+    return [...stored.values()].some(({ output }) => asObjects(output).some((item) => item.id === id));
+  }
+
   async function create(exchange: Exchange): Promise<void> {
     const { body, reply, settings } = exchange;
     const model = requireModel(exchange);
     if (typeof body.input !== "string" && !Array.isArray(body.input)) throw missing("input");
+    if (settings.strict) checkItems(body.input, isStored);
     const previous = asText(body.previous_response_id);
     if (previous !== undefined && !stored.has(previous)) {
       throw new Refusal(400, `Previous response with id '${previous}' not found.`, {
@@ -85,7 +92,7 @@ async function streamed(
 }
 
 function toItems(given: Answer, body: JsonObject): Item[] {
-  const reasoning = asText(asObject(body.reasoning).summary) ? [reasoningItem(given)] : [];
+  const reasoning = asText(asObject(body.reasoning).summary) ? [reasoningItem(given, body)] : [];
   if (given.calls.length > 0) {
     return [...reasoning, ...given.calls.map((call) => callItem(call.name, JSON.stringify(call.arguments)))];
   }
@@ -121,9 +128,14 @@ function callItem(name: string, args: string): Item {
   };
 }
 
-function reasoningItem({ thinking }: Answer): Item {
+function reasoningItem({ thinking }: Answer, { include }: JsonObject): Item {
   const text = thinking.join("");
-  const base = { id: newId("rs"), type: "reasoning" };
+  const encrypts = Array.isArray(include) && include.includes("reasoning.encrypted_content");
+  const base = {
+    id: newId("rs"),
+    type: "reasoning",
+    ...(encrypts && { encrypted_content: sign(text) }),
+  };
   const summary_index = 0;
   const part = { type: "summary_text", text };
   return {

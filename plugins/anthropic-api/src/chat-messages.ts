@@ -1,4 +1,12 @@
-import { isJsonObject, report, reportRest, stringifyJson, UnsupportedField } from "gatewright";
+import {
+  isJsonObject,
+  report,
+  reportRest,
+  sortSealed,
+  stringifyJson,
+  UnsupportedField,
+  unseal,
+} from "gatewright";
 import type { JsonObject } from "gatewright";
 import {
   asText,
@@ -146,18 +154,35 @@ function toToolCall({ members, at }: Block, mapping: Mapping): JsonObject {
   return call;
 }
 
-/** Signed thinking as it is, and its text alone, each for backends that take it. */
+/**
+ * Signed thinking as it is, and its text alone, each for backends that take it. What another vendor than the dialect's
+ * wants back goes to its calls.
+ */
 function addThinking(message: JsonObject, blocks: readonly Block[], { takes, dropped }: Mapping): void {
-  if (blocks.length === 0) return;
-  const signed = blocks.filter(({ type, members }) => type === "redacted_thinking" || members["signature"]);
-  const text = blocks
-    .flatMap(({ type, members, at }) =>
-      type === "thinking" ? asText(members["thinking"], `${at}.thinking`) : [],
-    )
-    .join("");
+  const signed: Block[] = [];
+  let text = "";
+  for (const block of blocks) {
+    const { type, members, at } = block;
+    if (type === "thinking") text += asText(members["thinking"], `${at}.thinking`);
+    const items = unseal(members["signature"]);
+    if (!items && (type === "redacted_thinking" || members["signature"])) signed.push(block);
+    const { extras } = sortSealed(items ?? []);
+    if (takes("extra_content")) addExtras(message, extras);
+    else if (extras.size > 0) report(dropped, `${at}.signature`);
+  }
   const keepsSigned = signed.length > 0 && takes("thinking_blocks");
   const keepsText = text !== "" && takes("reasoning_content");
   if (keepsSigned) message["thinking_blocks"] = signed.map(({ type, members }) => ({ type, ...members }));
   if (keepsText) message["reasoning_content"] = text;
-  if (!keepsSigned && !keepsText) report(dropped, `${blocks[0]!.at}.thinking`);
+  const isLost = (signed.length > 0 || text !== "") && !keepsSigned && !keepsText;
+  if (isLost) report(dropped, `${blocks[0]!.at}.thinking`);
+}
+
+function addExtras(message: JsonObject, extras: ReadonlyMap<string | undefined, JsonObject>): void {
+  const own = extras.get(undefined);
+  if (own) message["extra_content"] = own;
+  for (const call of (message["tool_calls"] as JsonObject[] | undefined) ?? []) {
+    const extra = extras.get(call["id"] as string);
+    if (extra) call["extra_content"] = extra;
+  }
 }

@@ -1,4 +1,4 @@
-import { writeSse } from "gatewright";
+import { isJsonObject, writeSse } from "gatewright";
 import type { Dialect, GatewayError, JsonObject } from "gatewright";
 
 /**
@@ -23,7 +23,8 @@ const STREAMED_TYPES = new Set(["overloaded_error", "rate_limit_error", "timeout
 
 /**
  * Errors as `{ type: "error", error: { type, message, details }, request_id }`, in replies and in streams. The
- * gateway's own code is `details.error_code`, where the official SDKs read one.
+ * gateway's own code is `details.error_code`, where the official SDKs read one. What a backend of the same dialect told
+ * there comes before it.
  */
 export const anthropicDialect: Dialect = {
   name: "anthropic",
@@ -35,13 +36,18 @@ export const anthropicDialect: Dialect = {
 };
 
 function errorObject(error: GatewayError, requestId: string): JsonObject {
-  const { message, code, param, details } = error;
+  const { message, code, param, details, upstream } = error;
   return {
     type: "error",
     error: {
       type: errorType(error),
       message,
-      details: { error_code: code, ...(param !== null && { param }), ...details },
+      details: {
+        error_code: code,
+        ...(param !== null && { param }),
+        ...details,
+        ...(isJsonObject(upstream?.details) && upstream.details),
+      },
     },
     request_id: requestId,
   };

@@ -1,5 +1,11 @@
 import { drop, forward, is, isEmpty, refuse, translate } from "gatewright";
-import type { FieldTable } from "gatewright";
+import type { FieldTable, RefusalWords } from "gatewright";
+
+/**
+ * By this the official SDKs know that they have to send the whole conversation instead; their tool runners ask for a
+ * thread by themselves (https://platform.claude.com/docs/en/build-with-claude/message-threads).
+ */
+const NO_THREADS: RefusalWords = { code: "thread_unsupported_request", details: { unsupported: ["thread"] } };
 
 /**
  * Fates of the fields of a messages request on its way to a backend without this API. Fields that are not listed are
@@ -34,7 +40,7 @@ export const messagesFields: FieldTable = {
   fallbacks: drop("the gateway has its own", isEmpty),
   fallback_credit_token: drop("the vendor's own"),
   mcp_servers: refuse("the vendor would call these servers", isEmpty),
-  thread: refuse("the vendor keeps the messages of a thread"),
+  thread: refuse("the vendor keeps the messages of a thread", undefined, NO_THREADS),
   compaction: refuse("the vendor would sum the history up"),
 };
 

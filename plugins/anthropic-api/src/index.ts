@@ -1,9 +1,10 @@
-import { createReasoningEfforts, defineGatewayPlugin } from "gatewright";
-import type { FieldTable, GatewayPluginFactory, Next, OperationName, Reply } from "gatewright";
+import { createReasoningEfforts, defineGatewayPlugin, KeptPlaces } from "gatewright";
+import type { FieldTable, GatewayPluginFactory, OperationName } from "gatewright";
 import { messagesFields } from "./fields.ts";
-import { toModelList } from "./model-list.ts";
+import { createModelList } from "./model-list.ts";
 import { createOperations } from "./operations.ts";
 import { AnthropicApiOptions } from "./options.ts";
+import { followThread } from "./threads.ts";
 
 export type { AnthropicApiOptions } from "./options.ts";
 
@@ -17,17 +18,22 @@ export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = { me
 export const anthropicApi: GatewayPluginFactory<typeof AnthropicApiOptions> = defineGatewayPlugin({
   name: "anthropic-api",
   options: AnthropicApiOptions,
-  operations: ["messages", "claudeMessages", "messagesCountTokens"],
-  setup: ({ reasoningEfforts }) => ({
-    operations: createOperations(createReasoningEfforts(reasoningEfforts)),
-    middleware: function anthropicApi(ctx, next) {
-      const lists = ctx.operation.name === "models" && ctx.request.headers["anthropic-version"] !== undefined;
-      return lists ? listModels(next) : next();
-    },
-  }),
+  operations: ["messages", "claudeMessages", "messagesCountTokens", "anthropicModels"],
+  setup({ reasoningEfforts, threadTtlMs }, gateway) {
+    const threads = new KeptPlaces({ state: gateway.state, log: gateway.log, ttlMs: threadTtlMs });
+    return {
+      operations: [
+        ...createOperations(createReasoningEfforts(reasoningEfforts)),
+        createModelList(gateway.operations.get("models")!),
+      ],
+      middleware: function anthropicApi(ctx, next) {
+        const { name } = ctx.operation;
+        const hasThreads = name === "messages" || name === "claudeMessages";
+        return hasThreads && ctx.body.typeOf("thread") === "object"
+          ? followThread(ctx, next, threads)
+          : next();
+      },
+      close: () => threads.close(),
+    };
+  },
 });
-
-/** The path is OpenAI's as well: the header tells who asks. */
-async function listModels(next: Next): Promise<Reply> {
-  return toModelList(await next());
-}

@@ -1,12 +1,15 @@
 import {
+  callIdOf,
   isCutShort,
   isJsonObject,
   oneHubChoice,
   readHubArguments,
   readHubCalls,
   readHubMessage,
+  reportBeside,
+  seal,
 } from "gatewright";
-import type { HubCall, HubMessage, JsonObject, MappingInfo } from "gatewright";
+import type { HubCall, HubMessage, JsonObject, MappingInfo, SealedItem } from "gatewright";
 import { toStop } from "./stop-reason.ts";
 import { fromToolName } from "./tool-names.ts";
 import { toUsage } from "./usage.ts";
@@ -15,6 +18,7 @@ type Info = Pick<MappingInfo, "requestId" | "requestedModel" | "request" | "repo
 
 /** A whole reply of chat as a message. Throws for one that holds no answer. */
 export function toMessage(reply: JsonObject, info: Info): JsonObject {
+  reportBeside(reply, info);
   const choice = oneHubChoice(reply, info);
   const answer = choice?.["message"];
   if (!isJsonObject(answer)) throw new TypeError("the reply has no message");
@@ -22,10 +26,11 @@ export function toMessage(reply: JsonObject, info: Info): JsonObject {
   const said = readHubMessage(answer, info);
   reportUncarried(said, logprobs, info);
   const { refusal } = said;
-  const calls = toToolUses(readHubCalls(said.calls), isCutShort(finishReason), info);
+  const made = readHubCalls(said.calls);
+  const calls = toToolUses(made, isCutShort(finishReason), info);
   return {
     ...toEnvelope(info),
-    content: [...toThinking(said), ...toTexts(said), ...calls],
+    content: [...toThinking(said, made, info), ...toTexts(said), ...calls],
     ...toStop({ finishReason, stopReason, refusal, hasCalls: calls.length > 0 }, info),
     usage: toUsage(reply["usage"]),
   };
@@ -38,9 +43,6 @@ export function toMessage(reply: JsonObject, info: Info): JsonObject {
 export function reportUncarried(said: HubMessage, logprobs: unknown, { report }: Info): void {
   if (said.images.length > 0) report("images");
   if (said.annotations.length > 0) report("annotations");
-  if (said.extra) report("extra_content");
-  if (said.calls.some(({ extra_content: extra }) => isJsonObject(extra)))
-    report("tool_calls[].extra_content");
   if (isJsonObject(logprobs)) report("logprobs");
 }
 
@@ -55,10 +57,29 @@ export function toEnvelope({ requestId, requestedModel }: Info): JsonObject {
   };
 }
 
-/** Signed blocks as they came; else the text, unsigned. */
-function toThinking({ thinkingBlocks: blocks, reasoning: thinking }: HubMessage): readonly JsonObject[] {
-  if (blocks.length > 0) return blocks;
-  return thinking === "" ? [] : [{ type: "thinking", thinking, signature: "" }];
+/**
+ * Signed blocks as they came; else the text, in a block with what another vendor wants back in place of the signature.
+ * Without a text only calls are worth a block: whoever asked for none reads the first block for the text.
+ */
+function toThinking(said: HubMessage, calls: readonly HubCall[], info: Info): readonly JsonObject[] {
+  const { thinkingBlocks: blocks, extra } = said;
+  const thinking = blocks.length > 0 ? "" : said.reasoning;
+  const items: SealedItem[] = calls.flatMap((call) => toSealedCall(call, info) ?? []);
+  if (thinking === "" && items.length === 0) {
+    if (extra) info.report("extra_content");
+    return blocks;
+  }
+  if (extra) items.push({ type: "extra_content", extra_content: extra });
+  return [...blocks, { type: "thinking", thinking, signature: seal(items) }];
+}
+
+/** What the vendor of a call wants back with it. */
+export function toSealedCall(
+  { id, position, extra }: HubCall,
+  info: Pick<Info, "requestId">,
+): SealedItem | undefined {
+  if (!extra) return undefined;
+  return { type: "extra_content", call_id: id ?? toToolUseId(info, position), extra_content: extra };
 }
 
 function toTexts({ text: content, refusal }: HubMessage): JsonObject[] {
@@ -87,5 +108,5 @@ function toToolUses(calls: readonly HubCall[], cut: boolean, info: Info): JsonOb
 
 /** Stable within the reply. */
 export function toToolUseId({ requestId }: Pick<Info, "requestId">, index: number): string {
-  return `toolu_${requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${index}`;
+  return callIdOf(requestId, index, "toolu");
 }

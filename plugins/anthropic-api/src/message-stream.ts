@@ -5,9 +5,19 @@ import {
   isWholeInput,
   oneHubChoice,
   readHubMessage,
+  reportBeside,
+  seal,
 } from "gatewright";
-import type { HubCall, HubCallPiece, HubMessage, JsonObject, MappingInfo, OperationBridge } from "gatewright";
-import { reportUncarried, toEnvelope, toToolUseId } from "./message-reply.ts";
+import type {
+  HubCall,
+  HubCallPiece,
+  HubMessage,
+  JsonObject,
+  MappingInfo,
+  OperationBridge,
+  SealedItem,
+} from "gatewright";
+import { reportUncarried, toEnvelope, toSealedCall, toToolUseId } from "./message-reply.ts";
 import { toStop } from "./stop-reason.ts";
 import { fromToolName } from "./tool-names.ts";
 import { toUsage } from "./usage.ts";
@@ -21,6 +31,8 @@ interface Block {
   complete: boolean;
   /** What a block of a tool is about. */
   call?: HubCall;
+  /** Of thoughts that their vendor did not sign: what stands in place of the signature. */
+  unsigned?: SealedItem[];
 }
 
 export interface MessageStreamState {
@@ -34,6 +46,10 @@ export interface MessageStreamState {
   readonly calls: HubCallReader;
   /** The blocks of calls so far. */
   readonly tools: Map<HubCall, Block>;
+  /** Calls of which it is told what their vendor wants back. */
+  readonly sealed: Set<HubCall>;
+  /** The same of the message, as long as no block has taken it along. */
+  extra: JsonObject | undefined;
   finishReason: string | undefined;
   stopReason: unknown;
   refusal: string;
@@ -53,6 +69,8 @@ export const messageStream: NonNullable<OperationBridge<MessageStreamState>["str
     choice: undefined,
     calls: new HubCallReader(),
     tools: new Map(),
+    sealed: new Set(),
+    extra: undefined,
     finishReason: undefined,
     stopReason: undefined,
     refusal: "",
@@ -61,6 +79,7 @@ export const messageStream: NonNullable<OperationBridge<MessageStreamState>["str
 
   event(state, chunk, info) {
     const out: JsonObject[] = [];
+    reportBeside(chunk, info);
     if (isJsonObject(chunk["usage"])) state.usage = chunk["usage"];
     if (!state.started) {
       state.started = true;
@@ -72,11 +91,12 @@ export const messageStream: NonNullable<OperationBridge<MessageStreamState>["str
     if (isJsonObject(choice["delta"])) {
       const said = readHubMessage(choice["delta"], info);
       reportUncarried(said, choice["logprobs"], info);
-      addDelta(state, said);
+      addDelta(state, said, info);
     }
     state.finishReason = finishOf(choice);
     if (state.finishReason !== undefined) {
       state.stopReason = choice["stop_reason"];
+      if (state.extra) info.report("extra_content");
       for (const block of state.queue) block.complete = true;
     }
     advance(state, out, info);
@@ -106,18 +126,23 @@ function toMessageStart(usage: unknown, info: MappingInfo): JsonObject {
   return { type: "message_start", message };
 }
 
-function addDelta(state: MessageStreamState, said: HubMessage): void {
+function addDelta(state: MessageStreamState, said: HubMessage, info: MappingInfo): void {
   const { reasoning: thinking, refusal } = said;
   if (thinking !== "") addPiece(state, "thinking", { type: "thinking_delta", thinking });
   for (const block of said.thinkingBlocks) addThinkingBlock(state, block);
   for (const text of [said.text, refusal])
     if (text !== "") addPiece(state, "text", { type: "text_delta", text });
   state.refusal += refusal;
-  for (const piece of state.calls.read(said.calls)) addCall(state, piece);
+  state.extra = said.extra ?? state.extra;
+  for (const piece of state.calls.read(said.calls)) {
+    sealCall(state, piece.call, info);
+    addCall(state, piece);
+  }
 }
 
 function newBlock(state: MessageStreamState, kind: Block["kind"]): Block {
   const block: Block = { kind, opened: false, waiting: [], complete: false };
+  if (kind === "thinking") block.unsigned = [];
   state.queue.push(block);
   return block;
 }
@@ -135,6 +160,7 @@ function addThinkingBlock(state: MessageStreamState, { type, thinking, signature
   if (type === "redacted_thinking") {
     const block = newBlock(state, "thinking");
     block.complete = true;
+    block.unsigned = undefined;
     block.waiting.push({ type, data });
     return;
   }
@@ -143,9 +169,27 @@ function addThinkingBlock(state: MessageStreamState, { type, thinking, signature
   const block = begun ? last : newBlock(state, "thinking");
   if (!begun && typeof thinking === "string" && thinking !== "")
     block.waiting.push({ type: "thinking_delta", thinking });
-  if (typeof signature === "string" && signature !== "")
+  if (typeof signature === "string" && signature !== "") {
     block.waiting.push({ type: "signature_delta", signature });
+    block.unsigned = undefined;
+  }
   block.complete = true;
+}
+
+/**
+ * What the vendor of a call wants back with it stands in place of the signature of the thoughts before the call, or in a
+ * block of its own: clients have to return those beside calls
+ * (https://platform.claude.com/docs/en/build-with-claude/extended-thinking#extended-thinking-with-tool-use).
+ */
+function sealCall(state: MessageStreamState, call: HubCall, info: MappingInfo): void {
+  const item = state.sealed.has(call) ? undefined : toSealedCall(call, info);
+  if (!item) return;
+  state.sealed.add(call);
+  const last = state.queue.at(-1);
+  const block = last?.unsigned && !last.complete ? last : newBlock(state, "thinking");
+  block.unsigned!.push(item);
+  if (state.extra) block.unsigned!.push({ type: "extra_content", extra_content: state.extra });
+  state.extra = undefined;
 }
 
 function addCall(state: MessageStreamState, { call, input }: HubCallPiece): void {
@@ -174,6 +218,12 @@ function advance(state: MessageStreamState, out: JsonObject[], info: MappingInfo
     const closes =
       block.complete || (state.queue.length > 1 && (!block.call || isWholeInput(block.call.input)));
     if (!closes) return;
+    if (block.unsigned)
+      out.push({
+        type: "content_block_delta",
+        index,
+        delta: { type: "signature_delta", signature: seal(block.unsigned) },
+      });
     out.push({ type: "content_block_stop", index });
     state.queue.shift();
     state.index++;

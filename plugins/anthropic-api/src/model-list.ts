@@ -1,23 +1,77 @@
-import { isJsonObject } from "gatewright";
-import type { JsonObject, Reply } from "gatewright";
+import { defineOperation, GatewayError, isJsonObject } from "gatewright";
+import type { JsonObject, Operation, Reply } from "gatewright";
+import { anthropicDialect } from "./dialect.ts";
 
-/** OpenAI's list of models, or one of them, in Anthropic's shape. Other replies stay as they are. */
-export function toModelList(reply: Reply): Reply {
-  if (reply.status !== 200 || typeof reply.body !== "string") return reply;
-  const json = JSON.parse(reply.body) as JsonObject;
-  const body = Array.isArray(json["data"]) ? toPage(json["data"].filter(isJsonObject)) : toModel(json);
+/** Anthropic's own (https://platform.claude.com/docs/en/api/models/list). */
+const DEFAULT_LIMIT = 20;
+const MAX_LIMIT = 1_000;
+
+/**
+ * `GET /v1/models` and `/v1/models/{id}` in Anthropic's shape. The paths are OpenAI's as well: the header tells who asks.
+ * What there is to see is for `models`, core's own list, to say.
+ */
+export function createModelList(models: Operation): Operation {
+  return defineOperation({
+    ...models,
+    name: "anthropicModels",
+    mappedAs: "models",
+    header: "anthropic-version",
+    dialect: anthropicDialect,
+    async answer(ctx, router) {
+      const page = new URLSearchParams(ctx.request.query);
+      return toAnthropic(await models.answer!(ctx, router), page);
+    },
+  });
+}
+
+function toAnthropic(reply: Reply, page: URLSearchParams): Reply {
+  const json = JSON.parse(reply.body as string) as JsonObject;
+  const body = Array.isArray(json["data"]) ? toPage(json["data"].filter(isJsonObject), page) : toModel(json);
   return { ...reply, body: JSON.stringify(body) };
 }
 
-/** All on one page: the gateway's list is never long. */
-function toPage(models: readonly JsonObject[]): JsonObject {
-  const data = models.map(toModel);
+/** `has_more` is about the direction that was asked for: what follows, or with `before_id` what goes before. */
+function toPage(models: readonly JsonObject[], query: URLSearchParams): JsonObject {
+  const limit = readLimit(query.get("limit"));
+  const after = placeOf(models, query, "after_id");
+  const before = placeOf(models, query, "before_id");
+  if (after !== undefined && before !== undefined)
+    throw new GatewayError("invalid_request", {
+      param: "before_id",
+      message: "`after_id` and `before_id` cannot be given together",
+    });
+  const start = before === undefined ? (after ?? -1) + 1 : Math.max(0, before - limit);
+  const end = before ?? Math.min(models.length, start + limit);
+  const data = models.slice(start, end).map(toModel);
   return {
     data,
-    has_more: false,
+    has_more: before === undefined ? end < models.length : start > 0,
     first_id: data[0]?.["id"] ?? null,
     last_id: data.at(-1)?.["id"] ?? null,
   };
+}
+
+function readLimit(text: string | null): number {
+  if (text === null) return DEFAULT_LIMIT;
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= MAX_LIMIT) return limit;
+  throw new GatewayError("invalid_request", {
+    param: "limit",
+    message: `\`limit\` must be a whole number from 1 to ${MAX_LIMIT}`,
+  });
+}
+
+/** Where the model stands that a parameter names; an unknown one would begin the list again without end. */
+function placeOf(
+  models: readonly JsonObject[],
+  query: URLSearchParams,
+  param: "after_id" | "before_id",
+): number | undefined {
+  const wanted = query.get(param);
+  if (wanted === null) return undefined;
+  const place = models.findIndex(({ id }) => id === wanted);
+  if (place >= 0) return place;
+  throw new GatewayError("invalid_request", { param, message: `\`${param}\` is no model of this list` });
 }
 
 function toModel({ id, created, max_input_tokens, max_tokens }: JsonObject): JsonObject {

@@ -18,6 +18,7 @@ declare module "gatewright" {
     messages: true;
     messagesCountTokens: true;
     claudeMessages: true;
+    anthropicModels: true;
   }
 }
 
@@ -37,6 +38,7 @@ export function createOperations(effortsFor: ReasoningEffortsOf): Operation[] {
     body: "json",
     reply: "json",
     replaySafe: true,
+    parameters: { temperature: [{ name: "temperature" }], outputLimit: [{ name: "max_tokens" }] },
     wantsStream: (body) => body.get("stream") === true,
     validate: (body, request) => requireVersion(request) ?? checkMessages(body) ?? checkMaxTokens(body),
     usage: (reply) => readUsage(reply.get("usage")),
@@ -83,6 +85,11 @@ export function createOperations(effortsFor: ReasoningEffortsOf): Operation[] {
       reply: "json",
       replaySafe: true,
       validate: (body, request) => requireVersion(request) ?? checkMessages(body),
+      bridge: {
+        operation: "countTokens",
+        toRequest: bridge.toRequest,
+        fromResponse: ({ input_tokens }) => ({ input_tokens }),
+      },
     }),
   ];
 }

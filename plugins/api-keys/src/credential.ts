@@ -3,14 +3,17 @@ import type { DownstreamRequest } from "gatewright";
 /** Longer ones are nobody's key; hashing them would let strangers set the cost of a refusal. */
 export const MAX_KEY_LENGTH = 512;
 
-/** One token of visible ASCII, after a scheme in any case and a single space (RFC 9110, section 11.4). */
+/**
+ * One token of visible ASCII, after a scheme in any case (RFC 9110, section 11.1) and a single space: more would be
+ * allowed (section 11.4), but what no client sends by itself is taken for a mistake.
+ */
 const BEARER = /^bearer ([\x21-\x7e]+)$/i;
 const TOKEN = /^[\x21-\x7e]+$/;
 
 /**
  * The key in the headers of a request: `X-API-Key`, else `X-Goog-Api-Key` (clients of Google's Gemini API), else
- * `Authorization: Bearer`. Empty when there is none or it is not exactly one token; also for two `Authorization`
- * headers, which arrive joined by a comma and a space.
+ * `Authorization: Bearer`. The first that is there counts alone: a second one is no second try. Empty when there is none or
+ * it is not exactly one token; also for two `Authorization` headers, which arrive joined by a comma and a space.
  */
 export function readCredential(headers: DownstreamRequest["headers"]): string {
   const apiKey = headers["x-api-key"] ?? headers["x-goog-api-key"];

@@ -1,4 +1,4 @@
-import { defineGatewayPlugin, GatewayError } from "gatewright";
+import { createPattern, defineGatewayPlugin, GatewayError } from "gatewright";
 import type { GatewayPluginFactory, Principal } from "gatewright";
 import { ipMatcher } from "./allowed-ips.ts";
 import { readCredential, readQueryCredential } from "./credential.ts";
@@ -33,6 +33,14 @@ export const apiKeys: GatewayPluginFactory<typeof ApiKeysOptions> = defineGatewa
   options: ApiKeysOptions,
   gives: ["principal"],
   headersOnly: true,
+  check: ({ keys, operationScopes }, { checkModel, checkOperation }) => [
+    ...keys.flatMap(({ models = [] }, index) =>
+      models.flatMap((name, at) =>
+        checkModel(name, ["keys", index, "models", at]).filter(({ known }) => !fitsAny(name, known)),
+      ),
+    ),
+    ...Object.keys(operationScopes).flatMap((name) => checkOperation(name, ["operationScopes", name])),
+  ],
   setup({ keys, operationScopes, queryKeys }, gateway) {
     const ring = new KeyRing<Grant>();
     const scopeOf = scopeReader(operationScopes);
@@ -68,9 +76,19 @@ function toGrant(key: ApiKey): Grant {
 }
 
 function toPrincipal({ id, name, tenant, models }: ApiKey): Principal {
-  if (models === undefined) return { id, name, tenant };
-  const allowed = new Set(models);
-  return { id, name, tenant, allowsModel: (model) => allowed.has(model) };
+  // Requests share it.
+  if (models === undefined) return Object.freeze({ id, name, tenant });
+  const names = new Set(models);
+  const patterns = models.filter((text) => text.includes("*")).map(createPattern);
+  const allowsModel = (model: string): boolean =>
+    names.has(model) || patterns.some((pattern) => pattern.matches(model));
+  return Object.freeze({ id, name, tenant, allowsModel });
+}
+
+/** A pattern need not be a name itself: it is enough that it fits one. */
+function fitsAny(text: string, names: Iterable<string>): boolean {
+  const pattern = createPattern(text);
+  return text.includes("*") && [...names].some((name) => pattern.matches(name));
 }
 
 function isExpired({ expiresAtMs }: Grant): boolean {

@@ -45,7 +45,10 @@ export const ApiKey = v.pipe(
       name: v.optional(Name),
       /** What the key may do. @default ["inference"] */
       scopes: v.optional(v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1)), ["inference"]),
-      /** Models it may use, by the names that clients ask for; absent: all. Holds for fallbacks too. */
+      /**
+       * Models it may use, by the names that clients ask for, with `*` for any run of characters; absent: all. Holds for
+       * fallbacks too.
+       */
       models: v.optional(v.array(Name)),
       /** Addresses and CIDR ranges it may be used from; absent: all. */
       allowedIps: v.optional(

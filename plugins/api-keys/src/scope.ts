@@ -29,6 +29,7 @@ const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
   generateContent: "chat",
   geminiGenerateContent: "chat",
   geminiCountTokens: "chat",
+  interactions: "chat",
   embeddings: "embeddings",
   geminiEmbedContent: "embeddings",
   geminiBatchEmbedContents: "embeddings",
@@ -51,8 +52,11 @@ const OPERATION_SCOPES: Readonly<Record<string, Scope>> = {
   fileDeletion: "batch",
 };
 
-/** Listing shows a key what it may use, so every key may list. */
-const LISTINGS: ReadonlySet<string> = new Set(["models", "geminiModels"]);
+/**
+ * For every key. Listing shows one what it may use; what comes over MCP or a WebSocket is asked for its own
+ * scope, request by request.
+ */
+const OPEN: ReadonlySet<string> = new Set(["models", "anthropicModels", "geminiModels", "mcp", "webSocket"]);
 
 /** All that a key with these scopes may do. */
 export function expandScopes(scopes: readonly Scope[]): ReadonlySet<Scope> {
@@ -64,9 +68,8 @@ export function scopeReader(
   operationScopes: Readonly<Record<string, Scope>>,
 ): (operation: Operation) => Scope | undefined {
   const scopes = new Map<string, Scope>(Object.entries({ ...OPERATION_SCOPES, ...operationScopes }));
-  return ({ name }) => {
-    if (LISTINGS.has(name)) return undefined;
-    // An operation that nobody has placed is open to keys for everything only.
-    return scopes.get(name) ?? "inference";
-  };
+  // A second door to an API asks for what the first one does. An operation that nobody has placed is open to keys for
+  // everything only.
+  return ({ name, mappedAs = name }) =>
+    scopes.get(name) ?? scopes.get(mappedAs) ?? (OPEN.has(name) ? undefined : "inference");
 }

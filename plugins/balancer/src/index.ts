@@ -101,27 +101,22 @@ function withSticky(options: BalancerOptions, pick: Pick): Pick {
 }
 
 /** What is said of a backend or target that does not exist would be said in vain. */
-function findUnknownNames(options: BalancerOptions, { backends, targets }: ConfigView): UnknownName[] {
-  const unknown: UnknownName[] = [];
-  const checkBackend = (name: string, path: UnknownName["path"]): void => {
-    if (backends.has(name)) return;
-    unknown.push({ path, expected: "the name of a backend", received: name, known: backends.keys() });
-  };
-  // A backend that tells its models itself may come to have it.
-  const isTarget = (id: string): boolean =>
-    targets.has(id) || backends.get(id.slice(0, id.indexOf("/")))?.discovers === true;
-
-  for (const name of Object.keys(options.priorities)) checkBackend(name, ["priorities", name]);
-  if ("backends" in options)
-    options.backends?.forEach((name, index) => checkBackend(name, ["backends", index]));
-  for (const [region, { backends: names }] of Object.entries("regions" in options ? options.regions : {}))
-    names.forEach((name, index) => {
-      if (!isTarget(name)) checkBackend(name, ["regions", region, "backends", index]);
-    });
-  for (const id of Object.keys("prices" in options ? options.prices : {})) {
-    if (isTarget(id)) continue;
-    const expected = "the name of a target, `backend/model`";
-    unknown.push({ path: ["prices", id], expected, received: id, known: targets });
-  }
-  return unknown;
+function findUnknownNames(
+  options: BalancerOptions,
+  { checkBackend, checkTarget }: ConfigView,
+): UnknownName[] {
+  const regions = Object.entries("regions" in options ? options.regions : {});
+  const prices = "prices" in options ? options.prices : {};
+  const asked = "backends" in options ? options.backends : undefined;
+  return [
+    ...Object.keys(options.priorities).flatMap((name) => checkBackend(name, ["priorities", name])),
+    ...(asked ?? []).flatMap((name, index) => checkBackend(name, ["backends", index])),
+    ...regions.flatMap(([region, { backends }]) =>
+      backends.flatMap((name, index) => {
+        const check = name.includes("/") ? checkTarget : checkBackend;
+        return check(name, ["regions", region, "backends", index]);
+      }),
+    ),
+    ...Object.keys(prices).flatMap((id) => checkTarget(id, ["prices", id])),
+  ];
 }

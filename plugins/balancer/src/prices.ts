@@ -1,3 +1,4 @@
+import { readParameter } from "gatewright";
 import type { Context, Target } from "gatewright";
 
 /** US dollars for a million tokens; for one in the prices that stand on targets. */
@@ -12,22 +13,17 @@ export interface TokenBounds {
   readonly completion: number;
 }
 
-/** Fields by which the dialects limit an answer, in the order in which they count. */
-const OUTPUT_LIMITS = ["max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens"];
-/** Members that hold them in Gemini's dialect. */
-const SETTINGS = ["generationConfig", "generation_config"];
-
 /**
  * A token is at least one byte, so the body's length bounds the prompt. A request that sets no limit to its answer
- * gets `defaultOutput`.
+ * gets `defaultOutput`; one for embeddings and the like has no tokens for an answer.
  */
 export function boundTokens({ body, operation }: Context, defaultOutput: number): TokenBounds {
-  const settings = SETTINGS.map((name) => body.view(name)).find((view) => view !== undefined);
-  const limit = OUTPUT_LIMITS.map((name) => (settings ?? body).get(name)).find(
-    (value) => typeof value === "number",
-  );
-  const answers = operation.answers?.(body) ?? 1;
-  return { prompt: body.bytes?.length ?? 0, completion: ((limit as number) ?? defaultOutput) * answers };
+  const prompt = body.bytes?.length ?? 0;
+  const places = operation.parameters?.outputLimit ?? [];
+  if (places.length === 0) return { prompt, completion: 0 };
+  const given = readParameter(body, places);
+  const perAnswer = given.length > 0 ? Math.max(...given) : defaultOutput;
+  return { prompt, completion: perAnswer * (operation.answers?.(body) ?? 1) };
 }
 
 /** By the prices given here, else by the target's own. Infinity for a target without a price. */

@@ -1,6 +1,5 @@
-import { GatewayError, stringifyJson, toGatewayError } from "gatewright";
-import type { Context, GatewayHost, JsonObject, OperationRoutes } from "gatewright";
-import { carriedHeaders } from "./carried-headers.ts";
+import { createInnerRequest, GatewayError, toGatewayError } from "gatewright";
+import type { Context, GatewayHost, OperationRoutes } from "gatewright";
 import type { BatchOptions } from "./options.ts";
 import { checkRequest, type BatchRequest } from "./requests.ts";
 
@@ -54,29 +53,13 @@ export async function runBatch(
 async function answerOne(ctx: Context, request: BatchRequest, index: number, run: BatchRun): Promise<Answer> {
   try {
     const { path, body } = checkRequest(request, run.routes, ctx);
-    return await send(ctx, { path, body, requestId: `${ctx.id.slice(0, 120)}:${index}` }, run.gateway);
+    const { clientAddress } = ctx.request;
+    const sent = createInnerRequest(ctx, { path, body, index });
+    const response = await run.gateway.fetch(sent, { address: clientAddress });
+    return { status: response.status, body: await response.text() };
   } catch (error) {
     return toAnswer(ctx, toGatewayError(error));
   }
-}
-
-/** As if it had come over the network, from the same client. */
-async function send(
-  ctx: Context,
-  { path, body, requestId }: { path: string; body: JsonObject; requestId: string },
-  gateway: GatewayHost,
-): Promise<Answer> {
-  const { headers, query, clientAddress } = ctx.request;
-  // The query goes along for the credential that it may hold.
-  const url = new URL(query === "" ? path : `${path}?${query}`, "http://gateway");
-  const request = new Request(url, {
-    method: "POST",
-    headers: carriedHeaders(headers, requestId),
-    body: stringifyJson(body),
-    signal: ctx.signal,
-  });
-  const response = await gateway.fetch(request, { address: clientAddress });
-  return { status: response.status, body: await response.text() };
 }
 
 function toAnswer(ctx: Context, error: GatewayError): Answer {

@@ -38,6 +38,8 @@ export const cache: GatewayPluginFactory<typeof CacheOptions> = defineGatewayPlu
   name: "cache",
   options: CacheOptions,
   needs: ["body", "model", "candidates"],
+  check: ({ semantic }, { checkModel }) =>
+    semantic ? checkModel(semantic.model, ["semantic", "model"]) : [],
   setup(options, gateway) {
     const { state, log, now } = gateway;
     const { store: kind, maxEntries, maxBytes, waitMs, semantic } = options;

@@ -1,4 +1,4 @@
-import { stringifyJson } from "gatewright";
+import { canonicalJson } from "gatewright";
 import { createHash } from "node:crypto";
 import type { Context, Principal } from "gatewright";
 import type { CacheOptions } from "./options.ts";
@@ -50,12 +50,4 @@ function forwardedHeaders({ candidates, request }: Context): Record<string, stri
     }
   }
   return headers;
-}
-
-/** JSON without choices: members in order of their names, no white space (in the manner of RFC 8785). */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return stringifyJson(value);
-  const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
 }

@@ -26,9 +26,10 @@ export const circuitBreaker: GatewayPluginFactory<typeof CircuitBreakerOptions> 
   name: "circuit-breaker",
   options: CircuitBreakerOptions,
   needs: ["candidates"],
+  check: ({ backends }, { checkBackend }) =>
+    Object.keys(backends).flatMap((name) => checkBackend(name, ["backends", name])),
   async setup(options, gateway) {
     checkState(options, gateway);
-    checkBackends(options, gateway);
     const openings = options.shared || options.persist ? new SharedOpenings(gateway) : undefined;
     const breakers = new Breakers(options, gateway, (transition) => {
       tell(transition, options, gateway);
@@ -87,14 +88,6 @@ function checkState({ shared, persist }: CircuitBreakerOptions, { state }: Gatew
     throw new Error(
       'circuitBreaker: `persist` needs state that outlives the process, `state: { driver: "file" }` or "redis", got "memory"',
     );
-}
-
-function checkBackends(options: CircuitBreakerOptions, gateway: GatewayHost): void {
-  for (const name of Object.keys(options.backends)) {
-    if (gateway.backends.has(name)) continue;
-    const known = [...gateway.backends.keys()].map((backend) => `\`${backend}\``).join(", ");
-    throw new Error(`circuitBreaker: \`backends.${name}\` is no backend of this config; there are ${known}`);
-  }
 }
 
 function tell(transition: Transition, { onTransition }: CircuitBreakerOptions, { log }: GatewayHost): void {

@@ -1,11 +1,19 @@
 import { defineGatewayPlugin, isGatewayError } from "gatewright";
-import type { Context, GatewayError, GatewayHost, GatewayPluginFactory, Next, Reply } from "gatewright";
+import type {
+  ConfigView,
+  Context,
+  GatewayError,
+  GatewayPluginFactory,
+  Next,
+  Reply,
+  UnknownName,
+} from "gatewright";
 import { AnswerCache } from "./answer-cache.ts";
 import { answerElsewhere } from "./elsewhere.ts";
 import { failureKind } from "./failure-kind.ts";
 import { placesByKind } from "./itinerary.ts";
-import type { PlacesByKind } from "./itinerary.ts";
 import { FallbackOptions } from "./options.ts";
+import type { Places } from "./options.ts";
 import { preparedAnswer } from "./prepared-answer.ts";
 
 export type { FallbackAnswer, FallbackCache, FallbackCauses, FallbackOptions, Place } from "./options.ts";
@@ -18,9 +26,13 @@ export const fallback: GatewayPluginFactory<typeof FallbackOptions> = defineGate
   name: "fallback",
   options: FallbackOptions,
   needs: ["candidates"],
+  check: ({ models, on }, config) => [
+    ...findUnknownNames(models, ["models"], config),
+    ...findUnknownNames(on.contextWindow, ["on", "contextWindow"], config),
+    ...findUnknownNames(on.contentPolicy, ["on", "contentPolicy"], config),
+  ],
   setup(options, gateway) {
     const lists = placesByKind(options);
-    checkBackends(lists, gateway);
     const cache = options.cache && new AnswerCache(options.cache, () => gateway.now());
 
     async function rescue(ctx: Context, next: Next, first: unknown): Promise<Reply> {
@@ -55,12 +67,19 @@ function isOutage(ctx: Context, error: unknown): error is GatewayError {
   return isGatewayError(error) && error.status >= 500 && failureKind(error) !== undefined && !ctx.aborted;
 }
 
-/** @throws when a list names a backend that the config does not have. */
-function checkBackends(lists: PlacesByKind, { backends }: GatewayHost): void {
-  for (const place of Object.values(lists).flatMap((byModel) => Object.values(byModel).flat())) {
-    if (typeof place === "string" || backends.has(place.backend)) continue;
-    throw new TypeError(
-      `fallback: there is no backend \`${place.backend}\`; expected one of ${[...backends.keys()].join(", ")}`,
-    );
-  }
+/** A list for a model that is none would never be looked at, and a place that is none always passed over. */
+function findUnknownNames(
+  lists: Places,
+  at: UnknownName["path"],
+  { checkBackend, checkModel }: ConfigView,
+): UnknownName[] {
+  return Object.entries(lists).flatMap(([model, places]) => [
+    ...(model === "*" ? [] : checkModel(model, [...at, model])),
+    ...places.flatMap((place, index) => {
+      const path = [...at, model, index];
+      if (typeof place === "string") return checkModel(place, path);
+      const ofModel = place.model === undefined ? [] : checkModel(place.model, [...path, "model"]);
+      return [...checkBackend(place.backend, [...path, "backend"]), ...ofModel];
+    }),
+  ]);
 }

@@ -1,4 +1,4 @@
-import { refuse, report, stringifyJson, translate, UnsupportedField } from "gatewright";
+import { refuse, report, sortSealed, stringifyJson, translate, unseal, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { readPart } from "./contents.ts";
 import type { Turn } from "./contents.ts";
@@ -18,9 +18,10 @@ const USERS_OWN = ["inlineData", "fileData", "functionResponse"];
 
 /** A model turn as one message. `turn` is its number, for ids of calls that have none. */
 export function toAssistantMessage({ parts }: Turn, turn: number, conversation: Conversation): JsonObject {
-  const { dropped } = conversation;
+  const { dropped, takes } = conversation;
   const calls: JsonObject[] = [];
-  const thoughts = new Thoughts();
+  const blocks: JsonObject[] = [];
+  let thoughts = "";
   let text = "";
   let signature: JsonObject | undefined;
   conversation.open = [];
@@ -30,11 +31,15 @@ export function toAssistantMessage({ parts }: Turn, turn: number, conversation: 
     const wrong = USERS_OWN.find((kind) => read[kind] !== undefined);
     if (wrong !== undefined)
       throw new UnsupportedField(`${at}.${wrong}`, `\`${at}.${wrong}\`: elsewhere only the user sends these`);
+    const { signed, thinkingBlocks } = readSignature(thoughtSignature, at, conversation);
+    blocks.push(...thinkingBlocks);
     if (thought === true && functionCall === undefined) {
-      thoughts.add(toText(piece, `${at}.text`), thoughtSignature, at);
+      if (takes("reasoning_content")) thoughts += toText(piece, `${at}.text`);
+      else if (piece !== "") report(dropped, `${at}.thought`);
+      // Google signs the parts that follow from thoughts.
+      if (signed) report(dropped, `${at}.thoughtSignature`);
       continue;
     }
-    const signed = toExtraContent(thoughtSignature, at, conversation);
     if (functionCall === undefined) {
       text += toText(piece, `${at}.text`);
       signature = signed ?? signature;
@@ -47,41 +52,11 @@ export function toAssistantMessage({ parts }: Turn, turn: number, conversation: 
   return {
     role: "assistant",
     content: text === "" && calls.length > 0 ? null : text,
-    ...thoughts.toMembers(conversation),
+    ...(thoughts !== "" && { reasoning_content: thoughts }),
+    ...(blocks.length > 0 && { thinking_blocks: blocks }),
     ...(calls.length > 0 && { tool_calls: calls }),
     ...(signature && { extra_content: signature }),
   };
-}
-
-/** Thoughts of one turn. Each comes in pieces, the last of which may be signed. */
-class Thoughts {
-  readonly #blocks: { thinking: string; signature?: unknown; at: string }[] = [];
-
-  add(piece: string, signature: unknown, at: string): void {
-    let last = this.#blocks.at(-1);
-    if (!last || last.signature !== undefined) this.#blocks.push((last = { thinking: "", at }));
-    last.thinking += piece;
-    if (signature !== undefined) last.signature = signature;
-  }
-
-  toMembers({ dropped, takes }: Conversation): JsonObject {
-    const text = this.#blocks.map(({ thinking }) => thinking).join("");
-    const signed = this.#blocks.filter(({ signature }) => signature !== undefined);
-    const first = this.#blocks[0];
-    if (text !== "" && !takes("reasoning_content")) report(dropped, `${first!.at}.thought`);
-    if (signed.length > 0 && !takes("thinking_blocks")) report(dropped, `${signed[0]!.at}.thoughtSignature`);
-    return {
-      ...(text !== "" && takes("reasoning_content") && { reasoning_content: text }),
-      ...(signed.length > 0 &&
-        takes("thinking_blocks") && {
-          thinking_blocks: signed.map(({ thinking, signature }) => ({
-            type: "thinking",
-            thinking,
-            signature,
-          })),
-        }),
-    };
-  }
 }
 
 function toToolCall(
@@ -96,14 +71,25 @@ function toToolCall(
   return { json: { id: open.id, type: "function", function: { name: open.name, arguments: input } }, open };
 }
 
-/** Where a signature travels in OpenAI's shape, as in Google's own OpenAI API. */
-function toExtraContent(
-  signature: unknown,
-  at: string,
-  { dropped, takes }: Conversation,
-): JsonObject | undefined {
-  if (signature === undefined) return undefined;
-  if (takes("extra_content")) return { google: { thought_signature: signature } };
-  report(dropped, `${at}.thoughtSignature`);
-  return undefined;
+interface ReadSignature {
+  /** Google's own, where it travels in OpenAI's shape, as in Google's own OpenAI API. */
+  readonly signed?: JsonObject;
+  /** Of another vendor, which a gateway kept there. */
+  readonly thinkingBlocks: readonly JsonObject[];
+}
+
+const NONE: ReadSignature = { thinkingBlocks: [] };
+
+function readSignature(signature: unknown, at: string, { dropped, takes }: Conversation): ReadSignature {
+  if (signature === undefined) return NONE;
+  const items = unseal(signature);
+  const { thinkingBlocks } = sortSealed(items ?? []);
+  if (!items && takes("extra_content"))
+    return { ...NONE, signed: { google: { thought_signature: signature } } };
+  if (takes("thinking_blocks")) {
+    if (!items) report(dropped, `${at}.thoughtSignature`);
+    return { thinkingBlocks };
+  }
+  if (!items || thinkingBlocks.length > 0) report(dropped, `${at}.thoughtSignature`);
+  return NONE;
 }

@@ -1,4 +1,4 @@
-import { compact, isJsonObject, readHubArguments } from "gatewright";
+import { callIdOf, compact, isJsonObject, readHubArguments, seal } from "gatewright";
 import type { HubCall, HubMessage, JsonObject, MappingInfo } from "gatewright";
 
 /**
@@ -21,29 +21,31 @@ export function toFinishReason(reason: unknown, refused: boolean): string {
     : "OTHER";
 }
 
-/** Parts of the thoughts in a message, signed where their backend signs them. */
-export function toThoughtParts(said: HubMessage): JsonObject[] {
-  const blocks = openBlocksOf(said);
-  if (blocks.length === 0) return toThoughtPart(said);
-  return blocks.map(({ thinking, signature }) =>
-    compact({ text: thinking, thought: true, thoughtSignature: signature }),
-  );
-}
-
-/** The same of a delta: a block that closes holds a text that has come before, and brings its signature. */
-export function toThoughtDeltaParts(said: HubMessage): JsonObject[] {
-  const signed = openBlocksOf(said).map(({ signature }) =>
-    compact({ text: "", thought: true, thoughtSignature: signature }),
-  );
-  return [...toThoughtPart(said), ...signed];
-}
-
-function openBlocksOf({ thinkingBlocks }: HubMessage): JsonObject[] {
-  return thinkingBlocks.filter(({ type }) => type === "thinking");
-}
-
-function toThoughtPart({ reasoning: text }: HubMessage): JsonObject[] {
+/** Parts of the thoughts in a message or a delta. Blocks in a delta hold a text that has come before. */
+export function toThoughtParts({ reasoning: text }: HubMessage): JsonObject[] {
   return text === "" ? [] : [{ text, thought: true }];
+}
+
+/** The same of a whole message, in which the blocks may be all that there is. */
+export function toWholeThoughtParts(said: HubMessage): JsonObject[] {
+  if (said.reasoning !== "") return toThoughtParts(said);
+  return said.thinkingBlocks.flatMap(({ thinking }) =>
+    typeof thinking === "string" && thinking !== "" ? [{ text: thinking, thought: true }] : [],
+  );
+}
+
+/**
+ * Puts what another vendor wants back where Google has its own signatures, on the first call, else at the end of the text
+ * (ai.google.dev/gemini-api/docs/thought-signatures). A first call that nobody signed is marked as well: Gemini would
+ * refuse it in its own history.
+ */
+export function addSealed(parts: JsonObject[], blocks: readonly JsonObject[]): void {
+  const call = parts.find(({ functionCall }) => functionCall !== undefined);
+  if (!call && blocks.length === 0) return;
+  const place = call ?? parts.at(-1);
+  if (place && place["thought"] !== true && place["thoughtSignature"] === undefined)
+    place["thoughtSignature"] = seal(blocks);
+  else if (blocks.length > 0) parts.push({ text: "", thoughtSignature: seal(blocks) });
 }
 
 /** Parts of the text, or of a refusal, in a message or a delta. */
@@ -90,15 +92,11 @@ export function toCallParts(
 
 /** For a call to which the backend gave no id; stable within the reply. */
 function toCallId({ requestId }: MappingInfo, answer: number, position: number): string {
-  return `call_${requestId.replaceAll(/[^A-Za-z0-9]/g, "").slice(-24)}_${answer}_${position}`;
+  return callIdOf(requestId, `${answer}_${position}`);
 }
 
 /** Reports what parts of an answer have no place for. */
-export function reportUncarried(
-  { thinkingBlocks, annotations, calls, extra }: HubMessage,
-  info: MappingInfo,
-): void {
-  if (thinkingBlocks.some(({ type }) => type !== "thinking")) info.report("thinking_blocks");
+export function reportUncarried({ annotations, calls, extra }: HubMessage, info: MappingInfo): void {
   if (annotations.some(({ url_citation: cited }) => !isJsonObject(cited))) info.report("annotations");
   if (extra && signatureOf(extra) === undefined) info.report("extra_content");
   if (calls.some(({ extra_content: own }) => isJsonObject(own) && signatureOf(own) === undefined))

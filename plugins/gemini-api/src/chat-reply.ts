@@ -1,6 +1,7 @@
-import { isCutShort, isJsonObject, readHubCalls, readHubMessage, viewOf } from "gatewright";
+import { isCutShort, isJsonObject, readHubCalls, readHubMessage, reportBeside, viewOf } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
 import {
+  addSealed,
   listOf,
   reportUncarried,
   toCallParts,
@@ -8,7 +9,7 @@ import {
   toFinishReason,
   toImageParts,
   toTextParts,
-  toThoughtParts,
+  toWholeThoughtParts,
 } from "./candidate.ts";
 import { asksForThoughts } from "./request-settings.ts";
 import { toUsageMetadata } from "./usage.ts";
@@ -17,6 +18,7 @@ import { toUsageMetadata } from "./usage.ts";
 export function fromChatReply(reply: JsonObject, info: MappingInfo): JsonObject {
   const choices = listOf(reply["choices"]);
   if (choices.length === 0) throw new TypeError("the reply has no choices");
+  reportBeside(reply, info);
   const withThoughts = asksForThoughts(viewOf(info.request));
   const usageMetadata = toUsageMetadata(reply["usage"]);
   return {
@@ -38,11 +40,12 @@ function toCandidate(
   const said = readHubMessage(message, info);
   reportUncarried(said, info);
   const parts = [
-    ...(withThoughts ? toThoughtParts(said) : []),
+    ...(withThoughts ? toWholeThoughtParts(said) : []),
     ...toTextParts(said),
     ...toImageParts(said, info),
     ...toCallParts(readHubCalls(said.calls), { cut: isCutShort(reason), answer: position }, info),
   ];
+  addSealed(parts, said.thinkingBlocks);
   return {
     // SDKs take a content without parts for a broken one and leave it out of the history.
     content: { role: "model", parts: parts.length > 0 ? parts : [{ text: "" }] },

@@ -2,7 +2,7 @@ import { compact, drop, is, isEmpty, refuse, translate } from "gatewright";
 import type { FieldTable, JsonObject, MappingInfo, ReasoningEffortsOf } from "gatewright";
 import { toTexts } from "./contents.ts";
 import { toChatSettings } from "./generation-config.ts";
-import { readMessage } from "./google-json.ts";
+import { readMessage, toObject } from "./google-json.ts";
 import { toMessages } from "./messages.ts";
 import { toTools, toToolChoice } from "./tools.ts";
 
@@ -21,6 +21,12 @@ export const generateContentFields: FieldTable = {
   labels: drop("they are for Google's bills", isEmpty),
   serviceTier: drop("the tiers are Google's", is("unspecified", "standard", "SERVICE_TIER_UNSPECIFIED")),
   store: drop("it is about Google's logs", is(false)),
+};
+
+/** Fates of the fields of a count: a whole request in one of them, or its members (as Vertex AI has it). */
+export const countTokensFields: FieldTable = {
+  ...generateContentFields,
+  generateContentRequest: translate("its members; those beside it do not count"),
 };
 
 /** A `generateContent` request as one of OpenAI's chat. Throws `UnsupportedField`. */
@@ -49,4 +55,15 @@ export function toChatRequest(
     tool_choice: tools && choice,
   });
   return { body, dropped: [...dropped] };
+}
+
+/** What is to be counted, as a chat request. `contents` beside a whole request is not looked at (ai.google.dev/api/tokens). */
+export function toCountedRequest(
+  request: JsonObject,
+  info: Parameters<typeof toChatRequest>[1],
+  effortsOf: ReasoningEffortsOf,
+): ReturnType<typeof toChatRequest> {
+  const whole = request["generateContentRequest"] ?? request["generate_content_request"];
+  if (whole === undefined || whole === null) return toChatRequest(request, info, effortsOf);
+  return toChatRequest(toObject(whole, "generateContentRequest"), info, effortsOf);
 }

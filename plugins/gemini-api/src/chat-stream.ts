@@ -5,10 +5,12 @@ import {
   isEmpty,
   isJsonObject,
   readHubMessage,
+  reportBeside,
   viewOf,
 } from "gatewright";
 import type { JsonObject, MappingInfo, OperationBridge } from "gatewright";
 import {
+  addSealed,
   listOf,
   reportUncarried,
   toCallParts,
@@ -16,7 +18,7 @@ import {
   toFinishReason,
   toImageParts,
   toTextParts,
-  toThoughtDeltaParts,
+  toThoughtParts,
 } from "./candidate.ts";
 import { answersOf, asksForThoughts } from "./request-settings.ts";
 import { toUsageMetadata } from "./usage.ts";
@@ -36,6 +38,8 @@ interface ChatStreamState {
 interface OpenChoice {
   /** Calls so far; Google's dialect has only whole ones. */
   readonly calls: HubCallReader;
+  /** Thoughts as their vendor signed them. */
+  readonly blocks: JsonObject[];
   /** What was said so far. */
   text: string;
   refused: boolean;
@@ -59,6 +63,7 @@ export const chatStream: NonNullable<OperationBridge<ChatStreamState>["stream"]>
 
   event(state, chunk, info) {
     if (state.over) return [];
+    reportBeside(chunk, info);
     // The first chunk of some backends has an empty one.
     state.responseId ||= chunk["id"];
     if (isJsonObject(chunk["usage"])) state.usage = chunk["usage"];
@@ -80,7 +85,13 @@ function toCandidate(state: ChatStreamState, choice: JsonObject, info: MappingIn
   const index = typeof choice["index"] === "number" ? choice["index"] : 0;
   let open = state.choices.get(index);
   if (!open) {
-    open = { calls: new HubCallReader(), text: "", refused: false, finishReason: undefined };
+    open = {
+      calls: new HubCallReader(),
+      blocks: [],
+      text: "",
+      refused: false,
+      finishReason: undefined,
+    };
     state.choices.set(index, open);
   }
   // What an answer says after its end it does not say.
@@ -90,17 +101,20 @@ function toCandidate(state: ChatStreamState, choice: JsonObject, info: MappingIn
   open.text += said.text;
   if (said.refusal !== "") open.refused = true;
 
-  const thoughts = toThoughtDeltaParts(said);
+  const thoughts = toThoughtParts(said);
+  open.blocks.push(...said.thinkingBlocks);
   const parts = [...(state.withThoughts ? thoughts : []), ...toTextParts(said), ...toImageParts(said, info)];
   open.calls.read(said.calls);
   open.finishReason = finishOf(choice);
   if (open.finishReason !== undefined) {
     const cut = isCutShort(open.finishReason);
     parts.push(...toCallParts(open.calls.calls, { cut, answer: index }, info));
+    addSealed(parts, open.blocks);
   }
   const extras = toCandidateExtras(choice, said, open.text);
   if (parts.length === 0) {
-    const awaited = !state.begun && (said.calls.length > 0 || thoughts.length > 0);
+    const thinks = thoughts.length > 0 || said.thinkingBlocks.length > 0;
+    const awaited = !state.begun && (said.calls.length > 0 || thinks);
     if (!awaited && isEmpty(extras)) return [];
     parts.push({ text: "" });
   }

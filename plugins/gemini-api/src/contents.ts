@@ -11,8 +11,10 @@ export const contentFields: FieldTable = {
 /** Fates of the members of one part. */
 export const partFields: FieldTable = {
   text: translate("text; with `thought`, reasoning"),
-  thought: translate("`reasoning_content`; `thinking_blocks` where it is signed"),
-  thoughtSignature: translate("`extra_content.google.thought_signature`"),
+  thought: translate("`reasoning_content`"),
+  thoughtSignature: translate(
+    "`extra_content.google.thought_signature`; `thinking_blocks` where a gateway keeps them there",
+  ),
   inlineData: translate("`image_url`, `input_audio`, `file`, or text"),
   fileData: translate("`image_url`, for images on the web; files kept by Google are refused"),
   functionCall: translate("one of `tool_calls`"),

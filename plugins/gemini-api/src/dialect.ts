@@ -29,8 +29,12 @@ function errorObject(error: GatewayError): JsonObject {
   return { error: { code: status, message, status: name, details: toDetails(error) } };
 }
 
-/** The gateway's own code as a reason, the field at fault, and the wait, each in the type that Google has for it. */
-function toDetails({ code, message, param, headers }: GatewayError): JsonObject[] {
+/**
+ * What a Gemini backend told; else the gateway's own code as a reason, the field at fault, and the wait, each in the type
+ * that Google has for it.
+ */
+function toDetails({ code, message, param, headers, upstream }: GatewayError): readonly unknown[] {
+  if (Array.isArray(upstream?.details)) return upstream.details;
   const details = [typed("ErrorInfo", { reason: code.toUpperCase(), domain: "gatewright" })];
   if (param !== null)
     details.push(typed("BadRequest", { fieldViolations: [{ field: param, description: message }] }));

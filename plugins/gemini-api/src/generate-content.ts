@@ -8,7 +8,7 @@ import type {
   StreamRules,
 } from "gatewright";
 import { fromChatReply } from "./chat-reply.ts";
-import { toChatRequest } from "./chat-request.ts";
+import { toChatRequest, toCountedRequest } from "./chat-request.ts";
 import { chatStream } from "./chat-stream.ts";
 import { geminiDialect } from "./dialect.ts";
 import { answersOf, parameters, settingOf, settingsOf } from "./request-settings.ts";
@@ -89,16 +89,23 @@ export const geminiGenerateContent: Operation = defineOperation({
 });
 
 /** `POST /v1beta/models/{model}:countTokens`: only where the backend counts. */
-export const geminiCountTokens: Operation = defineOperation({
-  name: "geminiCountTokens",
-  method: "POST",
-  paths: pathsOf("countTokens"),
-  dialect: geminiDialect,
-  body: "json",
-  reply: "json",
-  replaySafe: true,
-  ownMembers: ["model"],
-});
+export function createCountTokens(effortsOf: ReasoningEffortsOf): Operation {
+  return defineOperation({
+    name: "geminiCountTokens",
+    method: "POST",
+    paths: pathsOf("countTokens"),
+    dialect: geminiDialect,
+    body: "json",
+    reply: "json",
+    replaySafe: true,
+    ownMembers: ["model"],
+    bridge: {
+      operation: "countTokens",
+      toRequest: (request, info) => toCountedRequest(request, info, effortsOf),
+      fromResponse: ({ input_tokens }) => ({ totalTokens: input_tokens }),
+    },
+  });
+}
 
 function checkContents(body: JsonView): FieldFault | undefined {
   const type = body.typeOf("contents");

@@ -1,6 +1,6 @@
-import { createReasoningEfforts, defineGatewayPlugin, isEventStream } from "gatewright";
+import { createReasoningEfforts, defineGatewayPlugin, isEventStream, KeptPlaces } from "gatewright";
 import type { Context, FieldTable, GatewayPluginFactory, OperationName, Reply } from "gatewright";
-import { generateContentFields } from "./chat-request.ts";
+import { countTokensFields, generateContentFields } from "./chat-request.ts";
 import {
   batchEmbedContentsFields,
   embedContentFields,
@@ -8,12 +8,14 @@ import {
   geminiEmbedContent,
 } from "./embeddings.ts";
 import {
+  createCountTokens,
   createGenerateContent,
-  geminiCountTokens,
   geminiGenerateContent,
   STREAM_METHOD,
 } from "./generate-content.ts";
+import { createInteractions } from "./interactions.ts";
 import { toJsonArray } from "./json-array.ts";
+import { askKeeper, interact } from "./kept-interactions.ts";
 import { geminiModels } from "./models.ts";
 import { GeminiApiOptions } from "./options.ts";
 
@@ -25,12 +27,17 @@ declare module "gatewright" {
     geminiEmbedContent: true;
     geminiBatchEmbedContents: true;
     geminiModels: true;
+    interactions: true;
+    interactionRetrieval: true;
+    interactionDeletion: true;
+    interactionCancellation: true;
   }
 }
 
 /** What becomes of each request field on its way to a backend of another dialect, by operation. */
 export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = {
   generateContent: generateContentFields,
+  geminiCountTokens: countTokensFields,
   geminiEmbedContent: embedContentFields,
   geminiBatchEmbedContents: batchEmbedContentsFields,
 };
@@ -42,7 +49,6 @@ export const fields: Readonly<Partial<Record<OperationName, FieldTable>>> = {
 export const geminiApi: GatewayPluginFactory<typeof GeminiApiOptions> = defineGatewayPlugin({
   name: "gemini-api",
   options: GeminiApiOptions,
-  headersOnly: true,
   operations: [
     "generateContent",
     "geminiGenerateContent",
@@ -50,20 +56,39 @@ export const geminiApi: GatewayPluginFactory<typeof GeminiApiOptions> = defineGa
     "geminiEmbedContent",
     "geminiBatchEmbedContents",
     "geminiModels",
+    "interactions",
+    "interactionRetrieval",
+    "interactionDeletion",
+    "interactionCancellation",
   ],
-  setup: ({ reasoningEfforts }) => ({
-    operations: [
-      createGenerateContent(createReasoningEfforts(reasoningEfforts)),
-      geminiGenerateContent,
-      geminiCountTokens,
-      geminiEmbedContent,
-      geminiBatchEmbedContents,
-      geminiModels,
-    ],
-    middleware: function geminiApi(ctx, next) {
-      return wantsJsonArray(ctx) ? next().then((reply) => asJsonArray(reply, ctx.id)) : next();
-    },
-  }),
+  setup({ reasoningEfforts, interactionTtlMs }, gateway) {
+    const effortsOf = createReasoningEfforts(reasoningEfforts);
+    const places = new KeptPlaces({ state: gateway.state, log: gateway.log, ttlMs: interactionTtlMs });
+    return {
+      operations: [
+        createGenerateContent(effortsOf),
+        geminiGenerateContent,
+        createCountTokens(effortsOf),
+        geminiEmbedContent,
+        geminiBatchEmbedContents,
+        geminiModels,
+        ...createInteractions(),
+      ],
+      middleware: function geminiApi(ctx, next) {
+        switch (ctx.operation.name) {
+          case "interactions":
+            return interact(ctx, next, places);
+          case "interactionRetrieval":
+          case "interactionDeletion":
+          case "interactionCancellation":
+            return askKeeper(ctx, next, places, gateway);
+          default:
+            return wantsJsonArray(ctx) ? next().then((reply) => asJsonArray(reply, ctx.id)) : next();
+        }
+      },
+      close: () => places.close(),
+    };
+  },
 });
 
 function wantsJsonArray({ operation, request }: Context): boolean {

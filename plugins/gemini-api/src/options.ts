@@ -1,6 +1,8 @@
 import { REASONING_EFFORTS } from "gatewright";
 import * as v from "valibot";
 
+const DAY_MS = 86_400_000;
+
 export const GeminiApiOptions = v.strictObject({
   /**
    * The values of `reasoning_effort` that models take, by their names at the backend, with `*`; the first that fits
@@ -8,4 +10,9 @@ export const GeminiApiOptions = v.strictObject({
    * before the built-in ones, which know OpenAI's, Anthropic's and Google's models and gpt-oss.
    */
   reasoningEfforts: v.optional(v.record(v.string(), v.array(v.picklist(REASONING_EFFORTS))), {}),
+  /** How long it is known which backend keeps an interaction, in milliseconds, at most a year. @default 4_752_000_000 */
+  interactionTtlMs: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1_000), v.maxValue(365 * DAY_MS)),
+    55 * DAY_MS,
+  ),
 });

@@ -26,8 +26,9 @@ export const healthCheck: GatewayPluginFactory<typeof HealthCheckOptions> = defi
   name: "health-check",
   options: HealthCheckOptions,
   needs: ["candidates"],
+  check: ({ backends }, { checkBackend }) =>
+    Object.keys(backends).flatMap((name) => checkBackend(name, ["backends", name])),
   setup(options, gateway) {
-    checkBackends(options, gateway);
     const guard = new Guard(options, gateway, (change) => tell(change, options, gateway));
     const checkers = [...gateway.backends.values()].flatMap((backend) =>
       createChecker(backend, options, gateway, guard),
@@ -80,14 +81,6 @@ function createChecker(
       },
     }),
   ];
-}
-
-function checkBackends(options: HealthCheckOptions, gateway: GatewayHost): void {
-  for (const name of Object.keys(options.backends)) {
-    if (gateway.backends.has(name)) continue;
-    const known = [...gateway.backends.keys()].map((backend) => `\`${backend}\``).join(", ");
-    throw new Error(`healthCheck: \`backends.${name}\` is no backend of this config; there are ${known}`);
-  }
 }
 
 function tell(change: HealthChange, { onChange }: HealthCheckOptions, { log }: GatewayHost): void {

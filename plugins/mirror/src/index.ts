@@ -1,5 +1,14 @@
 import { defineGatewayPlugin } from "gatewright";
-import type { AttemptScope, Context, Finished, GatewayHost, GatewayPluginFactory, Next } from "gatewright";
+import type {
+  AttemptScope,
+  ConfigView,
+  Context,
+  Finished,
+  GatewayHost,
+  GatewayPluginFactory,
+  Next,
+  UnknownName,
+} from "gatewright";
 import { resultOfRequest } from "./comparison.ts";
 import type { Comparison } from "./comparison.ts";
 import { Copies } from "./copies.ts";
@@ -29,6 +38,7 @@ export const mirror: GatewayPluginFactory<typeof MirrorOptions> = defineGatewayP
   name: "mirror",
   options: MirrorOptions,
   needs: ["body", "candidates"],
+  check: findUnknownNames,
   setup({ to, share, operations, maxInFlight, timeoutMs, maxBytes, onCompared }, gateway) {
     const scope = scopeOf(to, gateway);
     const copies = new Copies({ timeoutMs, maxBytes }, () => gateway.now());
@@ -75,12 +85,21 @@ export const mirror: GatewayPluginFactory<typeof MirrorOptions> = defineGatewayP
   },
 });
 
-/** @throws when no backend of that name serves the model. */
-function scopeOf({ backend, model }: MirrorPlace, { targets }: GatewayHost): AttemptScope {
+function scopeOf({ backend, model }: MirrorPlace, { catalog }: GatewayHost): AttemptScope {
   if (backend === undefined) return { model };
-  const target = targets.get(`${backend}/${model}`);
-  if (target) return { candidates: [target], target };
-  throw new TypeError(
-    `mirror: there is no target \`${backend}/${model}\`; expected one of ${[...targets.keys()].join(", ")}`,
+  const target = catalog.target(backend, model);
+  return { candidates: [target], target };
+}
+
+function findUnknownNames(
+  { to: { backend, model }, operations = [] }: MirrorOptions,
+  config: ConfigView,
+): readonly UnknownName[] {
+  const ofOperations = operations.flatMap((name, index) =>
+    config.checkOperation(name, ["operations", index]),
   );
+  if (backend === undefined) return [...config.checkModel(model, ["to", "model"]), ...ofOperations];
+  const ofBackend = config.checkBackend(backend, ["to", "backend"]);
+  const ofTarget = ofBackend.length > 0 ? [] : config.checkTarget(`${backend}/${model}`, ["to"]);
+  return [...ofBackend, ...ofTarget, ...ofOperations];
 }

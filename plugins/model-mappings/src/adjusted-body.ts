@@ -1,16 +1,12 @@
-import type { Operation, ParameterPlace, ParameterPlaces, RequestBody } from "gatewright";
+import { readParameter, writeParameter } from "gatewright";
+import type { Operation, ParameterPlace, RequestBody } from "gatewright";
 import type { Mapping } from "./options.ts";
-
-/** Where OpenAI's dialects have them, and those that go by their names. */
-const TOP_LEVEL: ParameterPlaces = {
-  temperature: [{ name: "temperature" }],
-  outputLimit: [{ name: "max_tokens" }, { name: "max_completion_tokens" }, { name: "max_output_tokens" }],
-};
 
 /** The body with the mapping's adjustments. What is absent stays absent. */
 export function adjustBody(body: RequestBody, operation: Operation, mapping: Mapping): RequestBody {
-  if (body.kind !== "json") return body;
-  const { temperature, outputLimit } = operation.parameters ?? TOP_LEVEL;
+  const { parameters } = operation;
+  if (body.kind !== "json" || !parameters) return body;
+  const { temperature, outputLimit } = parameters;
   const { temperatureAdjustment, maxTokensMultiplier } = mapping;
   let adjusted = body;
   if (temperatureAdjustment !== 0)
@@ -30,13 +26,9 @@ function adjustAll(
   adjust: (value: number) => number,
 ): RequestBody {
   let adjusted = body;
-  for (const { within, name } of places) {
-    const holder = within === undefined ? adjusted : adjusted.view(within);
-    const value = holder?.get(name);
-    if (typeof value !== "number") continue;
-    const change = { [name]: adjust(value) };
-    adjusted = adjusted.with(within === undefined ? change : { [within]: { ...holder!.json, ...change } });
-  }
+  for (const place of places)
+    for (const value of readParameter(body, [place]))
+      adjusted = writeParameter(adjusted, place, adjust(value));
   return adjusted;
 }
 

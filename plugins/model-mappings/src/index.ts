@@ -19,6 +19,11 @@ export const modelMappings: GatewayPluginFactory<typeof ModelMappingsOptions> = 
   name: "model-mappings",
   options: ModelMappingsOptions,
   needs: ["candidates"],
+  check: ({ mappings }, { checkModel, checkProvider }) =>
+    mappings.flatMap(({ model, provider }, index) => [
+      ...checkModel(model, ["mappings", index, "model"]),
+      ...checkProvider(provider, ["mappings", index, "provider"]),
+    ]),
   setup({ mappings }, gateway) {
     const byModel = collect(mappings, gateway);
     return {
@@ -45,8 +50,6 @@ function collect(mappings: readonly Mapping[], gateway: GatewayHost): Map<string
   for (const mapping of mappings) {
     const { model, provider, targetModel } = mapping;
     const meant = backends.filter((backend) => isOfProvider(backend, provider));
-    if (meant.length === 0)
-      throw new Error(`modelMappings: no backend of this config is of the provider \`${provider}\``);
     const byBackend = byModel.get(model) ?? new Map<Backend, Replacement>();
     byModel.set(model, byBackend);
     for (const backend of meant) {

@@ -2,7 +2,7 @@ import { defineGatewayPlugin } from "gatewright";
 import type { GatewayPluginFactory } from "gatewright";
 import { annotate } from "./annotation.ts";
 import { answerInTurn } from "./in-turn.ts";
-import { ModelRoutingOptions } from "./options.ts";
+import { DEFAULT_SYNONYMS, ModelRoutingOptions } from "./options.ts";
 import { Providers } from "./providers.ts";
 import { takeWish } from "./request-wish.ts";
 
@@ -16,6 +16,10 @@ export const modelRouting: GatewayPluginFactory<typeof ModelRoutingOptions> = de
   name: "model-routing",
   options: ModelRoutingOptions,
   needs: ["body", "candidates"],
+  check: ({ synonyms }, { checkProvider }) =>
+    Object.entries(synonyms)
+      .filter(([name, meant]) => DEFAULT_SYNONYMS[name] !== meant)
+      .flatMap(([name, meant]) => checkProvider(meant, ["synonyms", name])),
   setup(options, gateway) {
     const providers = new Providers(gateway.backends.values(), options.synonyms);
     return {
@@ -24,6 +28,7 @@ export const modelRouting: GatewayPluginFactory<typeof ModelRoutingOptions> = de
         if (taken === undefined) return next();
         const { wish, body } = taken;
         ctx.body = body;
+        if (!wish) return next();
         const groups = providers.narrow(ctx, wish);
         if (wish.preference) ctx.vars.preference = wish.preference;
         if (!wish.inTurn) ctx.candidates = groups.flat();

@@ -49,11 +49,15 @@ const FIELDS = Object.keys(SHAPES) as Field[];
 
 /**
  * Reads the fields, and gives the body without them. Undefined when there are none. `provider` with an object is
- * another gateway's and stays where it is. Null means absent.
+ * another gateway's and stays where it is. Null means absent: of nulls alone there is no wish.
  */
-export function takeWish(body: RequestBody): { wish: RequestWish; body: RequestBody } | undefined {
+export function takeWish(
+  body: RequestBody,
+): { wish: RequestWish | undefined; body: RequestBody } | undefined {
   const present = FIELDS.filter((field) => isOurs(body, field));
   if (present.length === 0) return undefined;
+  const rest = body.with(Object.fromEntries(present.map((field) => [field, undefined])));
+  if (present.every((field) => body.typeOf(field) === "null")) return { wish: undefined, body: rest };
   const provider = read(body, "provider");
   const providers = read(body, "providers");
   const strategy = read(body, "routing_strategy");
@@ -65,7 +69,7 @@ export function takeWish(body: RequestBody): { wish: RequestWish; body: RequestB
       inTurn: strategy === "fallback",
       preference: routing ? smart(routing) : toPreference(strategy),
     },
-    body: body.with(Object.fromEntries(present.map((field) => [field, undefined]))),
+    body: rest,
   };
 }
 

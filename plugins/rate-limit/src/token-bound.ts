@@ -1,5 +1,5 @@
-import { isJsonObject } from "gatewright";
-import type { Context, JsonObject, RequestBody } from "gatewright";
+import { isJsonObject, readParameter, writeParameter } from "gatewright";
+import type { Context, JsonObject } from "gatewright";
 import type { TokenOptions } from "./options.ts";
 
 /** Tokens of a picture, whatever its size: above what today's models charge for one in high detail. */
@@ -13,29 +13,6 @@ const MEDIA_WORDS = ["image", "audio", "video", "file", "document", "inline"];
 /** Where conversations stand. */
 const CONVERSATIONS = ["messages", "input", "contents"];
 
-/** Which fields bound the answer, and the member that holds them, in each spelling. */
-interface OutputLimit {
-  readonly within?: readonly string[];
-  readonly fields: readonly string[];
-}
-
-const MESSAGES: OutputLimit = { fields: ["max_tokens"] };
-const GENERATE_CONTENT: OutputLimit = {
-  within: ["generationConfig", "generation_config"],
-  fields: ["maxOutputTokens", "max_output_tokens"],
-};
-
-/** Of operations whose backends write an answer. */
-const OUTPUT_LIMITS: Readonly<Record<string, OutputLimit>> = {
-  chat: { fields: ["max_tokens", "max_completion_tokens"] },
-  completions: { fields: ["max_tokens"] },
-  responses: { fields: ["max_output_tokens"] },
-  messages: MESSAGES,
-  claudeMessages: MESSAGES,
-  generateContent: GENERATE_CONTENT,
-  geminiGenerateContent: GENERATE_CONTENT,
-};
-
 /** What a request may use, known before it is sent. */
 export interface TokenBound {
   readonly prompt: number;
@@ -48,29 +25,18 @@ export interface TokenBound {
  */
 export function boundTokens(ctx: Context, options: TokenOptions): TokenBound {
   const prompt = Math.ceil(options.promptTokens?.(ctx) ?? promptBound(ctx, options.bytesPerToken));
-  const { name } = ctx.operation;
-  const limit = Object.hasOwn(OUTPUT_LIMITS, name) ? OUTPUT_LIMITS[name] : undefined;
-  if (limit === undefined) return { prompt, output: 0 };
-  const { body } = ctx;
-  const given = limitsIn(body, limit);
+  const { body, operation } = ctx;
+  const places = operation.parameters?.outputLimit ?? [];
+  if (places.length === 0) return { prompt, output: 0 };
+  const given = readParameter(body, places);
   const perAnswer = given.length > 0 ? Math.max(...given) : options.defaultMaxOutput;
-  if (given.length === 0 && options.capOutput && body.kind === "json")
-    ctx.body = capped(body, limit, options.defaultMaxOutput);
-  const answers = ctx.operation.answers?.(body) ?? 1;
+  if (given.length === 0 && options.capOutput && body.kind === "json") {
+    // Where the client has other settings, in whichever spelling.
+    const place = places.find(({ within }) => within !== undefined && body.view(within)) ?? places[0]!;
+    ctx.body = writeParameter(body, place, options.defaultMaxOutput);
+  }
+  const answers = operation.answers?.(body) ?? 1;
   return { prompt, output: perAnswer * Math.max(answers, amountOf(body.get("best_of"))) };
-}
-
-function limitsIn(body: RequestBody, { within, fields }: OutputLimit): number[] {
-  const holders = within ? within.map((name) => body.view(name)) : [body];
-  return holders
-    .flatMap((holder) => fields.map((field) => holder?.get(field)))
-    .filter((value) => typeof value === "number");
-}
-
-function capped(body: RequestBody, { within, fields }: OutputLimit, most: number): RequestBody {
-  if (!within) return body.with({ [fields[0]!]: most });
-  const name = within.find((each) => body.view(each)) ?? within[0]!;
-  return body.with({ [name]: { ...body.view(name)?.json, [fields[0]!]: most } });
 }
 
 function amountOf(value: unknown): number {

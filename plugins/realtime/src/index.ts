@@ -1,8 +1,8 @@
-import { defineGatewayPlugin, defineOperation, openaiDialect } from "gatewright";
+import { defineGatewayPlugin, defineOperation, openaiDialect, readSubprotocols } from "gatewright";
 import type { GatewayPluginFactory } from "gatewright";
 import { RealtimeOptions } from "./options.ts";
+import { nameForBackend, nameForClient } from "./session-model.ts";
 import { sessionUsage } from "./session-usage.ts";
-import { readSubprotocols } from "./subprotocols.ts";
 
 export type { RealtimeOptions } from "./options.ts";
 
@@ -36,7 +36,14 @@ export const realtime: GatewayPluginFactory<typeof RealtimeOptions> = defineGate
         replaySafe: true,
         modelOf: ({ query }) => new URLSearchParams(query).get("model") ?? undefined,
         pathBelow: ({ query }) => queryBelow(query),
-        websocket: { idleMs, maxMs: maxSessionMs, usage: sessionUsage, readHeaders: readSubprotocols },
+        websocket: {
+          idleMs,
+          maxMs: maxSessionMs,
+          usage: sessionUsage,
+          forClient: nameForClient,
+          forBackend: nameForBackend,
+          readHeaders: readSubprotocols,
+        },
       }),
     ],
   }),

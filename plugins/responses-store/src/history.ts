@@ -23,6 +23,20 @@ export function withIds(items: readonly JsonObject[], responseId: string): JsonO
 }
 
 /**
+ * An item as it is listed, in full what a request may say in short
+ * (https://platform.openai.com/docs/api-reference/responses/input-items).
+ */
+export function toListed(item: JsonObject): JsonObject {
+  const { type = "message", content, ...rest } = item;
+  if (type !== "message" || typeof rest["role"] !== "string") return item;
+  const text =
+    rest["role"] === "assistant"
+      ? { type: "output_text", text: content, annotations: [], logprobs: [] }
+      : { type: "input_text", text: content };
+  return { status: "completed", ...rest, type, content: typeof content === "string" ? [text] : content };
+}
+
+/**
  * An item as another backend takes it that speaks this API itself: without its id, which would be looked up there, and
  * not at all where it holds the thoughts of another model.
  */

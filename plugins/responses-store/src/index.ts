@@ -1,5 +1,5 @@
 import { defineGatewayPlugin } from "gatewright";
-import type { Context, GatewayHost, GatewayPluginFactory, Next, Reply } from "gatewright";
+import type { Context, GatewayPluginFactory, Next, Reply } from "gatewright";
 import { keepReply, noteReply } from "./keep-reply.ts";
 import { createOperations } from "./operations.ts";
 import { ResponsesStoreOptions } from "./options.ts";
@@ -18,8 +18,9 @@ export const responsesStore: GatewayPluginFactory<typeof ResponsesStoreOptions> 
   name: "responses-store",
   options: ResponsesStoreOptions,
   operations: ["responseRetrieval", "responseDeletion", "responseCancellation"],
+  check: ({ stateless }, { checkBackend }) =>
+    stateless.flatMap((name, index) => checkBackend(name, ["stateless", index])),
   setup({ ttlMs, maxBytes, stateless }, gateway) {
-    checkBackends(stateless, gateway);
     const records = new Records(gateway.state, ttlMs, gateway.log);
     const keeper = createKeeper(stateless);
     const responses = gateway.operations.get("responses");
@@ -51,9 +52,3 @@ export const responsesStore: GatewayPluginFactory<typeof ResponsesStoreOptions> 
     }
   },
 });
-
-function checkBackends(stateless: readonly string[], { backends }: GatewayHost): void {
-  const unknown = stateless.find((name) => !backends.has(name));
-  if (unknown !== undefined)
-    throw new Error(`responsesStore: \`stateless\` names \`${unknown}\`, which is no backend of this config`);
-}

@@ -1,5 +1,6 @@
 import { GatewayError, stringifyJson } from "gatewright";
 import type { Context, GatewayHost, JsonObject, Next, Reply } from "gatewright";
+import { toListed } from "./history.ts";
 import { readStoredRequest } from "./operations.ts";
 import type { Elsewhere, Kept, Records } from "./records.ts";
 
@@ -67,7 +68,7 @@ function listItems({ input }: Kept, query: string): JsonObject {
       param: "after",
       message: "`after` is no item of this input",
     });
-  const data = items.slice(start, start + limit);
+  const data = items.slice(start, start + limit).map(toListed);
   return {
     object: "list",
     data,

@@ -1,3 +1,4 @@
+import { finishOf } from "gatewright";
 import type { JsonObject } from "gatewright";
 import type { AnswerDialect, EventContent } from "./answer-dialect.ts";
 import { addUsage } from "./usage-sum.ts";
@@ -36,7 +37,7 @@ export function readChunk(json: JsonObject): EventContent {
       (isEmpty(content) || typeof content === "string") &&
       isEmpty(choice.logprobs) &&
       Object.values(rest).every(isEmpty),
-    finishes: typeof choice.finish_reason === "string",
+    finishes: finishOf(choice) !== undefined,
   };
 }
 

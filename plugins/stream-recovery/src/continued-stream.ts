@@ -1,4 +1,11 @@
-import { discardReply, EventPipe, isEventStream, isGatewayError, toStreamEvent } from "gatewright";
+import {
+  discardReply,
+  EventPipe,
+  isEventStream,
+  isGatewayError,
+  isOfProvider,
+  toStreamEvent,
+} from "gatewright";
 import type {
   Attempt,
   BodySink,
@@ -167,9 +174,7 @@ export class ContinuedStream implements EventPipeOwner {
     const candidates = others.length > 0 ? others : usable;
     if (kind === "restart") return candidates;
     const { prefill: names } = this.#options;
-    return candidates.filter(
-      ({ backend }) => names.includes(backend.name) || names.includes(backend.adapter.name),
-    );
+    return candidates.filter(({ backend }) => names.some((name) => isOfProvider(backend, name)));
   }
 
   /** One further attempt. True once its text has been joined to what was told. */

@@ -16,6 +16,10 @@ export const streamRecovery: GatewayPluginFactory<typeof StreamRecoveryOptions> 
   name: "stream-recovery",
   options: StreamRecoveryOptions,
   needs: ["candidates"],
+  check: (options, { checkProvider }) =>
+    options.strategy === "continue"
+      ? options.prefill.flatMap((name, index) => checkProvider(name, ["prefill", index]))
+      : [],
   setup(options) {
     return {
       middleware: function streamRecovery(ctx, next) {

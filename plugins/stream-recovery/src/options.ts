@@ -4,8 +4,8 @@ const Continue = v.strictObject({
   /** Goes on elsewhere, if that can be done without repeating or losing a character. */
   strategy: v.literal("continue"),
   /**
-   * Backends that go on with an assistant message where it ends: names of backends, or of adapters for all backends of
-   * one kind. @default []
+   * Backends that go on with an assistant message where it ends: names of backends, or of adapters or providers for all
+   * backends of one kind. @default []
    */
   prefill: v.optional(v.array(v.pipe(v.string(), v.nonEmpty())), []),
   /**

@@ -1,5 +1,6 @@
 import { defineGatewayPlugin, isBodyStream } from "gatewright";
 import type { Context, GatewayPluginFactory, Next, Reply } from "gatewright";
+import { LimitClock } from "./limit-clock.ts";
 import { createLimitsTable } from "./limits-table.ts";
 import { TimeoutOptions } from "./options.ts";
 import type { Limits } from "./options.ts";
@@ -17,6 +18,10 @@ export const timeout: GatewayPluginFactory<typeof TimeoutOptions> = defineGatewa
   name: "timeout",
   options: TimeoutOptions,
   needs: ["candidates"],
+  check: ({ operations, models }, { checkModel, checkOperation }) => [
+    ...Object.keys(operations).flatMap((name) => checkOperation(name, ["operations", name])),
+    ...Object.keys(models).flatMap((name) => checkModel(name, ["models", name])),
+  ],
   setup(options) {
     const limitsOf = createLimitsTable(options);
     return {
@@ -34,13 +39,13 @@ async function within(limits: Limits, ctx: Context, next: Next): Promise<Reply> 
   const { firstByteMs } = limits;
   const replyMs = replyLimit(limits, ctx);
   const earlier = ctx.attempts.length;
-  const replyTimer = replyMs === undefined ? undefined : setTimeout(giveUp, replyMs, replyMs);
-  const headersTimer =
+  const replyClock = replyMs === undefined ? undefined : new LimitClock(ctx, replyMs, () => giveUp(replyMs));
+  const headersClock =
     firstByteMs === undefined
       ? undefined
-      : setTimeout(() => {
+      : new LimitClock(ctx, firstByteMs, () => {
           if (!hasHeaders(ctx, earlier)) giveUp(firstByteMs);
-        }, firstByteMs);
+        });
   try {
     const reply = await next({ signal: controller.signal, target: ctx.target });
     const { body } = reply;
@@ -48,8 +53,8 @@ async function within(limits: Limits, ctx: Context, next: Next): Promise<Reply> 
       return reply;
     return { ...reply, body: timeStream(body, limits, (error) => controller.abort(error)) };
   } finally {
-    clearTimeout(replyTimer);
-    clearTimeout(headersTimer);
+    replyClock?.stop();
+    headersClock?.stop();
   }
 }
 

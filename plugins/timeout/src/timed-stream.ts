@@ -5,6 +5,7 @@ import type {
   EventStream,
   EventTransform,
   GatewayError,
+  StreamEvent,
   StreamObserver,
 } from "gatewright";
 import type { Limits } from "./options.ts";
@@ -115,6 +116,10 @@ class TimedStream<Inner extends BodyStream> implements BodyStream, BodySink {
 
 class TimedEventStream extends TimedStream<EventStream> implements EventStream {
   readonly kind = "events";
+
+  get lastNamed(): StreamEvent | undefined {
+    return this.inner.lastNamed;
+  }
 
   observe(observer: StreamObserver): void {
     this.inner.observe(observer);

@@ -22,3 +22,11 @@ it("tells it of changes as well", () => {
   expect(changed.mayHoldKey("extra_content")).toBe(true);
   expect(changed.mayHoldKey("reasoning_content")).toBe(false);
 });
+
+it("tells which texts begin so, in what came and in changes", () => {
+  const history = body({ messages: [{ content: [{ signature: "markAbc" }] }], note: "a mark" });
+  expect(history.mayHoldText("mark")).toBe(true);
+  expect(history.mayHoldText("Abc")).toBe(false);
+  const changed = history.with({ messages: [{ signature: "sealed" }] });
+  expect([changed.mayHoldText("mark"), changed.mayHoldText("sealed")]).toEqual([false, true]);
+});

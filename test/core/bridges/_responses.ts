@@ -60,3 +60,10 @@ export function reply(message: JsonObject, finish = "stop", rest: JsonObject = {
 
 export const responseOf = (chatReply: JsonObject, request: JsonObject = { input: "a" }): JsonObject =>
   bridge.fromResponse(chatReply, infoOf(request));
+
+/** What a reasoning item keeps for the vendor: base64 behind the mark of gateways. */
+export function unsealed({ encrypted_content: text }: JsonObject): unknown {
+  const [mark, rest] = [String(text).slice(0, 12), String(text).slice(12)];
+  if (mark !== "gatewrightv1") throw new Error(`no sealed text: ${String(text)}`);
+  return JSON.parse(Buffer.from(rest, "base64").toString());
+}

@@ -280,7 +280,7 @@ describe.each(Object.entries(FRONT_DOORS))("replies of chat at the door %s", (na
     });
     const extras = ["extra_content", "tool_calls[].extra_content"];
     expect(reports).toEqual(
-      { messages: ["annotations", ...extras, "logprobs"], responses: [], generateContent: extras }[name],
+      { messages: ["annotations", "logprobs"], responses: [], generateContent: extras }[name],
     );
   });
 

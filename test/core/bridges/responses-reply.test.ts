@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { responseIdOfItem } from "gatewright";
-import { reply, responseOf } from "./_responses.ts";
+import type { JsonObject } from "gatewright";
+import { reply, responseOf, unsealed } from "./_responses.ts";
 
 const BASE = "0123456789abcdef";
 
@@ -93,9 +94,25 @@ describe("a chat reply as a response", () => {
         { id: `msg_${BASE}_1`, type: "message" },
         { id: `fc_${BASE}_2`, type: "function_call", call_id: "c1", name: "f", arguments: '{"a":1}' },
         { id: `ctc_${BASE}_3`, type: "custom_tool_call", call_id: "c2", name: "shell", input: "ls" },
-        { id: `fc_${BASE}_4`, call_id: `call_${BASE}_2`, name: "g", arguments: "" },
+        { id: `fc_${BASE}_4`, call_id: `call_${BASE}_2`, name: "g", arguments: "{}" },
       ],
     });
+  });
+
+  it("in-3: gives a call without arguments the empty object, which clients parse; other tools take any text", () => {
+    const calls = (args: unknown): JsonObject => ({
+      tool_calls: [
+        { id: "c1", type: "function", function: { name: "f", arguments: args } },
+        { id: "c2", type: "custom", custom: { name: "shell", input: "" } },
+      ],
+    });
+    for (const args of ["", " \n", null, undefined])
+      expect(responseOf(reply(calls(args), "tool_calls"))["output"]).toMatchObject([
+        { type: "function_call", arguments: expect.stringMatching(/^\s*\{\}$/) as string },
+        { type: "custom_tool_call", input: "" },
+      ]);
+    const cut = responseOf(reply({ tool_calls: [{ function: { name: "f", arguments: "" } }] }, "length"));
+    expect(cut["output"]).toMatchObject([{ status: "incomplete", arguments: "" }]);
   });
 
   it("shows reasoning as a summary to those who asked for one", () => {
@@ -107,6 +124,8 @@ describe("a chat reply as a response", () => {
       id: `rs_${BASE}_0`,
       type: "reasoning",
       summary: [{ type: "summary_text", text: "Hm" }],
+      // Nobody signed it, which is told, so that no vendor of this dialect takes it for its own.
+      encrypted_content: `gatewrightv1${Buffer.from("[]").toString("base64")}`,
     });
   });
 
@@ -116,10 +135,27 @@ describe("a chat reply as a response", () => {
       { type: "redacted_thinking", data: "x" },
     ];
     const { output } = responseOf(reply({ content: "a", reasoning_content: "Hm", thinking_blocks })) as {
-      output: { encrypted_content: string }[];
+      output: JsonObject[];
     };
-    const sealed = output[0]!.encrypted_content;
-    expect(JSON.parse(Buffer.from(sealed.slice(4), "base64url").toString())).toEqual(thinking_blocks);
+    expect(unsealed(output[0]!)).toEqual(thinking_blocks);
+  });
+
+  it("seals what a vendor wants back with calls, before them, also where it gave them no id", () => {
+    const extra_content = { google: { thought_signature: "s" } };
+    const call = { type: "function", function: { name: "f", arguments: "{}" } };
+    const { output } = responseOf(
+      reply({
+        content: null,
+        tool_calls: [
+          { ...call, extra_content },
+          { ...call, id: "c2" },
+        ],
+      }),
+    ) as { output: JsonObject[] };
+    expect(output.map(({ type }) => type)).toEqual(["reasoning", "function_call", "function_call"]);
+    expect(unsealed(output[0]!)).toEqual([
+      { type: "extra_content", call_id: output[1]!["call_id"], extra_content },
+    ]);
   });
 
   it.each([

@@ -190,7 +190,7 @@ describe("the input of a response as messages", () => {
 
   it("brings signed thoughts back, and reports those that another vendor sealed", () => {
     const blocks = [{ type: "thinking", thinking: "Hm", signature: "sig" }];
-    const sealed = `gw1.${Buffer.from(JSON.stringify(blocks)).toString("base64url")}`;
+    const sealed = `gatewrightv1${Buffer.from(JSON.stringify(blocks)).toString("base64")}`;
     const input = (encrypted_content: string) => [
       { type: "reasoning", summary: [], encrypted_content },
       { role: "assistant", content: "Yes" },
@@ -198,11 +198,61 @@ describe("the input of a response as messages", () => {
     expect(messagesOf(input(sealed))).toEqual([
       { role: "assistant", content: "Yes", thinking_blocks: blocks },
     ]);
-    for (const foreign of ["gAAAAB", "gw1.!!", `gw1.${Buffer.from("[1]").toString("base64url")}`]) {
+    const ill = `gatewrightv1${Buffer.from("[1]").toString("base64")}`;
+    for (const foreign of ["gAAAAB", "gatewrightv1!!", ill]) {
       const { body, dropped } = chatOf({ input: input(foreign) });
       expect(body["messages"]).toEqual([{ role: "assistant", content: "Yes" }]);
       expect(dropped).toEqual(["input[].encrypted_content"]);
     }
+  });
+
+  it("does without thoughts that are referred to, and reports them; other items it refuses", () => {
+    const referring = (id: string) => ({
+      input: [
+        { type: "item_reference", id },
+        { role: "user", content: "Go on" },
+      ],
+    });
+    expect(chatOf(referring("rs_0123_0"))).toMatchObject({
+      body: { messages: [{ role: "user", content: "Go on" }] },
+      dropped: ["input[].id"],
+    });
+    expect(() => chatOf(referring("msg_0123_0"))).toThrow("refers to an item");
+  });
+
+  it("brings what a vendor wants back with each call, sealed before them", () => {
+    const extra = (signature: string) => ({ google: { thought_signature: signature } });
+    const items = [1, 2].map((n) => ({
+      type: "extra_content",
+      call_id: `c${n}`,
+      extra_content: extra(`s${n}`),
+    }));
+    const sealed = `gatewrightv1${Buffer.from(JSON.stringify(items)).toString("base64")}`;
+    const call = (id: string) => ({ type: "function_call", call_id: id, name: "f", arguments: "{}" });
+    const made = (id: string, rest: object) => ({
+      id,
+      type: "function",
+      function: { name: "f", arguments: "{}" },
+      ...rest,
+    });
+    expect(
+      messagesOf([
+        { type: "reasoning", summary: [], encrypted_content: sealed },
+        call("c1"),
+        call("c2"),
+        call("c3"),
+      ]),
+    ).toEqual([
+      {
+        role: "assistant",
+        content: null,
+        tool_calls: [
+          made("c1", { extra_content: extra("s1") }),
+          made("c2", { extra_content: extra("s2") }),
+          made("c3", {}),
+        ],
+      },
+    ]);
   });
 
   it("brings what a vendor wants back with a call and with a text", () => {

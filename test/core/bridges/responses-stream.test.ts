@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "gatewright";
-import { chunk, eventsOf, reply, responseOf, usageChunk } from "./_responses.ts";
+import { chunk, eventsOf, reply, responseOf, unsealed, usageChunk } from "./_responses.ts";
 
 const BASE = "0123456789abcdef";
 const USAGE = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
@@ -146,11 +146,8 @@ describe("chat chunks as the events of a response", () => {
       chunk({ content: "a" }),
       chunk({}, "stop"),
     ]);
-    const [item] = finalOf(events)["output"] as { encrypted_content: string }[];
-    expect(JSON.parse(Buffer.from(item!.encrypted_content.slice(4), "base64url").toString())).toEqual([
-      block,
-      hidden,
-    ]);
+    const [item] = finalOf(events)["output"] as JsonObject[];
+    expect(unsealed(item!)).toEqual([block, hidden]);
   });
 
   it("in-3: streams parallel calls one after the other, each closed when the next begins", () => {
@@ -218,7 +215,29 @@ describe("chat chunks as the events of a response", () => {
       chunk({}, "tool_calls"),
     ];
     expect(() => eventsOf(after("!"))).toThrow("went on");
-    expect(finalOf(eventsOf(after("\n")))["output"]).toMatchObject([{ arguments: "{}" }, { arguments: "" }]);
+    expect(finalOf(eventsOf(after("\n")))["output"]).toMatchObject([
+      { arguments: "{}" },
+      { arguments: "{}" },
+    ]);
+  });
+
+  it("in-3: gives a call without arguments the empty object, in its pieces as well", () => {
+    const events = eventsOf([chunk(call(0, { name: "f" }, { id: "c1" })), chunk({}, "tool_calls")]);
+    expect(events.slice(2, -1)).toMatchObject([
+      { type: "response.output_item.added", item: { arguments: "" } },
+      { type: "response.function_call_arguments.delta", delta: "{}" },
+      { type: "response.function_call_arguments.done", arguments: "{}" },
+      { type: "response.output_item.done", item: { arguments: "{}" } },
+    ]);
+    expect(finalOf(events)["output"]).toMatchObject([{ arguments: "{}" }]);
+  });
+
+  it("adds nothing to a call that is cut before its arguments, nor to the input of a custom tool", () => {
+    const cut = eventsOf([chunk(call(0, { name: "f" }, { id: "c1" })), chunk({}, "length")]);
+    expect(finalOf(cut)["output"]).toMatchObject([{ status: "incomplete", arguments: "" }]);
+    const custom = { tool_calls: [{ index: 0, id: "c1", type: "custom", custom: { name: "shell" } }] };
+    const events = eventsOf([chunk(custom), chunk({}, "tool_calls")]);
+    expect(finalOf(events)["output"]).toMatchObject([{ type: "custom_tool_call", input: "" }]);
   });
 
   it("opens a call as soon as its name is known, with what came before", () => {
@@ -272,22 +291,37 @@ describe("chat chunks as the events of a response", () => {
     ]);
     expect(typesOf(events.slice(2, -1))).toEqual([
       "response.output_item.added",
+      "response.output_item.done",
+      "response.output_item.added",
       "response.custom_tool_call_input.delta",
       "response.custom_tool_call_input.delta",
       "response.custom_tool_call_input.done",
       "response.output_item.done",
     ]);
-    expect(finalOf(events)["output"]).toEqual([
+    const [reasoning, ...others] = finalOf(events)["output"] as JsonObject[];
+    expect(unsealed(reasoning!)).toEqual([{ type: "extra_content", call_id: "c1", extra_content }]);
+    expect(others).toEqual([
       {
-        id: `ctc_${BASE}_0`,
+        id: `ctc_${BASE}_1`,
         type: "custom_tool_call",
         status: "completed",
         call_id: "c1",
         name: "shell",
         input: "ls",
-        extra_content,
       },
     ]);
+  });
+
+  it("keeps what a vendor wants back with a call when it comes after the call's name", () => {
+    const extra_content = { google: { thought_signature: "s" } };
+    const events = eventsOf([
+      chunk(call(0, { name: "f", arguments: "{}" }, { id: "c1", type: "function" })),
+      chunk(call(0, { arguments: "" }, { extra_content })),
+      chunk({}, "tool_calls"),
+    ]);
+    const [called, reasoning, ...others] = finalOf(events)["output"] as JsonObject[];
+    expect([called, others]).toMatchObject([{ type: "function_call", call_id: "c1", arguments: "{}" }, []]);
+    expect(unsealed(reasoning!)).toEqual([{ type: "extra_content", call_id: "c1", extra_content }]);
   });
 
   it("streams a refusal in place of text", () => {

@@ -1,3 +1,5 @@
+import { callIdOf } from "../call-id.ts";
+
 /** The part that a response and its items have in common, so that an item leads to its response. */
 function baseOf(requestId: string): string {
   return requestId.replace(/^req_/, "").replaceAll(/[^A-Za-z0-9]/g, "");
@@ -12,9 +14,13 @@ export function toItemId(prefix: string, requestId: string, index: number): stri
   return `${prefix}_${baseOf(requestId)}_${index}`;
 }
 
-/** For a call to which the backend gave no id. Within 40 characters, the most that OpenAI takes in a history. */
+export function isReasoningId(id: unknown): boolean {
+  return typeof id === "string" && id.startsWith("rs_");
+}
+
+/** For a call to which the backend gave no id. */
 export function toCallId(requestId: string, index: number): string {
-  return `call_${baseOf(requestId).slice(-24)}_${index}`;
+  return callIdOf(baseOf(requestId), index);
 }
 
 /** The id of the response that an item came with; undefined for an item that no bridge made. */

@@ -1,19 +1,21 @@
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
-import { sealThinking } from "./reasoning.ts";
+import { seal } from "../sealed.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
-/** What the model thought, as a summary where the client asked for one. */
+/**
+ * What the model thought, as a summary where the client asked for one, and what its vendor wants back of it. An open item,
+ * of which that is not known yet, has no `sealed`.
+ */
 export function toReasoningItem(
   id: string,
-  { text, asSummary, blocks = [] }: { text: string; asSummary: boolean; blocks?: readonly unknown[] },
+  { text, asSummary, sealed }: { text: string; asSummary: boolean; sealed?: readonly JsonObject[] },
 ): JsonObject {
   const item: JsonObject = { id, type: "reasoning", summary: [] };
   if (asSummary) item["summary"] = text === "" ? [] : [{ type: "summary_text", text }];
   else item["content"] = text === "" ? [] : [{ type: "reasoning_text", text }];
-  const sealed = sealThinking(blocks);
-  if (sealed !== undefined) item["encrypted_content"] = sealed;
+  if (sealed) item["encrypted_content"] = seal(sealed);
   return item;
 }
 
@@ -47,21 +49,20 @@ export interface Call {
   readonly name: string;
   /** JSON text of a function, any text of a custom tool. */
   readonly input: string;
-  /** What a vendor wants back with the call, such as a thought's signature. */
-  readonly extra?: unknown;
 }
 
-export function toCallItem(
-  id: string,
-  { type, callId, name, input, extra }: Call,
-  status: ItemStatus,
-): JsonObject {
-  const item: JsonObject =
-    type === "custom"
-      ? { id, type: "custom_tool_call", status, call_id: callId, name, input }
-      : { id, type: "function_call", status, call_id: callId, name, arguments: input };
-  if (isJsonObject(extra)) item["extra_content"] = extra;
-  return item;
+export function toCallItem(id: string, { type, callId, name, input }: Call, status: ItemStatus): JsonObject {
+  if (type === "custom") return { id, type: "custom_tool_call", status, call_id: callId, name, input };
+  const args = lacksArguments(type, input, status) ? NO_ARGUMENTS : input;
+  return { id, type: "function_call", status, call_id: callId, name, arguments: args };
+}
+
+/** Clients of this API parse the arguments of every call that is whole. */
+export const NO_ARGUMENTS = "{}";
+
+/** Other servers say nothing where a function was called without arguments. */
+export function lacksArguments(type: Call["type"], input: string, status: ItemStatus): boolean {
+  return type === "function" && status === "completed" && input.trim() === "";
 }
 
 /**

@@ -3,7 +3,9 @@ import { report } from "../../field-table.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
 import { toContent, toTexts } from "./content.ts";
-import { reasoningText, unsealThinking } from "./reasoning.ts";
+import { sortSealed, unseal } from "../sealed.ts";
+import { isReasoningId } from "./ids.ts";
+import { reasoningText } from "./reasoning.ts";
 
 /** What the mapping of one request carries along. */
 export interface Mapping {
@@ -37,6 +39,8 @@ class MessageBuilder {
   readonly #dropped: Set<string>;
   readonly #takes: Mapping["takes"];
   #turn: Turn | undefined;
+  /** What vendors want back with calls, by the id of each: it stands in an item before them. */
+  readonly #extras = new Map<unknown, JsonObject>();
   /**
    * What tools returned beside text, and images that the model made: tool messages hold text alone, nothing may stand
    * between them, and the model's own messages hold no images.
@@ -76,6 +80,11 @@ class MessageBuilder {
         this.#addImage(item, at);
         return;
       case "item_reference":
+        // Clients that take responses for kept refer to thoughts, which can be done without.
+        if (isReasoningId(item["id"])) {
+          report(this.#dropped, `${at}.id`);
+          return;
+        }
         throw new UnsupportedField(at, `\`${at}\` refers to an item that nobody keeps for this backend`);
       default:
         throw new UnsupportedField(
@@ -120,23 +129,37 @@ class MessageBuilder {
   }
 
   #addReasoning(item: JsonObject, at: string): void {
-    // After text it begins another turn; between calls it does not, for the same reason.
-    if (this.#turn?.["content"] && !this.#turn.tool_calls) this.#close();
-    const sealed = item["encrypted_content"];
-    const blocks = this.#takes("thinking_blocks") ? unsealThinking(sealed) : undefined;
-    if (!blocks && sealed) report(this.#dropped, `${at}.encrypted_content`);
+    const blocks = this.#unseal(item["encrypted_content"], `${at}.encrypted_content`);
     const text = reasoningText(item);
     const keepsText = text !== "" && this.#takes("reasoning_content");
     if (text !== "" && !keepsText) report(this.#dropped, `${at}.reasoning`);
-    if (!blocks && !keepsText) return;
+    if (blocks.length === 0 && !keepsText) return;
+    // After text it begins another turn; between calls it does not, for the same reason.
+    if (this.#turn?.["content"] && !this.#turn.tool_calls) this.#close();
     const turn = this.#open();
-    if (blocks) (turn.thinking_blocks ??= []).push(...blocks);
+    if (blocks.length > 0) (turn.thinking_blocks ??= []).push(...blocks);
     if (keepsText) turn["reasoning_content"] = joined(turn["reasoning_content"], text);
   }
 
+  /** The signed thoughts of a reasoning item. What belongs to calls waits for them. */
+  #unseal(encrypted: unknown, at: string): readonly JsonObject[] {
+    if (!encrypted) return [];
+    const items = unseal(encrypted);
+    const { thinkingBlocks, extras } = sortSealed(items ?? []);
+    const keepsExtras = this.#takes("extra_content");
+    const keepsBlocks = this.#takes("thinking_blocks");
+    if (keepsExtras) for (const [id, extra] of extras) this.#extras.set(id, extra);
+    const isLost = (!keepsExtras && extras.size > 0) || (!keepsBlocks && thinkingBlocks.length > 0);
+    if (isLost || !items) report(this.#dropped, at);
+    return keepsBlocks ? thinkingBlocks : [];
+  }
+
   #addCall(item: JsonObject, call: JsonObject, type: "function" | "custom", at: string): void {
-    const made: JsonObject = { id: item["call_id"], type, [type]: call };
-    this.#addExtra(made, item, at);
+    const id = item["call_id"];
+    const made: JsonObject = { id, type, [type]: call };
+    const extra = this.#extras.get(id);
+    if (extra) made["extra_content"] = extra;
+    else this.#addExtra(made, item, at);
     const turn = this.#open();
     (turn.tool_calls ??= []).push(made);
   }

@@ -1,6 +1,8 @@
 import type { JsonObject } from "../../operation.ts";
 import { isWholeInput } from "../hub-calls.ts";
 import {
+  lacksArguments,
+  NO_ARGUMENTS,
   toCallItem,
   toMessageItem,
   toReasoningItem,
@@ -62,7 +64,7 @@ export abstract class OutputItem {
 
 export class ReasoningItem extends OutputItem {
   readonly #asSummary: boolean;
-  readonly #blocks: unknown[] = [];
+  readonly #sealed: JsonObject[] = [];
   #text = "";
 
   constructor(place: Place, asSummary: boolean) {
@@ -75,8 +77,7 @@ export class ReasoningItem extends OutputItem {
     return toReasoningItem(this.id, {
       text: this.#text,
       asSummary: this.#asSummary,
-      // They are known only at the end.
-      blocks: this.closed ? this.#blocks : [],
+      sealed: this.closed ? this.#sealed : undefined,
     });
   }
 
@@ -90,11 +91,11 @@ export class ReasoningItem extends OutputItem {
     });
   }
 
-  /** Signed thoughts, which a backend wants back as they are. Their text has come before, or comes with them. */
-  seal(blocks: readonly JsonObject[]): void {
-    const text = blocks.map(({ thinking }) => (typeof thinking === "string" ? thinking : "")).join("");
+  /** What a backend wants back as it is. The text of signed thoughts has come before, or comes with them. */
+  seal(items: readonly JsonObject[]): void {
+    const text = items.map(({ thinking }) => (typeof thinking === "string" ? thinking : "")).join("");
     if (this.#text === "" && text !== "") this.think(text);
-    this.#blocks.push(...blocks);
+    this.#sealed.push(...items);
   }
 
   protected finish(): void {
@@ -191,19 +192,18 @@ export class MessageItem extends OutputItem {
 }
 
 export class CallItem extends OutputItem {
-  extra: JsonObject | undefined;
-  readonly #call: Omit<Call, "input" | "extra">;
+  readonly #call: Omit<Call, "input">;
   #input = "";
   #status: ItemStatus = "in_progress";
 
-  constructor(place: Place, call: Omit<Call, "input" | "extra">) {
+  constructor(place: Place, call: Omit<Call, "input">) {
     super(place);
     this.#call = call;
     this.open(this.item);
   }
 
   get item(): JsonObject {
-    return toCallItem(this.id, { ...this.#call, input: this.#input, extra: this.extra }, this.#status);
+    return toCallItem(this.id, { ...this.#call, input: this.#input }, this.#status);
   }
 
   /** Closes a call to which nothing can be added: more text would break its JSON. Of plain text nobody can tell. */
@@ -215,7 +215,10 @@ export class CallItem extends OutputItem {
   write(delta: string): void {
     if (this.closed && delta.trim() !== "")
       throw new TypeError("arguments of a call went on after they were whole");
-    if (this.closed || delta === "") return;
+    if (!this.closed && delta !== "") this.#add(delta);
+  }
+
+  #add(delta: string): void {
     this.#input += delta;
     this.tell(
       this.#call.type === "custom"
@@ -227,6 +230,7 @@ export class CallItem extends OutputItem {
 
   protected finish(status: ItemStatus): void {
     this.#status = status;
+    if (lacksArguments(this.#call.type, this.#input, status)) this.#add(NO_ARGUMENTS);
     if (this.#call.type === "custom")
       this.tell("response.custom_tool_call_input.done", { input: this.#input });
     else

@@ -2,7 +2,7 @@ import type { MappingInfo } from "../../adapter.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
 import { readHubCalls } from "../hub-calls.ts";
-import { oneHubChoice, readHubMessage, type HubMessage } from "../hub-message.ts";
+import { oneHubChoice, readHubMessage, reportBeside, type HubMessage } from "../hub-message.ts";
 import { toCallId, toItemId } from "./ids.ts";
 import {
   toAnnotations,
@@ -20,6 +20,7 @@ import { endResponse, incompleteReason, reportUnknownFinish, startResponse } fro
 
 /** A whole chat reply as a response. Throws for one that holds no answer. */
 export function fromChatReply(reply: JsonObject, info: MappingInfo): JsonObject {
+  reportBeside(reply, info);
   const choice = oneHubChoice(reply, info);
   const message = choice?.["message"];
   if (!isJsonObject(message)) throw new TypeError("the reply has no message");
@@ -40,15 +41,22 @@ function toOutput(
   info: MappingInfo,
 ): JsonObject[] {
   const { thinkingBlocks: blocks, images } = said;
-  const calls = readHubCalls(said.calls);
+  const calls = readHubCalls(said.calls).map((call) => ({
+    ...call,
+    callId: call.id ?? toCallId(info.requestId, call.position),
+  }));
+  const extras = calls.flatMap(({ callId: call_id, extra: extra_content }) =>
+    extra_content ? [{ type: "extra_content", call_id, extra_content }] : [],
+  );
   const content = toParts(said, logprobs, info);
   const thoughts = said.reasoning || blocks.map(({ thinking }) => toText(thinking)).join("");
   const output: JsonObject[] = [];
   const idOf = (prefix: string): string => toItemId(prefix, info.requestId, output.length);
 
-  if (thoughts !== "" || blocks.length > 0)
+  const sealed = [...blocks, ...extras];
+  if (thoughts !== "" || sealed.length > 0)
     output.push(
-      toReasoningItem(idOf("rs"), { text: thoughts, asSummary: wantsSummary(info.request), blocks }),
+      toReasoningItem(idOf("rs"), { text: thoughts, asSummary: wantsSummary(info.request), sealed }),
     );
   // What was cut is the last thing that was said.
   const cut: ItemStatus = incompleteReason(finish) === undefined ? "completed" : "incomplete";
@@ -67,13 +75,12 @@ function toOutput(
     if (item) output.push(item);
     else info.report("images");
   }
-  for (const { type, id, name, input, extra, position } of calls) {
+  for (const { type, callId, name, input, position } of calls) {
     if (name === undefined) throw new TypeError("the reply has a call without a name");
-    const callId = id ?? toCallId(info.requestId, position);
     output.push(
       toCallItem(
         idOf(type === "custom" ? "ctc" : "fc"),
-        { type, callId, name, input, extra },
+        { type, callId, name, input },
         position === calls.length - 1 ? cut : "completed",
       ),
     );

@@ -2,7 +2,7 @@ import type { MappingInfo, OperationBridge } from "../../adapter.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
 import { HubCallReader, type HubCall, type HubCallPiece } from "../hub-calls.ts";
-import { finishOf, oneHubChoice, readHubMessage, type HubMessage } from "../hub-message.ts";
+import { finishOf, oneHubChoice, readHubMessage, reportBeside, type HubMessage } from "../hub-message.ts";
 import { toCallId, toItemId } from "./ids.ts";
 import { toAnnotations, toImageItem, toLogprobItems, type ItemStatus } from "./items.ts";
 import { CallItem, ImageItem, MessageItem, ReasoningItem, type OutputItem } from "./open-item.ts";
@@ -34,6 +34,8 @@ export class ResponseWriter {
   readonly #calls = new HubCallReader();
   /** Those that have a name. Several may be open, as backends may weave them. */
   readonly #callItems = new Map<HubCall, CallItem>();
+  /** Calls of which it is told what their vendor wants back. */
+  readonly #sealed = new Set<HubCall>();
   /** `index` of the choice that is shown. */
   #choice: unknown;
   #finish: unknown;
@@ -50,6 +52,7 @@ export class ResponseWriter {
   take(chunk: JsonObject): JsonObject[] {
     if (this.#over) return [];
     this.#begin();
+    reportBeside(chunk, this.#info);
     this.#usage = chunk["usage"] ?? this.#usage;
     this.#serviceTier = chunk["service_tier"] ?? this.#serviceTier;
     const choice = oneHubChoice(chunk, this.#info, this.#choice);
@@ -148,23 +151,29 @@ export class ResponseWriter {
 
   #addCall({ call, input }: HubCallPiece): void {
     const open = this.#callItems.get(call);
-    if (open) {
-      open.write(input);
-      open.extra = call.extra;
-    } else if (call.name !== undefined) this.#openCall(call, call.name);
+    if (!open && call.name === undefined) return;
+    const callId = call.id ?? toCallId(this.#info.requestId, call.position);
+    this.#sealExtra(call, callId);
+    if (open) open.write(input);
+    else this.#openCall(call, callId, call.name!);
   }
 
-  #openCall(call: HubCall, name: string): void {
+  /** What the vendor wants back with a call, in an item before it, or after it if it comes late. */
+  #sealExtra(call: HubCall, call_id: string): void {
+    if (!call.extra || this.#sealed.has(call)) return;
+    this.#sealed.add(call);
+    this.#reasoning().seal([{ type: "extra_content", call_id, extra_content: call.extra }]);
+  }
+
+  #openCall(call: HubCall, callId: string, name: string): void {
+    const { type, input } = call;
     this.#closeSpeech("completed");
     // A call before this one whose arguments are whole has ended; one that is woven with it goes on.
     for (const item of this.#callItems.values()) item.closeWhole();
-    const { type, id, position, input } = call;
-    const callId = id ?? toCallId(this.#info.requestId, position);
     const item = new CallItem(this.#place(type === "custom" ? "ctc" : "fc"), { type, callId, name });
     this.#items.push(item);
     this.#callItems.set(call, item);
     item.write(input);
-    item.extra = call.extra;
   }
 
   #place(prefix: string): { id: string; index: number; emit: (type: string, fields: JsonObject) => void } {

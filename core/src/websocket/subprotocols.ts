@@ -1,4 +1,4 @@
-import type { DownstreamRequest } from "gatewright";
+import type { DownstreamRequest } from "../context.ts";
 
 type Headers = DownstreamRequest["headers"];
 
