@@ -3,7 +3,7 @@ import type { LogConfig } from "../config/resolved.ts";
 import type { Finished } from "../context.ts";
 import type { Logger } from "../log.ts";
 import type { Exchange } from "../request/exchange.ts";
-import { RequestRecord, type RequestLog } from "./request-log.ts";
+import { requestFacts, requestLine, type RequestFacts, type RequestLog } from "./request-log.ts";
 
 const LEVELS = { silent: -999, error: 0, warn: 1, info: 3, debug: 4 } as const;
 
@@ -41,7 +41,7 @@ export function createLogging(config: LogConfig, sink?: LogSink): Logging {
     ? undefined
     : pretty
       ? (exchange, finished) => log.info(prettyRequest(exchange, finished))
-      : (exchange, finished) => lines.add(new RequestRecord(exchange, finished));
+      : (exchange, finished) => lines.add(requestFacts(exchange, finished));
   return { log, requestLog, flush: () => lines.flush() };
 }
 
@@ -80,10 +80,16 @@ const FLUSH_LINES = 128;
 /** Held back by a sink that takes nothing; beyond, lines are dropped and counted. */
 const MAX_HELD_CHARACTERS = 8 * 1024 * 1024;
 
+function spell(lines: readonly (string | RequestFacts)[]): string {
+  let text = "";
+  for (const line of lines) text += `${typeof line === "string" ? line : requestLine(line)}\n`;
+  return text;
+}
+
 /** Collects lines and writes them together: one system call for many requests. */
 class LineBuffer {
   readonly #sink: LogSink & Partial<Pick<NodeJS.WriteStream, "writableLength">>;
-  #lines: (string | RequestRecord)[] = [];
+  #lines: (string | RequestFacts)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
 
@@ -91,7 +97,7 @@ class LineBuffer {
     this.#sink = sink;
   }
 
-  add(line: string | RequestRecord): void {
+  add(line: string | RequestFacts): void {
     if (this.#lines.push(line) >= FLUSH_LINES) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
   }
@@ -109,6 +115,6 @@ class LineBuffer {
       lines.push(JSON.stringify({ level: "warn", message: "log lines were dropped", count: this.#dropped }));
       this.#dropped = 0;
     }
-    if (lines.length > 0) this.#sink.write(`${lines.join("\n")}\n`);
+    if (lines.length > 0) this.#sink.write(spell(lines));
   }
 }

@@ -5,63 +5,64 @@ import type { Exchange } from "../request/exchange.ts";
 /** Writes the one line that every request leaves. */
 export type RequestLog = (exchange: Exchange, finished: Finished) => void;
 
-/**
- * The facts of a request, without a word of its content. Noted when it is over, and spelled with others when they are
- * written: in a row they cost less than each would alone, between two requests.
- */
-export class RequestRecord {
-  readonly #endedAt = Date.now();
-  readonly #requestId: string;
-  readonly #operation: string;
-  readonly #model: string;
-  readonly #backend: string | undefined;
-  readonly #status: number;
-  readonly #outcome: Outcome;
-  readonly #stream: boolean;
-  readonly #attempts: number;
-  readonly #durationMs: number;
-  readonly #firstTokenMs: number | undefined;
-  readonly #usage: Usage | undefined;
-  readonly #bytesIn: number;
-  readonly #bytesOut: number;
-  readonly #key: string | undefined;
-  readonly #client: string;
-  readonly #dropped: readonly string[] | undefined;
-  readonly #error: string | undefined;
+/** The facts of a request, without a word of its content. Durations in milliseconds. */
+export interface RequestFacts {
+  readonly endedAt: number;
+  readonly requestId: string;
+  readonly operation: string;
+  readonly model: string;
+  readonly backend: string | undefined;
+  readonly status: number;
+  readonly outcome: Outcome;
+  readonly stream: boolean;
+  readonly attempts: number;
+  readonly durationMs: number;
+  readonly firstTokenMs: number | undefined;
+  readonly usage: Usage | undefined;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly key: string | undefined;
+  readonly client: string;
+  readonly dropped: readonly string[] | undefined;
+  readonly error: string | undefined;
+}
 
-  constructor(exchange: Exchange, finished: Finished) {
-    this.#requestId = exchange.id;
-    this.#operation = exchange.operation.name;
-    this.#model = exchange.requestedModel;
-    this.#backend = finished.target?.backend.name;
-    this.#status = finished.status;
-    this.#outcome = finished.outcome;
-    this.#stream = exchange.stream;
-    this.#attempts = finished.attempts.length;
-    this.#durationMs = finished.durationMs;
-    this.#firstTokenMs = finished.timeToFirstTokenMs;
-    this.#usage = exchange.toldUsage();
-    this.#bytesIn = finished.bytesIn;
-    this.#bytesOut = finished.bytesOut;
-    this.#key = exchange.principal?.id;
-    this.#client = exchange.request.clientAddress;
-    this.#dropped = exchange.lateDrops();
-    this.#error = finished.error?.code;
-  }
+/** Notes the facts when a request is over. They are spelled in a row with those of others, which takes less each. */
+export function requestFacts(exchange: Exchange, finished: Finished): RequestFacts {
+  return {
+    endedAt: Date.now(),
+    requestId: exchange.id,
+    operation: exchange.operation.name,
+    model: exchange.requestedModel,
+    backend: finished.target?.backend.name,
+    status: finished.status,
+    outcome: finished.outcome,
+    stream: exchange.stream,
+    attempts: finished.attempts.length,
+    durationMs: finished.durationMs,
+    firstTokenMs: finished.timeToFirstTokenMs,
+    usage: exchange.toldUsage(),
+    bytesIn: finished.bytesIn,
+    bytesOut: finished.bytesOut,
+    key: exchange.principal?.id,
+    client: exchange.request.clientAddress,
+    dropped: exchange.lateDrops(),
+    error: finished.error?.code,
+  };
+}
 
-  /** One line of JSON, durations in whole milliseconds. By hand: names are quoted once, a second is spelled once. */
-  toString(): string {
-    const usage = this.#usage;
-    const model = this.#model === "" ? "" : `,"model":${quote(this.#model)}`;
-    const backend = this.#backend === undefined ? "" : `,"backend":${quote(this.#backend)}`;
-    const firstToken =
-      this.#firstTokenMs === undefined ? "" : `,"firstTokenMs":${Math.round(this.#firstTokenMs)}`;
-    const tokens = usage ? `,"inputTokens":${usage.inputTokens},"outputTokens":${usage.outputTokens}` : "";
-    const key = this.#key === undefined ? "" : `,"key":${quote(this.#key)}`;
-    const dropped = this.#dropped ? `,"dropped":${quote(this.#dropped.join(", "))}` : "";
-    const code = this.#error === undefined ? "" : `,"error":${quote(this.#error)}`;
-    return `{"time":"${spellTime(this.#endedAt)}","level":"info","message":"request","requestId":"${this.#requestId}","operation":"${this.#operation}"${model}${backend},"status":${this.#status},"outcome":"${this.#outcome}","stream":${this.#stream},"attempts":${this.#attempts},"durationMs":${Math.round(this.#durationMs)}${firstToken}${tokens},"bytesIn":${this.#bytesIn},"bytesOut":${this.#bytesOut}${key},"client":"${this.#client}"${dropped}${code}}`;
-  }
+/** A line of JSON. Written by hand: names are quoted once, the second of the day is spelled once. */
+export function requestLine(facts: RequestFacts): string {
+  const { usage } = facts;
+  const model = facts.model === "" ? "" : `,"model":${quote(facts.model)}`;
+  const backend = facts.backend === undefined ? "" : `,"backend":${quote(facts.backend)}`;
+  const firstToken =
+    facts.firstTokenMs === undefined ? "" : `,"firstTokenMs":${Math.round(facts.firstTokenMs)}`;
+  const tokens = usage ? `,"inputTokens":${usage.inputTokens},"outputTokens":${usage.outputTokens}` : "";
+  const key = facts.key === undefined ? "" : `,"key":${quote(facts.key)}`;
+  const dropped = facts.dropped ? `,"dropped":${quote(facts.dropped.join(", "))}` : "";
+  const code = facts.error === undefined ? "" : `,"error":${quote(facts.error)}`;
+  return `{"time":"${spellTime(facts.endedAt)}","level":"info","message":"request","requestId":"${facts.requestId}","operation":"${facts.operation}"${model}${backend},"status":${facts.status},"outcome":"${facts.outcome}","stream":${facts.stream},"attempts":${facts.attempts},"durationMs":${Math.round(facts.durationMs)}${firstToken}${tokens},"bytesIn":${facts.bytesIn},"bytesOut":${facts.bytesOut}${key},"client":"${facts.client}"${dropped}${code}}`;
 }
 
 /** Names in their JSON form. Bounded: clients choose models. */
