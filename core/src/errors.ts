@@ -80,6 +80,11 @@ export const ERROR_CODES = {
     type: "service_unavailable",
     message: "All service instances are unavailable",
   },
+  state_unavailable: {
+    status: 503,
+    type: "service_unavailable",
+    message: "The state cannot be reached",
+  },
   draining: { status: 503, type: "service_unavailable", message: "The gateway is shutting down" },
   overloaded: { status: 503, type: "service_unavailable", message: "The gateway is overloaded" },
   timeout: { status: 504, type: "gateway_timeout", message: "Request timeout" },

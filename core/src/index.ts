@@ -73,6 +73,8 @@ export type { StartedGateway } from "./server/run.ts";
 export { serve } from "./server/serve.ts";
 export type { RunningServer } from "./server/serve.ts";
 export { createState } from "./state/create-state.ts";
+export { PendingWrites } from "./state/pending-writes.ts";
+export { ownerOf } from "./owner.ts";
 export { KeptPlaces, narrowToPlace } from "./state/kept-places.ts";
 export type { KeptPlace, KeptPlacesOptions } from "./state/kept-places.ts";
 export { ERROR_CODES, GatewayError, isGatewayError, toGatewayError } from "./errors.ts";

@@ -1,5 +1,6 @@
 import type { FieldTest } from "@gatewright/adapter-tests";
 import type { OperationName } from "gatewright";
+import { COUNT_TOKENS_FIELDS } from "./_count-tokens.ts";
 
 /** Parameters of local engines. */
 const ENGINE = { top_k: 40, min_p: 0.1, num_ctx: 4096, keep_alive: "5m", options: { num_ctx: 4096 } };
@@ -12,22 +13,9 @@ export const FAMILY_FIELD_TESTS: Partial<Record<OperationName, Omit<FieldTest, "
     byExchange: ["stream_options", "tool_choice"],
   },
   countTokens: {
-    request: { messages: [{ role: "user", content: "Hi" }] },
+    ...COUNT_TOKENS_FIELDS,
     samples: {
-      stream: true,
-      stream_options: { include_usage: true },
-      max_completion_tokens: 16,
-      max_tokens: 16,
-      temperature: 0,
-      top_p: 0.5,
-      top_k: 40,
-      stop: ["END"],
-      stop_sequences: ["END"],
-      n: 2,
-      user: "u-1",
-      safety_identifier: "u-1",
-      metadata: { team: "a" },
-      service_tier: "flex",
+      ...COUNT_TOKENS_FIELDS.samples,
       reasoning_effort: "low",
       response_format: { type: "json_object" },
     },

@@ -12,6 +12,7 @@ import anthropic, {
   messageFields,
 } from "../../adapters/src/anthropic.ts";
 import { deepFreeze } from "../_support/deep-freeze.ts";
+import { COUNT_TOKENS_FIELDS } from "./_count-tokens.ts";
 import { exchangesOf } from "./_exchanges.ts";
 
 const user = { role: "user", content: "Hi" };
@@ -64,25 +65,7 @@ testAdapter(anthropic, {
   leftOut: ["chat-tool-choice-allowed"],
   fields,
   fieldTests: {
-    countTokens: {
-      request: { messages: [{ role: "user", content: "Hi" }] },
-      samples: {
-        stream: true,
-        stream_options: { include_usage: true },
-        max_completion_tokens: 16,
-        max_tokens: 16,
-        temperature: 0,
-        top_p: 0.5,
-        top_k: 40,
-        stop: ["END"],
-        stop_sequences: ["END"],
-        n: 2,
-        user: "u-1",
-        safety_identifier: "u-1",
-        metadata: { team: "a" },
-        service_tier: "flex",
-      },
-    },
+    countTokens: COUNT_TOKENS_FIELDS,
     chat: {
       samples: {
         top_k: 40,

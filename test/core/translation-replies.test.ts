@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { parseJson } from "gatewright";
-import type { JsonObject, Operation, OperationMapping } from "gatewright";
+import type { JsonObject, MappingInfo, Operation, OperationMapping } from "gatewright";
 import { describe, expect, it } from "vitest";
 import anthropic from "../../adapters/src/anthropic.ts";
 import gemini from "../../adapters/src/gemini.ts";
@@ -71,15 +71,20 @@ function meaning(reply: JsonObject): unknown {
   });
 }
 
-/** The events of a front door for chunks, and what its vendor's adapter makes of them. */
+/** The events of a front door for chunks. */
+function eventsOf(door: Operation, chunks: readonly JsonObject[], info: MappingInfo): JsonObject[] {
+  const writer = door.bridge!.stream!;
+  const state = writer.start(info);
+  return [
+    ...chunks.flatMap((chunk) => [...writer.event(state, chunk, info)]),
+    ...(writer.end?.(state, info) ?? []),
+  ].map(wireOf);
+}
+
+/** What the vendor's adapter makes of them. */
 function streamBack({ door, back, options, request }: Pair, chunks: readonly JsonObject[]): JsonObject[] {
   const info = infoOf(request, { options, stream: true });
-  const writer = door.bridge!.stream!;
-  const writing = writer.start(info);
-  const events = [
-    ...chunks.flatMap((chunk) => [...writer.event(writing, chunk, info)]),
-    ...(writer.end?.(writing, info) ?? []),
-  ].map(wireOf);
+  const events = eventsOf(door, chunks, info);
   const reader = back.stream!;
   const reading = reader.start(info);
   return [
@@ -181,13 +186,7 @@ describe("random replies of chat to responses", () => {
   it("streamed, in pieces of any length: the same", () => {
     fc.assert(
       fc.property(chatReply(kinds), cuts, (reply, places) => {
-        const info = infoOf(request, { stream: true });
-        const writer = door.bridge!.stream!;
-        const state = writer.start(info);
-        const events = [
-          ...toChunks(reply, places).flatMap((chunk) => [...writer.event(state, chunk, info)]),
-          ...(writer.end?.(state, info) ?? []),
-        ].map(wireOf);
+        const events = eventsOf(door, toChunks(reply, places), infoOf(request, { stream: true }));
         expect(events.map(({ sequence_number: number }) => number)).toEqual(events.map((_, index) => index));
         const { response } = events.at(-1) as { response: JsonObject };
         expect(meaningOfResponse(response)).toEqual(expected(reply));
@@ -266,13 +265,7 @@ describe.each(Object.entries(FOREIGN))("random replies that another vendor signe
   it("streamed, in pieces of any length: the same", () => {
     fc.assert(
       fc.property(chatReply(kinds), cuts, (reply, places) => {
-        const info = infoOf(request, { stream: true });
-        const writer = door.bridge!.stream!;
-        const state = writer.start(info);
-        const events = [
-          ...toChunks(reply, places).flatMap((chunk) => [...writer.event(state, chunk, info)]),
-          ...(writer.end?.(state, info) ?? []),
-        ].map(wireOf);
+        const events = eventsOf(door, toChunks(reply, places), infoOf(request, { stream: true }));
         const replies = door === DOORS.messages ? [joinedMessage(events)] : events;
         expect(signedOf(asHistory(replies))).toEqual(wantedBack(messageOf(reply)));
       }),

@@ -8,6 +8,7 @@ import type { JsonObject } from "../operation.ts";
 import type { Reply } from "../reply.ts";
 import { isEventStream } from "../stream/event-stream.ts";
 import type { Target } from "../target.ts";
+import { PendingWrites } from "./pending-writes.ts";
 import type { State } from "./state.ts";
 
 /** Where something is kept that a backend made. */
@@ -32,8 +33,7 @@ export interface KeptPlacesOptions {
  */
 export class KeptPlaces {
   readonly #options: KeptPlacesOptions;
-  /** Writes under way: who asks for the place meanwhile waits for them. */
-  readonly #writes = new Map<string, Promise<void>>();
+  readonly #writes = new PendingWrites();
 
   constructor(options: KeptPlacesOptions) {
     this.#options = options;
@@ -42,7 +42,7 @@ export class KeptPlaces {
   /** Undefined for what is unknown, and for what is another principal's. Throws 503 `state_unavailable`. */
   async find(ctx: Context, id: string): Promise<KeptPlace | undefined> {
     const key = keyOf(ctx, id);
-    await this.#writes.get(key);
+    await this.#writes.settled(key);
     try {
       const found = await this.#options.state.get(key);
       return isPlace(found) ? found : undefined;
@@ -86,7 +86,7 @@ export class KeptPlaces {
 
   /** Waits for what is being written. */
   async close(): Promise<void> {
-    await Promise.all(this.#writes.values());
+    await this.#writes.allSettled();
   }
 
   /** Never rejects: what the backend made is made, and is told to the client. */
@@ -102,21 +102,22 @@ export class KeptPlaces {
       .set(key, place, { ttlMs })
       .catch((error: unknown) =>
         log.warn("the place of what a backend keeps could not be stored", { error: String(error) }),
-      )
-      .finally(() => {
-        if (this.#writes.get(key) === write) this.#writes.delete(key);
-      });
-    this.#writes.set(key, write);
-    return write;
+      );
+    return this.#writes.add(key, write);
   }
 }
 
 /**
- * Leaves the candidates of the backend that keeps what a request goes on from. Throws 503 `no_available_instances` while
- * that is out of play, and `missing` where it does not serve the model.
+ * Leaves the candidates of the backend that keeps what a request goes on from, of its targets those that do. Throws 503
+ * `no_available_instances` while they are out of play, and `missing` where none of them serves the model.
  */
-export function narrowToPlace(ctx: Context, { backend }: KeptPlace, missing: GatewayError): void {
-  const isThere = (target: Target): boolean => target.backend.name === backend;
+export function narrowToPlace(
+  ctx: Context,
+  { backend }: Pick<KeptPlace, "backend">,
+  missing: GatewayError,
+  keeps: (target: Target) => boolean = () => true,
+): void {
+  const isThere = (target: Target): boolean => target.backend.name === backend && keeps(target);
   const narrowed = ctx.candidates.filter(isThere);
   if (narrowed.length > 0) {
     ctx.candidates = narrowed;
@@ -150,8 +151,6 @@ function readWhole({ status, body }: Reply): JsonObject | undefined {
 
 function unavailable(cause: unknown): GatewayError {
   return new GatewayError("state_unavailable", {
-    status: 503,
-    type: "service_unavailable",
     message: "What backends keep cannot be looked up",
     cause,
   });

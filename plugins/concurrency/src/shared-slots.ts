@@ -73,8 +73,6 @@ export class SharedSlots implements SlotPool {
     const { max, onStoreFailure, expectedProcesses } = this.#options;
     if (onStoreFailure === "closed")
       throw new GatewayError("state_unavailable", {
-        status: 503,
-        type: "service_unavailable",
         message: "Requests in flight cannot be counted at the moment",
         headers: { "retry-after": "1" },
       });

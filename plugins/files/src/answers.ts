@@ -1,8 +1,8 @@
-import { GatewayError, isGatewayError, isJsonObject, isOfProvider } from "gatewright";
+import { GatewayError, isGatewayError, isJsonObject, isOfProvider, ownerOf } from "gatewright";
 import type { Context, JsonObject, Next, Reply } from "gatewright";
 import { pageReply, pickPage } from "./list-page.ts";
 import { readId, type Kind } from "./operations.ts";
-import { ownerOf, type Place, type Places } from "./places.ts";
+import type { Place, Places } from "./places.ts";
 import { readObject } from "./reply-object.ts";
 
 /** A new file goes where the balancer sends it, or to the provider that the query names. */

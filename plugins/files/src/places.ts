@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { GatewayError } from "gatewright";
-import type { Context, JsonObject, Logger, State } from "gatewright";
+import type { JsonObject, Logger, State } from "gatewright";
 import * as v from "valibot";
 import { editIndex, type IndexArgs } from "./id-index.ts";
 import type { Kind } from "./operations.ts";
@@ -12,11 +11,6 @@ const Place = v.object({
   object: v.custom<JsonObject>((value) => typeof value === "object" && value !== null),
 });
 export type Place = v.InferOutput<typeof Place>;
-
-/** Whose something is: a digest, since ids of principals may hold anything. Without authentication all are one. */
-export function ownerOf({ principal }: Context): string {
-  return principal ? createHash("sha256").update(principal.id).digest("hex").slice(0, 32) : "anybody";
-}
 
 /** Which backend has which file and batch, for each owner apart. */
 export class Places {
@@ -80,8 +74,6 @@ function keyOf(owner: string, kind: Kind, id: string): string {
 
 function unavailable(cause: unknown): GatewayError {
   return new GatewayError("state_unavailable", {
-    status: 503,
-    type: "service_unavailable",
     message: "The places of files and batches cannot be looked up",
     cause,
   });

@@ -142,8 +142,6 @@ export class Limiter {
       case "closed":
         if (this.#options.shadow) return undefined;
         throw new GatewayError("state_unavailable", {
-          status: 503,
-          type: "service_unavailable",
           message: "Limits cannot be checked at the moment",
           headers: { "retry-after": "1" },
         });

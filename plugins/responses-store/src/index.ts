@@ -1,10 +1,10 @@
-import { defineGatewayPlugin } from "gatewright";
+import { defineGatewayPlugin, ownerOf } from "gatewright";
 import type { Context, GatewayPluginFactory, Next, Reply } from "gatewright";
 import { keepReply, noteReply } from "./keep-reply.ts";
 import { createOperations } from "./operations.ts";
 import { ResponsesStoreOptions } from "./options.ts";
 import { createKeeper } from "./places.ts";
-import { ownerOf, Records } from "./records.ts";
+import { Records } from "./records.ts";
 import { followLinks } from "./request-links.ts";
 import { answerStored } from "./stored-answers.ts";
 

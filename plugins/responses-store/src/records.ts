@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { GatewayError, responseIdOfItem } from "gatewright";
-import type { Context, JsonObject, Logger, State } from "gatewright";
+import { GatewayError, PendingWrites, responseIdOfItem } from "gatewright";
+import type { JsonObject, Logger, State } from "gatewright";
 import * as v from "valibot";
 
 const Json = v.custom<JsonObject>((value) => typeof value === "object" && value !== null);
@@ -38,18 +37,12 @@ export type Elsewhere = v.InferOutput<typeof Elsewhere>;
 export type ResponseRecord = v.InferOutput<typeof ResponseRecord>;
 export type ConversationRecord = v.InferOutput<typeof ConversationRecord>;
 
-/** Whose responses these are: a digest, since ids of principals are of any length and form. */
-export function ownerOf({ principal }: Context): string {
-  return principal ? createHash("sha256").update(principal.id).digest("hex").slice(0, 32) : "anybody";
-}
-
 /** What is known of responses and conversations, for each owner apart. */
 export class Records {
   readonly #state: State;
   readonly #ttlMs: number;
   readonly #log: Logger;
-  /** Writes under way: who asks for the record meanwhile waits for them. */
-  readonly #writes = new Map<string, Promise<boolean>>();
+  readonly #writes = new PendingWrites();
 
   constructor(state: State, ttlMs: number, log: Logger) {
     this.#state = state;
@@ -94,14 +87,14 @@ export class Records {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#writes.values());
+    await this.#writes.allSettled();
   }
 
   async #get<Schema extends v.GenericSchema>(
     key: string,
     schema: Schema,
   ): Promise<v.InferOutput<Schema> | undefined> {
-    await this.#writes.get(key);
+    await this.#writes.settled(key);
     let found: object | undefined;
     try {
       found = await this.#state.get(key);
@@ -113,11 +106,7 @@ export class Records {
   }
 
   #put(key: string, record: object): Promise<boolean> {
-    const write = this.#write(key, record).finally(() => {
-      if (this.#writes.get(key) === write) this.#writes.delete(key);
-    });
-    this.#writes.set(key, write);
-    return write;
+    return this.#writes.add(key, this.#write(key, record));
   }
 
   async #write(key: string, record: object): Promise<boolean> {
@@ -145,8 +134,6 @@ function conversationKey(id: string): string {
 
 function unavailable(cause: unknown): GatewayError {
   return new GatewayError("state_unavailable", {
-    status: 503,
-    type: "service_unavailable",
     message: "Stored responses cannot be reached",
     cause,
   });

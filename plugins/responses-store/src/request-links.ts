@@ -1,5 +1,5 @@
-import { GatewayError, isJsonObject } from "gatewright";
-import type { Context, JsonObject, Target } from "gatewright";
+import { GatewayError, isJsonObject, narrowToPlace } from "gatewright";
+import type { Context, JsonObject, KeptPlace, Target } from "gatewright";
 import { historyOf, toForeignItems, toItems } from "./history.ts";
 import { isId } from "./ids.ts";
 import { makerOf, speaksResponses } from "./places.ts";
@@ -35,7 +35,7 @@ export async function followLinks(ctx: Context, options: LinkOptions): Promise<L
   const refers = given.some(({ type }) => type === "item_reference");
   const previous = previousId === undefined ? undefined : await findPrevious(previousId, options);
 
-  if (previous?.kind === "elsewhere") narrowTo(ctx, previous.backend, options, missingPrevious(previousId!));
+  if (previous?.kind === "elsewhere") narrowTo(ctx, previous, options, missingPrevious(previousId!));
   if (conversationId !== undefined) await narrowToConversation(ctx, conversationId, options);
   const items = refers ? await resolveReferences(given, options) : given;
   if (items.some(({ type }) => type === "item_reference") || needsAccount(ctx)) narrowToKeepers(ctx, options);
@@ -72,18 +72,13 @@ function missingPrevious(id: string): GatewayError {
   });
 }
 
-/** Leaves the candidates of one backend: 503 while it is out of play, `missing` where it does not serve the model. */
-function narrowTo(ctx: Context, backend: string, { keeper }: LinkOptions, missing: GatewayError): void {
-  const isThere = (target: Target): boolean => target.backend.name === backend && keeper(target) === "there";
-  const narrowed = ctx.candidates.filter(isThere);
-  if (narrowed.length > 0) {
-    ctx.candidates = narrowed;
-    return;
-  }
-  if (!ctx.resolve(ctx.requestedModel).some(isThere)) throw missing;
-  throw new GatewayError("no_available_instances", {
-    message: "The backend that keeps what the request goes on from is not available",
-  });
+function narrowTo(
+  ctx: Context,
+  place: Pick<KeptPlace, "backend">,
+  { keeper }: LinkOptions,
+  missing: GatewayError,
+): void {
+  narrowToPlace(ctx, place, missing, (target) => keeper(target) === "there");
 }
 
 async function narrowToConversation(ctx: Context, id: string, options: LinkOptions): Promise<void> {
@@ -97,7 +92,7 @@ async function narrowToConversation(ctx: Context, id: string, options: LinkOptio
   const record = isId(id) ? await records.conversation(id) : undefined;
   if (record && record.owner !== owner) throw missing;
   if (record) {
-    narrowTo(ctx, record.backend, options, missing);
+    narrowTo(ctx, record, options, missing);
     return;
   }
   // It was made without the gateway: it can only be where there is but one place for it.
