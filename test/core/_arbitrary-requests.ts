@@ -16,6 +16,8 @@ const base64 = fc
   .map((bytes) => Buffer.from(bytes).toString("base64"));
 const imageType = fc.constantFrom("image/png", "image/jpeg", "image/webp");
 
+const image = fc.record({ mediaType: imageType, data: base64 });
+
 /** JSON text of what a call is made with: ids of 64 bits, which a number does not hold, are among it. */
 export const argumentsText: Arbitrary<string> = fc
   .dictionary(
@@ -57,12 +59,20 @@ interface Call {
   readonly name: string;
   readonly args: JsonObject;
   readonly result: string;
+  /** A picture beside the text of the result. */
+  readonly shows?: Image;
+}
+
+interface Image {
+  readonly mediaType: string;
+  /** Base64. */
+  readonly data: string;
 }
 
 /** One round: the user speaks, perhaps tools are called, the model answers. */
 interface Round {
   readonly says: string;
-  readonly image?: { readonly mediaType: string; readonly data: string };
+  readonly image?: Image;
   readonly calls: readonly Call[];
   readonly thinking?: string;
   readonly answers: string;
@@ -91,8 +101,14 @@ export const conversation: Arbitrary<Conversation> = fc
         fc.record(
           {
             says: text,
-            image: fc.record({ mediaType: imageType, data: base64 }),
-            calls: fc.array(fc.record({ id, name, args, result: text }), { maxLength: 3 }),
+            image,
+            calls: fc.array(
+              fc.record(
+                { id, name, args, result: text, shows: image },
+                { requiredKeys: ["id", "name", "args", "result"] },
+              ),
+              { maxLength: 3 },
+            ),
             thinking: text,
             answers: text,
             document: base64,
@@ -174,14 +190,7 @@ export function toChatMessages({ system, rounds, asks }: Conversation): JsonObje
         content:
           image || document !== undefined || marked
             ? [
-                ...(image
-                  ? [
-                      {
-                        type: "image_url",
-                        image_url: { url: `data:${image.mediaType};base64,${image.data}` },
-                      },
-                    ]
-                  : []),
+                ...(image ? [toImagePart(image)] : []),
                 ...(document === undefined
                   ? []
                   : [
@@ -216,13 +225,21 @@ export function toChatMessages({ system, rounds, asks }: Conversation): JsonObje
                   }),
               })),
             },
-            ...calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: call.result })),
+            ...calls.map(({ id: tool_call_id, result, shows }) => ({
+              role: "tool",
+              tool_call_id,
+              content: shows ? [{ type: "text", text: result }, toImagePart(shows)] : result,
+            })),
           ]
         : []),
       { role: "assistant", content: answers },
     ]),
     { role: "user", content: asks },
   ];
+}
+
+function toImagePart({ mediaType, data }: Image): JsonObject {
+  return { type: "image_url", image_url: { url: `data:${mediaType};base64,${data}` } };
 }
 
 // --- OpenAI's responses
@@ -261,9 +278,7 @@ function toInput({ rounds, asks }: Conversation): JsonObject[] {
         role: "user",
         content: [
           { type: "input_text", text: says },
-          ...(image
-            ? [{ type: "input_image", image_url: `data:${image.mediaType};base64,${image.data}` }]
-            : []),
+          ...(image ? [toInputImage(image)] : []),
           ...(document === undefined
             ? []
             : [
@@ -293,11 +308,19 @@ function toInput({ rounds, asks }: Conversation): JsonObject[] {
         name: call.name,
         arguments: stringifyJson(call.args),
       })),
-      ...calls.map((call) => ({ type: "function_call_output", call_id: call.id, output: call.result })),
+      ...calls.map(({ id: call_id, result, shows }) => ({
+        type: "function_call_output",
+        call_id,
+        output: shows ? [{ type: "input_text", text: result }, toInputImage(shows)] : result,
+      })),
       { type: "message", role: "assistant", content: [{ type: "output_text", text: answers }] },
     ]),
     { role: "user", content: asks },
   ];
+}
+
+function toInputImage({ mediaType, data }: Image): JsonObject {
+  return { type: "input_image", image_url: `data:${mediaType};base64,${data}` };
 }
 
 // --- Anthropic's messages
@@ -345,9 +368,7 @@ function toMessages({ rounds, asks }: Conversation): JsonObject[] {
         {
           role: "user",
           content: [
-            ...(image
-              ? [{ type: "image", source: { type: "base64", media_type: image.mediaType, data: image.data } }]
-              : []),
+            ...(image ? [toImageBlock(image)] : []),
             ...(document === undefined
               ? []
               : [
@@ -375,10 +396,10 @@ function toMessages({ rounds, asks }: Conversation): JsonObject[] {
               },
               {
                 role: "user",
-                content: calls.map((call) => ({
+                content: calls.map(({ id: tool_use_id, result, shows }) => ({
                   type: "tool_result",
-                  tool_use_id: call.id,
-                  content: call.result,
+                  tool_use_id,
+                  content: shows ? [{ type: "text", text: result }, toImageBlock(shows)] : result,
                 })),
               },
             ]
@@ -388,6 +409,10 @@ function toMessages({ rounds, asks }: Conversation): JsonObject[] {
     }),
     { role: "user", content: asks },
   ];
+}
+
+function toImageBlock({ mediaType, data }: Image): JsonObject {
+  return { type: "image", source: { type: "base64", media_type: mediaType, data } };
 }
 
 // --- Gemini
