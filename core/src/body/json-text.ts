@@ -17,8 +17,8 @@ export interface JsonFields {
   readonly spans: readonly number[];
   /** How many numbers of `spans` are meant. */
   readonly count: number;
-  /** Some key is spelled with escapes. */
-  readonly escapedKeys: boolean;
+  /** Every key is ASCII, spelled without escapes: its bytes are its characters. */
+  readonly plainKeys: boolean;
   /** A bit for each length of key there is: most names that are asked for are told absent by it. */
   readonly keyLengths: number;
   /** The same of keys at any depth. */
@@ -79,7 +79,7 @@ const latest = {
   close: -1,
   spans,
   count: 0,
-  escapedKeys: false,
+  plainKeys: true,
   keyLengths: 0,
   allKeyLengths: 0,
   depth: 0,
@@ -96,9 +96,9 @@ const latest = {
  */
 export function scanJson(text: Uint8Array, bounds?: JsonBounds, from?: number, end?: number): JsonFields {
   scan(text, bounds, from, end, undefined);
-  const { open, close, count, escapedKeys, keyLengths, allKeyLengths, depth, weight } = latest;
+  const { open, close, count, plainKeys, keyLengths, allKeyLengths, depth, weight } = latest;
   const kept = spans.slice(0, count);
-  return { open, close, spans: kept, count, escapedKeys, keyLengths, allKeyLengths, depth, weight };
+  return { open, close, spans: kept, count, plainKeys, keyLengths, allKeyLengths, depth, weight };
 }
 
 /**
@@ -121,7 +121,7 @@ function scan(
   const maxDepth = Math.min(bounds?.maxDepth ?? MAX_DEPTH, MAX_DEPTH);
   const maxValues = bounds?.maxValues ?? Infinity;
   let count = 0;
-  let escapedKeys = false;
+  let plainKeys = true;
   let keyLengths = 0;
   let allKeyLengths = 0;
   let watched = false;
@@ -142,7 +142,7 @@ function scan(
     if (expectKey) {
       if (text[i] !== QUOTE) throw invalid(i);
       const start = i;
-      i = endOfString(text, i + 1, end);
+      i = endOfKey(text, i + 1, end);
       values++;
       keys++;
       const bit = lengthBit(i - start - 2);
@@ -150,7 +150,7 @@ function scan(
       if (depth === 1) {
         keyStart = start;
         keyEnd = i;
-        escapedKeys ||= stringHadEscapes;
+        plainKeys &&= keyIsPlain;
         keyLengths |= bit;
       }
       i = skipSpace(text, i, end);
@@ -190,7 +190,7 @@ function scan(
         latest.open = open;
         latest.close = open < 0 ? -1 : close;
         latest.count = count;
-        latest.escapedKeys = escapedKeys;
+        latest.plainKeys = plainKeys;
         latest.keyLengths = keyLengths;
         latest.allKeyLengths = allKeyLengths;
         latest.depth = deepest;
@@ -249,20 +249,38 @@ function skipSpace(text: Uint8Array, from: number, end: number): number {
   return i;
 }
 
-/** Whether the string read last held a backslash. */
-let stringHadEscapes = false;
+/** Whether the key read last was ASCII without escapes. */
+let keyIsPlain = true;
+
+/** Index behind the closing quote of a key whose first character is at `from`. */
+function endOfKey(text: Uint8Array, from: number, end: number): number {
+  let i = from;
+  let seen = 0;
+  while (IN_STRING[text[i]!] === 1) seen |= text[i++]!;
+  keyIsPlain = seen <= 0x7f && text[i] === QUOTE;
+  return endOfString(text, i, end);
+}
 
 /** Index behind the closing quote of a string whose first character is at `from`. */
 function endOfString(text: Uint8Array, from: number, end: number): number {
-  stringHadEscapes = false;
   let i = from;
   for (;;) {
+    // Four at a time: what a character costs is mostly the branch behind it.
+    const last = end - 4;
+    while (
+      i <= last &&
+      (IN_STRING[text[i]!]! &
+        IN_STRING[text[i + 1]!]! &
+        IN_STRING[text[i + 2]!]! &
+        IN_STRING[text[i + 3]!]!) ===
+        1
+    )
+      i += 4;
     while (IN_STRING[text[i]!] === 1) i++;
     if (i >= end) throw invalid(end);
     const byte = text[i]!;
     if (byte === QUOTE) return i + 1;
     if (byte !== BACKSLASH) throw invalid(i);
-    stringHadEscapes = true;
     i = endOfEscape(text, i);
   }
 }
@@ -374,16 +392,14 @@ export function memberText(text: Uint8Array, fields: JsonFields, name: string): 
 
 /** Index of the member's four numbers in `spans`, or -1. */
 export function findMember(text: Uint8Array, fields: JsonFields, name: string): number {
-  return isAscii(name) ? findWord(text, fields, name) : findDecoded(text, fields, name);
-}
-
-/** The same for a name that is known to be ASCII, as those of all dialects are. */
-export function findWord(text: Uint8Array, fields: JsonFields, name: string): number {
-  const { spans, count, escapedKeys, keyLengths } = fields;
-  if (escapedKeys) return findDecoded(text, fields, name);
-  if ((keyLengths & lengthBit(name.length)) === 0) return -1;
-  for (let at = count - 4; at >= 0; at -= 4)
-    if (isWord(text, spans[at]! + 1, spans[at + 1]! - 1, name)) return at;
+  const { spans, count, plainKeys, keyLengths } = fields;
+  if (!plainKeys) return findDecoded(text, fields, name);
+  const { length } = name;
+  if ((keyLengths & lengthBit(length)) === 0) return -1;
+  for (let at = count - 4; at >= 0; at -= 4) {
+    const start = spans[at]! + 1;
+    if (spans[at + 1]! - 1 - start === length && isWord(text, start, name)) return at;
+  }
   return -1;
 }
 
@@ -393,23 +409,17 @@ function findDecoded(text: Uint8Array, { spans, count }: JsonFields, name: strin
   return -1;
 }
 
-/** The member is exactly this text, in ASCII and spelled without escapes. So is its name. */
+/** The member is exactly this text, in ASCII and spelled without escapes. */
 export function isMemberText(text: Uint8Array, fields: JsonFields, name: string, word: string): boolean {
-  const at = findWord(text, fields, name);
+  const at = findMember(text, fields, name);
   if (at < 0) return false;
-  const start = fields.spans[at + 2]!;
+  const start = fields.spans[at + 2]! + 1;
   const end = fields.spans[at + 3]! - 1;
-  return text[start] === QUOTE && text[end] === QUOTE && isWord(text, start + 1, end, word);
+  return end - start === word.length && text[start - 1] === QUOTE && isWord(text, start, word);
 }
 
-function isAscii(word: string): boolean {
-  for (let n = 0; n < word.length; n++) if (word.charCodeAt(n) > 0x7f) return false;
-  return true;
-}
-
-/** Whether the bytes are this word of ASCII characters. */
-function isWord(text: Uint8Array, start: number, end: number, word: string): boolean {
-  if (end - start !== word.length) return false;
+/** Whether the bytes from `start` on are this word of ASCII characters. */
+function isWord(text: Uint8Array, start: number, word: string): boolean {
   for (let n = 0; n < word.length; n++) {
     const byte = text[start + n]!;
     if (byte > 0x7f || byte !== word.charCodeAt(n)) return false;
@@ -419,8 +429,8 @@ function isWord(text: Uint8Array, start: number, end: number, word: string): boo
 
 /** A name that two members have, if any. */
 export function repeatedName(text: Uint8Array, fields: JsonFields): string | undefined {
-  const { spans, count, escapedKeys } = fields;
-  if (escapedKeys || count > 4 * 32) {
+  const { spans, count, plainKeys } = fields;
+  if (!plainKeys || count > 4 * 32) {
     const seen = new Set<string>();
     return memberNames(text, fields).find((name) => seen.size === seen.add(name).size);
   }

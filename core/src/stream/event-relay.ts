@@ -1,5 +1,5 @@
 import { parseJson, stringifyJson } from "../body/exact-json.ts";
-import { findWord, glanceJson, isMemberText, type JsonGlance } from "../body/json-text.ts";
+import { findMember, glanceJson, isMemberText, type JsonGlance } from "../body/json-text.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonObject, StreamRules } from "../operation.ts";
 import { nameModel, withModel, withoutUsage } from "./edit-event.ts";
@@ -129,7 +129,7 @@ export class EventRelay {
     if (buffer[dataStart] !== OPEN_BRACE) return false;
     const event = glance(buffer, dataStart, dataEnd, this.#finishMember);
     if (event.watched || !isMemberText(buffer, event, "model", this.#options.model)) return false;
-    if (findWord(buffer, event, "error") >= 0 || findWord(buffer, event, "usage") >= 0) return false;
+    if (findMember(buffer, event, "error") >= 0 || findMember(buffer, event, "usage") >= 0) return false;
     this.stream.passRaw(buffer, start, end, dataStart, dataEnd);
     return true;
   };
