@@ -7,6 +7,7 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { groupWrites } from "../group-writes.ts";
 import { joinWrites } from "../join-writes.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
@@ -34,6 +35,7 @@ export function applyServerLimits(server: Server, limits: ServerLimits): void {
   server.on("clientError", onClientError);
   server.on("connect", onConnect);
   server.on("connection", joinWrites);
+  server.on("connection", groupWrites);
 }
 
 /** The production server, made with the options that can only be given at creation. */

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { buildConnector, Client, errors, util, type Dispatcher } from "undici";
+import { groupWrites } from "../group-writes.ts";
 import { joinWrites } from "../join-writes.ts";
 import type {
   Transport,
@@ -126,6 +127,7 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
       else callback(null, connected);
     }) as unknown as Socket;
     joinWrites(socket);
+    groupWrites(socket);
     line.used = false;
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
