@@ -35,6 +35,7 @@ export interface JsonGlance extends JsonFields {
   readonly watched: boolean;
 }
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const COMMA = 0x2c;
@@ -45,11 +46,11 @@ const NINE = 0x39;
 const COLON = 0x3a;
 const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
-const CLOSE_BRACKET = 0x5d;
 /** The first character of `null`. */
 const LOWER_N = 0x6e;
 const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
+/** From an opening bracket or brace to its closing one. */
+const TO_CLOSING = 2;
 
 /** Deepest nesting that can be followed at all; what a body may have is far less. */
 const MAX_DEPTH = 4_096;
@@ -136,13 +137,18 @@ function scan(
   let keyEnd = 0;
   let valueStart = 0;
   let expectKey = false;
-  let i = skipSpace(text, from, end);
+  // Between tokens there is seldom anything: a call to find nothing would cost more than the token itself.
+  let i = from;
+  if (text[i]! <= SPACE) i = skipSpace(text, i, end);
 
   value: for (;;) {
     if (expectKey) {
       if (text[i] !== QUOTE) throw invalid(i);
-      const start = i;
-      i = endOfKey(text, i + 1, end);
+      const start = i++;
+      let seen = 0;
+      while (IN_STRING[text[i]!] === 1) seen |= text[i++]!;
+      const isPlain = seen <= 0x7f && text[i] === QUOTE;
+      i = isPlain && i < end ? i + 1 : endOfString(text, i, end);
       values++;
       keys++;
       const bit = lengthBit(i - start - 2);
@@ -150,12 +156,13 @@ function scan(
       if (depth === 1) {
         keyStart = start;
         keyEnd = i;
-        plainKeys &&= keyIsPlain;
+        if (!isPlain) plainKeys = false;
         keyLengths |= bit;
       }
-      i = skipSpace(text, i, end);
+      if (text[i]! <= SPACE) i = skipSpace(text, i, end);
       if (text[i] !== COLON) throw invalid(i);
-      i = skipSpace(text, i + 1, end);
+      i++;
+      if (text[i]! <= SPACE) i = skipSpace(text, i, end);
       if (watch && text[i] !== LOWER_N && isKey(text, start, watch)) watched = true;
     }
     if (++values > maxValues)
@@ -173,8 +180,9 @@ function scan(
       containers[depth++] = byte;
       lists++;
       if (depth > deepest) deepest = depth;
-      i = skipSpace(text, i + 1, end);
-      if (text[i] !== closingOf(byte)) {
+      i++;
+      if (text[i]! <= SPACE) i = skipSpace(text, i, end);
+      if (text[i] !== byte + TO_CLOSING) {
         expectKey = byte === OPEN_BRACE;
         continue;
       }
@@ -206,15 +214,16 @@ function scan(
         spans[count + 3] = i;
         count += 4;
       }
-      i = skipSpace(text, i, end);
+      if (text[i]! <= SPACE) i = skipSpace(text, i, end);
       const container = containers[depth - 1]!;
       const next = text[i];
       if (next === COMMA) {
-        i = skipSpace(text, i + 1, end);
+        i++;
+        if (text[i]! <= SPACE) i = skipSpace(text, i, end);
         expectKey = container === OPEN_BRACE;
         continue value;
       }
-      if (next !== closingOf(container)) throw invalid(i);
+      if (next !== container + TO_CLOSING) throw invalid(i);
       if (--depth === 0) close = i;
       i++;
     }
@@ -235,10 +244,6 @@ function lengthBit(length: number): number {
   return 1 << (length & 31);
 }
 
-function closingOf(container: number): number {
-  return container === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET;
-}
-
 function skipSpace(text: Uint8Array, from: number, end: number): number {
   let i = from;
   while (i < end) {
@@ -247,18 +252,6 @@ function skipSpace(text: Uint8Array, from: number, end: number): number {
     i++;
   }
   return i;
-}
-
-/** Whether the key read last was ASCII without escapes. */
-let keyIsPlain = true;
-
-/** Index behind the closing quote of a key whose first character is at `from`. */
-function endOfKey(text: Uint8Array, from: number, end: number): number {
-  let i = from;
-  let seen = 0;
-  while (IN_STRING[text[i]!] === 1) seen |= text[i++]!;
-  keyIsPlain = seen <= 0x7f && text[i] === QUOTE;
-  return endOfString(text, i, end);
 }
 
 /** Index behind the closing quote of a string whose first character is at `from`. */
@@ -419,7 +412,7 @@ export function isMemberText(text: Uint8Array, fields: JsonFields, name: string,
 }
 
 /** Whether the bytes from `start` on are this word of ASCII characters. */
-function isWord(text: Uint8Array, start: number, word: string): boolean {
+export function isWord(text: Uint8Array, start: number, word: string): boolean {
   for (let n = 0; n < word.length; n++) {
     const byte = text[start + n]!;
     if (byte > 0x7f || byte !== word.charCodeAt(n)) return false;

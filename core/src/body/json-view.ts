@@ -2,7 +2,7 @@ import type { JsonObject } from "../operation.ts";
 import { asBuffer } from "../as-buffer.ts";
 import { isEmpty } from "../field-table.ts";
 import { isLongInteger, parseJson, toNearestNumber } from "./exact-json.ts";
-import { findMember, isMemberText, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
+import { findMember, isMemberText, isWord, scanJson, type JsonBounds, type JsonFields } from "./json-text.ts";
 
 const QUOTE = 0x22;
 const OPEN_BRACE = 0x7b;
@@ -60,13 +60,23 @@ export class JsonTextView implements JsonView {
   }
 
   get(name: string): unknown {
-    if (name === "model") return (this.#model ??= this.#read(name));
-    return this.#read(name);
-  }
-
-  #read(name: string): unknown {
+    if (name === "model") return (this.#model ??= this.#readModel());
     const at = findMember(this.text, this.fields, name);
     return at < 0 ? undefined : readValue(this.text, this.fields.spans[at + 2]!, this.fields.spans[at + 3]!);
+  }
+
+  #readModel(): unknown {
+    const at = findMember(this.text, this.fields, "model");
+    if (at < 0) return undefined;
+    const start = this.fields.spans[at + 2]!;
+    const end = this.fields.spans[at + 3]!;
+    const length = end - start - 2;
+    const known = MODELS[length & (MODELS.length - 1)]!;
+    if (known.length === length && this.text[start] === QUOTE && isWord(this.text, start + 1, known))
+      return known;
+    const model = readValue(this.text, start, end);
+    if (typeof model === "string" && model.length === length) MODELS[length & (MODELS.length - 1)] = model;
+    return model;
   }
 
   view(name: string): JsonView | undefined {
@@ -102,6 +112,9 @@ export class JsonTextView implements JsonView {
     return inner === end - 1;
   }
 }
+
+/** Models named before, by the last bits of their length: the few that are asked for need no new text each time. */
+const MODELS: string[] = Array.from({ length: 32 }, () => "");
 
 /**
  * One value. What needs no parser is read without one: its code is large, and fetching it for a word or a count costs

@@ -54,18 +54,31 @@ export function requestFacts(exchange: Exchange, finished: Finished): RequestFac
 /** A line of JSON. Written by hand: names are quoted once, the second of the day is spelled once. */
 export function requestLine(facts: RequestFacts): string {
   const { usage } = facts;
-  const model = facts.model === "" ? "" : `,"model":${quote(facts.model)}`;
-  const backend = facts.backend === undefined ? "" : `,"backend":${quote(facts.backend)}`;
   const firstToken =
     facts.firstTokenMs === undefined ? "" : `,"firstTokenMs":${Math.round(facts.firstTokenMs)}`;
   const tokens = usage ? `,"inputTokens":${usage.inputTokens},"outputTokens":${usage.outputTokens}` : "";
   const key = facts.key === undefined ? "" : `,"key":${quote(facts.key)}`;
-  const dropped = facts.dropped ? `,"dropped":${quote(facts.dropped.join(", "))}` : "";
+  const dropped = facts.dropped ? `,"dropped":${JSON.stringify(facts.dropped.join(", "))}` : "";
   const code = facts.error === undefined ? "" : `,"error":${quote(facts.error)}`;
-  return `{"time":"${spellTime(facts.endedAt)}","level":"info","message":"request","requestId":"${facts.requestId}","operation":"${facts.operation}"${model}${backend},"status":${facts.status},"outcome":"${facts.outcome}","stream":${facts.stream},"attempts":${facts.attempts},"durationMs":${Math.round(facts.durationMs)}${firstToken}${tokens},"bytesIn":${facts.bytesIn},"bytesOut":${facts.bytesOut}${key},"client":"${facts.client}"${dropped}${code}}`;
+  return `{"time":"${spellTime(facts.endedAt)}","level":"info","message":"request","requestId":"${facts.requestId}",${spellNames(facts)},"status":${facts.status},"outcome":"${facts.outcome}","stream":${facts.stream},"attempts":${facts.attempts},"durationMs":${Math.round(facts.durationMs)}${firstToken}${tokens},"bytesIn":${facts.bytesIn},"bytesOut":${facts.bytesOut}${key},"client":"${facts.client}"${dropped}${code}}`;
 }
 
-/** Names in their JSON form. Bounded: clients choose models. */
+/** What the last line named. The next mostly names the same, and a text in one piece is copied faster than its parts. */
+const named = { operation: "", model: "", backend: undefined as string | undefined, text: "" };
+
+/** The members that say what was asked, of which model, and who answered. */
+function spellNames({ operation, model, backend }: RequestFacts): string {
+  if (operation !== named.operation || model !== named.model || backend !== named.backend) {
+    named.operation = operation;
+    named.model = model;
+    named.backend = backend;
+    // Undefined members are left out.
+    named.text = JSON.stringify({ operation, model: model === "" ? undefined : model, backend }).slice(1, -1);
+  }
+  return named.text;
+}
+
+/** Ids of keys, and codes, in their JSON form. Bounded: there may be many keys. */
 const quoted = new Map<string, string>();
 const MAX_QUOTED = 4_096;
 

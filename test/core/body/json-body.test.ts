@@ -30,3 +30,38 @@ it("tells which texts begin so, in what came and in changes", () => {
   const changed = history.with({ messages: [{ signature: "sealed" }] });
   expect([changed.mayHoldText("mark"), changed.mayHoldText("sealed")]).toEqual([false, true]);
 });
+
+it("reads every model as JSON.parse does, whatever models were read before", () => {
+  const names = [
+    "aa",
+    "ab",
+    "ab",
+    "é",
+    "a",
+    '"',
+    "\\n",
+    "",
+    "a".repeat(32),
+    "b".repeat(32),
+    "aé",
+    "ab",
+    "🦙",
+    "ba",
+  ];
+  const texts = names.flatMap((name) => [
+    JSON.stringify({ model: name }),
+    // The same name, spelled by escapes.
+    `{"model":"${[...name]
+      .flatMap((one) => one.split(""))
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join("")}"}`,
+  ]);
+  const others = ['{"model":12}', '{"model":["ab"]}', '{"model":null}', "{}"];
+  for (const text of [...texts, ...others, ...texts.toReversed()]) {
+    const expected = (JSON.parse(text) as { model?: unknown }).model;
+    expect({ text, model: parseJsonBody(Buffer.from(text), BOUNDS).get("model") }).toEqual({
+      text,
+      model: expected,
+    });
+  }
+});
