@@ -146,15 +146,29 @@ async function measureTogether(run: Run, subjects: readonly Subject[]): Promise<
   const { options, plan, upstream, measures, failures } = run;
   if (!options.only.some((name) => name in TOGETHER)) return;
   const running: Running[] = [directTo(upstream.url)];
-  upstream.behave({ kind: "reply" });
-  for (const subject of subjects) {
+  const start = async (subject: Subject): Promise<Running[]> => {
+    upstream.behave({ kind: "reply" });
     try {
-      running.push({ ...(await subject.start(upstream.url)), measures: subject.measures });
+      return [{ ...(await subject.start(upstream.url)), measures: subject.measures }];
     } catch (error) {
       failures.push({ subject: subject.name, measure: "start", reason: (error as Error).message });
+      return [];
     }
-  }
-  const bench: Bench = { plan, upstream, running, failures };
+  };
+  const renew = async (old: readonly Running[]): Promise<Running[]> => {
+    const started: Running[] = [];
+    for (const one of old) {
+      const subject = subjects.find(({ name }) => name === one.name);
+      if (subject) await one.stop();
+      const fresh = subject ? await start(subject) : [one];
+      running.splice(running.indexOf(one), 1, ...fresh);
+      started.push(...fresh);
+    }
+    await warmUp({ ...bench, running: started });
+    return started;
+  };
+  const bench: Bench = { plan, upstream, running, failures, renew };
+  for (const subject of subjects) running.push(...(await start(subject)));
   say("warming up");
   await warmUp(bench);
   for (const name of options.only) {

@@ -3,8 +3,9 @@ import { runLoad } from "../load.ts";
 import type { Load } from "../load.ts";
 import type { Timing } from "../plan.ts";
 import { interleave } from "../rounds.ts";
-import type { Bench, BySubject } from "../rounds.ts";
+import type { Bench, BySubject, RoundOptions } from "../rounds.ts";
 import { median, medianRatio } from "../statistics.ts";
+import type { Running } from "../subjects.ts";
 import type { Behaviour } from "../upstream.ts";
 
 /** What a subject does in a second when it is never left idle. Medians of the rounds. */
@@ -31,6 +32,8 @@ export function measureThroughput(bench: Bench): Promise<BySubject<Rate>> {
     timing: bench.plan.throughput,
     behaviour: { kind: "reply" },
     connections: 64,
+    // The same code takes up to a quarter more or less from one process to the next.
+    fresh: true,
     rate: (load) => load.requestsPerSecond,
   });
 }
@@ -46,7 +49,7 @@ export function measureStreamRate(bench: Bench): Promise<BySubject<Rate>> {
   });
 }
 
-interface RateOptions {
+interface RateOptions extends RoundOptions {
   readonly measure: string;
   readonly timing: Timing;
   readonly behaviour: Behaviour;
@@ -56,17 +59,18 @@ interface RateOptions {
 
 async function measureRate(bench: Bench, options: RateOptions): Promise<BySubject<Rate>> {
   const { rounds, warmupMs, durationMs } = options.timing;
-  bench.upstream.behave(options.behaviour);
-  const loads = await interleave(bench, options.measure, rounds, (running) =>
-    runLoad({
+  const one = (running: Running): Promise<Load> => {
+    bench.upstream.behave(options.behaviour);
+    return runLoad({
       endpoint: running,
       request: chatRequest(running, { stream: options.behaviour.kind === "burst" }),
       connections: options.connections,
       pid: running.pid,
       warmupMs,
       durationMs,
-    }),
-  );
+    });
+  };
+  const loads = await interleave(bench, options.measure, rounds, one, options);
   const rates = (name: string) => (loads.get(name) ?? []).map((load) => options.rate(load));
   const ratesByCpu = (name: string) =>
     (loads.get(name) ?? []).map((load) => options.rate(load) / load.subjectBusy);
