@@ -33,9 +33,10 @@ let busy = false;
  */
 export function groupWrites(socket: Socket): void {
   socket._write = writeInGroup;
+  socket._destroy = writeAndDestroy;
 }
 
-const writeNow = Socket.prototype._write;
+const { _write: writeNow, _destroy: destroyNow } = Socket.prototype;
 
 function writeInGroup(
   this: Socket,
@@ -59,6 +60,12 @@ function endTurn(): void {
   if (waiting.length > 0) flush();
 }
 
+/** What was written goes out before its connection is broken off, as it would have without waiting. */
+function writeAndDestroy(this: Socket, error: Error | null, callback: Callback): void {
+  if (this.writableLength > 0) flush();
+  destroyNow.call(this, error, callback);
+}
+
 function flush(): void {
   const group = waiting;
   waiting = [];
@@ -66,8 +73,7 @@ function flush(): void {
   try {
     while (next < group.length) {
       const { socket, chunk, encoding, callback } = group[next++]!;
-      if (socket.destroyed) callback(new Error("The connection was closed before this was written"));
-      else writeNow.call(socket, chunk, encoding, callback);
+      writeNow.call(socket, chunk, encoding, callback);
     }
   } finally {
     // Somebody who listens to a socket threw: what the others wrote is not lost.

@@ -100,14 +100,23 @@ describe("grouped writes", () => {
     expect(String(await line!.received)).toBe("0,1,2,3,4,end");
   });
 
-  it("tell the writer when the connection was closed before its turn ended", async () => {
-    const lines = await openLines(3);
+  it("bring what was written before its connection was broken off", async () => {
+    const [other, line] = await openLines(2);
+    await turnOver();
+    other!.socket.write("first of the turn");
+    line!.socket.write("last words");
+    line!.socket.destroy();
+    expect(String(await line!.received)).toBe("last words");
+  });
+
+  it("tell the writer of a connection that is gone", async () => {
+    const lines = await openLines(2);
     await turnOver();
     lines[0]!.socket.write("a");
     lines[1]!.socket.on("error", () => {});
-    const failure = new Promise((resolve) => lines[1]!.socket.write("b", resolve));
-    const success = new Promise((resolve) => lines[2]!.socket.write("c", resolve));
     lines[1]!.socket.destroy();
+    const failure = new Promise((resolve) => lines[1]!.socket.write("b", resolve));
+    const success = new Promise((resolve) => lines[0]!.socket.write("c", resolve));
     expect(await failure).toBeInstanceOf(Error);
     expect(await success).toBeFalsy();
   });
