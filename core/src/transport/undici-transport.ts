@@ -96,7 +96,7 @@ class Connection extends Client {
   readonly line: Line;
 
   constructor(origin: URL, { connectMs, maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions) {
-    const line: Line = { used: false };
+    const line = new Line();
     super(origin.origin, {
       pipelining: 1,
       headersTimeout: 0,
@@ -110,10 +110,41 @@ class Connection extends Client {
   }
 }
 
-/** The socket of a connection. */
-interface Line {
+/**
+ * The socket of a connection, and the way to hold back what comes on it. undici's own way stops its parser, and a
+ * stopped parser cannot bear that the backend closes the connection or resets it: an assertion fails where nobody
+ * can catch it (nodejs/undici#5360). So the parser always runs, and finds nothing to read for as long as the line is
+ * held. The backend notices when the system's buffers are full.
+ */
+class Line {
   /** It carried a call. */
-  used: boolean;
+  used = false;
+  /** Why it broke. */
+  failure: Error | undefined;
+  #held = false;
+  #socket: Socket | undefined;
+
+  attach(socket: Socket): void {
+    this.used = this.#held = false;
+    this.failure = undefined;
+    this.#socket = socket;
+    socket.on("error", (error) => (this.failure = error));
+    const { read } = socket;
+    socket.read = (size) => (this.#held ? null : (read.call(socket, size) as unknown));
+  }
+
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    // Not at once: the parser may be the one who called.
+    process.nextTick(() => {
+      if (!this.#held) this.#socket?.emit("readable");
+    });
+  }
 }
 
 function createConnector(connectMs: number, line: Line): buildConnector.connector {
@@ -128,7 +159,7 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
     }) as unknown as Socket;
     joinWrites(socket);
     groupWrites(socket);
-    line.used = false;
+    line.attach(socket);
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
   };
@@ -154,9 +185,7 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   #connection: Connection | undefined;
   /** Set while undici holds the call. */
   #abort: ((error: Error) => void) | undefined;
-  #resume: (() => void) | undefined;
   #finished = false;
-  #paused = false;
   #sent = false;
   /** The socket had carried another call before. */
   #reused = false;
@@ -188,6 +217,7 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#connection?.line.release();
     this.#pool.finish(this, this.#connection);
   }
 
@@ -215,20 +245,23 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
     else this.#handler.onUpgrade(util.parseHeaders(headers), socket);
   }
 
-  onHeaders(status: number, headers: Buffer[], resume: () => void): boolean {
-    this.#resume = resume;
+  onHeaders(status: number, headers: Buffer[]): boolean {
     if (status >= 200 && !this.aborted) this.#handler.onHeaders(status, util.parseHeaders(headers));
-    return !this.#paused;
+    return GO_ON;
   }
 
   onData(chunk: Buffer): boolean {
-    // Resumed while nothing has come, undici's parser gives an empty piece. Who pauses at each piece would get the next
-    // one at once, and so on for ever, and the connection would never be read.
-    if (chunk.length > 0 && !this.aborted) this.#handler.onData(chunk);
-    return !this.#paused;
+    if (!this.aborted) this.#handler.onData(chunk);
+    return GO_ON;
   }
 
   onComplete(): void {
+    const { failure } = this.#connection!.line;
+    if (failure) {
+      // undici takes a reset for the end of a body that ends with its connection: it is the sign that some is missing.
+      this.onError(failure);
+      return;
+    }
     this.#finish();
     if (!this.aborted) this.#handler.onEnd();
   }
@@ -241,13 +274,11 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   }
 
   pause(): void {
-    this.#paused = true;
+    if (!this.#finished) this.#connection?.line.hold();
   }
 
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#resume?.();
+    if (!this.#finished) this.#connection?.line.release();
   }
 
   abort(): void {
@@ -258,6 +289,9 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
     else if (!this.#connection) this.#finish();
   }
 }
+
+/** To undici: its parser is never to stop. */
+const GO_ON = true;
 
 /** What failed is told by `close`, which follows. */
 function ignore(): void {}

@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -75,5 +75,100 @@ describe("a pool whose connections are all in use", () => {
       return calls.every((call) => call.deref() === undefined);
     });
     replies[0]!.end();
+  });
+});
+
+/** One call to a backend of bare bytes, which `answer` writes; the call is paused at its first piece. */
+async function startPaused(answer: (socket: Socket) => void) {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => answer(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const transport = createUndiciTransport(origin, { connectMs: 5_000, connections: 1 });
+  onTestFinished(async () => {
+    await transport.destroy();
+    server.close();
+  });
+  const seen = { bytes: 0, end: "" };
+  const call = transport.send(
+    { method: "GET", path: "/", headers: [], body: null },
+    {
+      onHeaders: () => {},
+      onData(chunk) {
+        if (seen.bytes === 0) call.pause();
+        seen.bytes += chunk.length;
+      },
+      onEnd: () => (seen.end = "whole"),
+      onError: ({ kind }) => (seen.end = kind),
+    },
+  );
+  await waitFor("the first piece", () => seen.bytes > 0);
+  return { call, seen };
+}
+
+const HEADS = [
+  ["HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n"],
+  ["a close without a length", "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"],
+  ["a length and a close", "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n"],
+] as const;
+
+describe("a call that is paused", () => {
+  it.each(HEADS)("gets all of a reply whose backend has closed meanwhile (%s)", async (_, head) => {
+    let closed = false;
+    const { call, seen } = await startPaused((socket) => {
+      socket.write(head);
+      socket.end(Buffer.alloc(300_000, "x"), () => (closed = true));
+    });
+    await waitFor("the close of the backend's side", () => closed);
+    call.resume();
+    await waitFor("the end", () => seen.end !== "");
+    expect(seen).toEqual({ bytes: 300_000, end: "whole" });
+  });
+
+  it.each(HEADS)("gets the end of one that was all there when it was paused (%s)", async (name, head) => {
+    const { call, seen } = await startPaused((socket) => {
+      socket.end(head.replace("300000", "5") + "hello");
+    });
+    // What a length bounds has ended with its last byte; else the close is still to be read.
+    const isBounded = name === "a length and a close";
+    expect(seen).toEqual({ bytes: 5, end: isBounded ? "whole" : "" });
+    call.resume();
+    await waitFor("the end", () => seen.end !== "");
+    expect(seen).toEqual({ bytes: 5, end: "whole" });
+  });
+
+  it.each(HEADS)("hears of a reset, and so does nobody else (%s)", async (_, head) => {
+    let reset = (): void => {};
+    const { call, seen } = await startPaused((socket) => {
+      socket.write(`${head}some bytes`);
+      reset = () => void socket.resetAndDestroy();
+    });
+    reset();
+    call.resume();
+    await waitFor("the end", () => seen.end !== "");
+    expect(seen.end).not.toBe("whole");
+  });
+
+  it("makes the backend wait", async () => {
+    const size = 64 * 1024 * 1024;
+    let sent = false;
+    const { call, seen } = await startPaused((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`);
+      socket.write(Buffer.alloc(size, "x"), () => (sent = true));
+    });
+    let before = -1;
+    await waitFor("nothing more to come", () => {
+      const stands = before === seen.bytes;
+      before = seen.bytes;
+      return stands;
+    });
+    expect(sent).toBe(false);
+    expect(seen.bytes).toBeLessThan(1024 * 1024);
+    call.resume();
+    await waitFor("the end", () => seen.end !== "");
+    expect(seen).toEqual({ bytes: size, end: "whole" });
+    expect(sent).toBe(true);
   });
 });
