@@ -29,11 +29,12 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Starts `gatewright <command> --config …` and waits until it answers. */
+/** Starts `gatewright <command> --config …` and waits until it answers. `stdout` may be an open file in place of a pipe. */
 export async function startProgram(
   command: "start" | "dev",
   configFile: string,
   args: readonly string[] = [],
+  stdout: "pipe" | number = "pipe",
 ): Promise<Program> {
   const port = await freePort();
   // A file, not -e: the primary of several workers starts them from the same file.
@@ -53,11 +54,11 @@ export async function startProgram(
       "127.0.0.1",
       ...args,
     ],
-    { cwd: ROOT, env: { ...process.env, NO_COLOR: "1" }, stdio: ["ignore", "pipe", "pipe"] },
+    { cwd: ROOT, env: { ...process.env, NO_COLOR: "1" }, stdio: ["ignore", stdout, "pipe"] },
   );
   let output = "";
-  child.stdout.on("data", (data: Buffer) => (output += data.toString()));
-  child.stderr.on("data", (data: Buffer) => (output += data.toString()));
+  child.stdout?.on("data", (data: Buffer) => (output += data.toString()));
+  child.stderr?.on("data", (data: Buffer) => (output += data.toString()));
   const exited = new Promise<number | NodeJS.Signals>((resolve) => {
     child.on("exit", (code, signal) => resolve(code ?? signal!));
   });

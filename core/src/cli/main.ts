@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { renderUsage, runCommand, type CommandDef } from "citty";
 import { nearest } from "../config/nearest.ts";
+import { outliveOutputs } from "../server/standard-output.ts";
 import { VERSION } from "../version.ts";
 import { UsageError } from "./usage.ts";
 
@@ -21,6 +22,7 @@ const program: CommandDef = {
 
 /** Runs the program. Resolves with the exit code: 0, 1 for a failure, 2 for wrong usage. */
 export async function main(rawArgs: readonly string[]): Promise<number> {
+  outliveOutputs();
   const [first, ...rest] = rawArgs;
   if (first === "--version" || first === "-v") return print(VERSION);
   if (first === undefined) return refuse("Which command?", program);

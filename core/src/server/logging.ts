@@ -4,12 +4,16 @@ import type { Finished } from "../context.ts";
 import type { Logger } from "../log.ts";
 import type { Exchange } from "../request/exchange.ts";
 import { requestFacts, requestLine, type RequestFacts, type RequestLog } from "./request-log.ts";
+import { StandardOutput } from "./standard-output.ts";
 
 const LEVELS = { silent: -999, error: 0, warn: 1, info: 3, debug: 4 } as const;
 
 /** Where log lines go; a test or an embedder may take them instead. */
 export interface LogSink {
-  write(text: string): void;
+  /** Calls `onLost` if the text could not be written. */
+  write(text: string, onLost?: () => void): void;
+  /** What was written and has not gone out yet, in characters. */
+  readonly writableLength?: number;
 }
 
 export interface Logging {
@@ -22,7 +26,7 @@ export interface Logging {
 /** Pretty for a terminal, JSON lines otherwise. */
 export function createLogging(config: LogConfig, sink?: LogSink): Logging {
   const pretty = config.format === "pretty" || (config.format === "auto" && process.stdout.isTTY);
-  const lines = new LineBuffer(sink ?? process.stdout);
+  const lines = new LineBuffer(sink ?? new StandardOutput());
   const consola = createConsola({
     level: LEVELS[config.level],
     ...(!pretty && { reporters: [jsonReporter(lines)] }),
@@ -88,7 +92,7 @@ function spell(lines: readonly (string | RequestFacts)[]): string {
 
 /** Collects lines and writes them together: one system call for many requests. */
 class LineBuffer {
-  readonly #sink: LogSink & Partial<Pick<NodeJS.WriteStream, "writableLength">>;
+  readonly #sink: LogSink;
   #lines: (string | RequestFacts)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
@@ -111,10 +115,13 @@ class LineBuffer {
       this.#dropped += lines.length;
       return;
     }
-    if (this.#dropped > 0) {
-      lines.push(JSON.stringify({ level: "warn", message: "log lines were dropped", count: this.#dropped }));
-      this.#dropped = 0;
-    }
-    if (lines.length > 0) this.#sink.write(spell(lines));
+    const dropped = this.#dropped;
+    if (dropped > 0)
+      lines.push(JSON.stringify({ level: "warn", message: "log lines were dropped", count: dropped }));
+    this.#dropped = 0;
+    const count = lines.length;
+    // Lost with them: the line that told of those before.
+    const lost = dropped > 0 ? count - 1 + dropped : count;
+    if (count > 0) this.#sink.write(spell(lines), () => (this.#dropped += lost));
   }
 }
