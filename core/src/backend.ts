@@ -1,5 +1,6 @@
 import type { Adapter } from "./adapter.ts";
-import type { Secret } from "./config/secret.ts";
+import { revealSecret, type Secret } from "./config/secret.ts";
+import { addQuery } from "./path-query.ts";
 import type { Transport } from "./transport/transport.ts";
 
 /** Limits of one attempt, in milliseconds. 0 switches a limit off. */
@@ -35,6 +36,30 @@ export interface Backend {
   /** Before a colon in a model's name they ask for this backend. */
   readonly vendorPrefixes?: readonly string[];
   readonly transport: Transport;
+}
+
+/** Where a backend is. What is kept of one by its name holds there alone: at another place it is another. */
+export function backendPlace({ adapter, baseURL }: Pick<Backend, "adapter" | "baseURL">): string {
+  return `${adapter.name} ${baseURL.href}`;
+}
+
+/**
+ * Path and query of a call to a backend: below its base URL, whose query goes out with every call, without what the base
+ * ends with that the path is `outside` of.
+ */
+export function backendPath({ baseURL }: Pick<Backend, "baseURL">, path: string, outside = ""): string {
+  const base = baseURL.pathname.replace(/\/+$/, "");
+  const above = base.endsWith(outside) ? base.slice(0, base.length - outside.length) : base;
+  return addQuery(above + path, baseURL.search.slice(1));
+}
+
+/** Headers of every request to a backend: those of its dialect, and its credential. */
+export function backendHeaders({
+  adapter,
+  options,
+  apiKey,
+}: Pick<Backend, "adapter" | "options" | "apiKey">): Record<string, string> {
+  return { ...adapter.headers?.(options), ...adapter.auth(apiKey && revealSecret(apiKey), options) };
 }
 
 /** Whether a client that names `provider` may mean this backend: its own name, its adapter's, or the vendor's. */

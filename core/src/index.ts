@@ -1,5 +1,7 @@
+export { createAddressMatcher, isAddressRange, networkOf } from "./address-range.ts";
 export type { Attempt, Outcome, Usage } from "./attempt.ts";
-export { isOfProvider } from "./backend.ts";
+export { backendHeaders, backendPath, backendPlace, isOfProvider } from "./backend.ts";
+export { BoundedMap } from "./bounded-map.ts";
 export { judgeAttempt } from "./attempt-verdict.ts";
 export type { AttemptVerdict } from "./attempt-verdict.ts";
 export type { Backend, Timeouts } from "./backend.ts";
@@ -28,6 +30,8 @@ export { HubCallReader, isWholeInput, readHubArguments, readHubCalls } from "./b
 export type { HubCall, HubCallPiece } from "./bridges/hub-calls.ts";
 export { finishOf, isCutShort, oneHubChoice, readHubMessage, reportBeside } from "./bridges/hub-message.ts";
 export type { HubMessage } from "./bridges/hub-message.ts";
+export { createRequestMapping } from "./bridges/request-mapping.ts";
+export type { RequestMapping } from "./bridges/request-mapping.ts";
 export { isSealed, seal, SEAL, sortSealed, unseal } from "./bridges/sealed.ts";
 export type { SealedItem, Unsealed } from "./bridges/sealed.ts";
 export { responseIdOfItem } from "./bridges/responses/ids.ts";
@@ -64,6 +68,7 @@ export type {
   Principal,
   TargetPreference,
 } from "./context.ts";
+export { digestParts } from "./digest.ts";
 export { resolveConfig } from "./config/resolve.ts";
 export type { ResolvedConfig } from "./config/resolved.ts";
 export { createGateway } from "./gateway.ts";
@@ -91,16 +96,31 @@ export {
   sortFields,
   translate,
 } from "./field-table.ts";
+export {
+  checkWhole,
+  describeGiven,
+  missingField,
+  requireContent,
+  requireType,
+  wholeNumber,
+  wholeOfQuery,
+  wrongField,
+  wrongShape,
+} from "./field-fault.ts";
 export type { Fate, FieldRule, FieldTable, SortedFields } from "./field-table.ts";
 export type { InnerCall } from "./inner-call.ts";
 export { createInnerRequest } from "./inner-request.ts";
 export type { InnerRequest } from "./inner-request.ts";
 export { compact, isJsonObject } from "./json-object.ts";
+export { jsonReply, readJsonReply } from "./json-reply.ts";
 export type { Logger } from "./log.ts";
 export { askServer } from "./models/ask-server.ts";
 export type { Question, ServerAnswer } from "./models/ask-server.ts";
 export { detectAdapter } from "./models/detect-adapter.ts";
 export type { Detection } from "./models/detect-adapter.ts";
+export { mayRepeat } from "./may-repeat.ts";
+export type { FailedCall } from "./may-repeat.ts";
+export { maySee, unknownModel } from "./models/visible-models.ts";
 export { costInMicros } from "./models/cost.ts";
 export type { ModelFacts, ModelPrice } from "./models/model-facts.ts";
 export type { ListingChange } from "./models/model-table.ts";
@@ -144,8 +164,8 @@ export type { OperationRoutes, RouteMatch } from "./server/operation-routes.ts";
 export type { BodySink, BodyStream, Reply } from "./reply.ts";
 export { recordReply, replayReply } from "./reply-record.ts";
 export type { RecordedEvent, RecordingRules, ReplyRecord } from "./reply-record.ts";
-export type { StandardSchemaV1 } from "./standard-schema.ts";
-export { defineAtomicOp, StateUnavailable } from "./state/state.ts";
+export type { InputOf, StandardSchemaV1 } from "./standard-schema.ts";
+export { defineAtomicOp, isStateUnavailable, StateUnavailable } from "./state/state.ts";
 export type { AtomicOp, AtomicRecord, AtomicStep, State } from "./state/state.ts";
 export { EventPipe } from "./stream/event-pipe.ts";
 export type { EventPipeOwner, PipedEvent } from "./stream/event-pipe.ts";
@@ -165,5 +185,6 @@ export type {
   TransportRequest,
 } from "./transport/transport.ts";
 export { VERSION } from "./version.ts";
+export { checkWebOrigin, isWebOrigin } from "./web-origin.ts";
 export { readSubprotocols } from "./websocket/subprotocols.ts";
 export type { ConnectionSwitch, SessionEnd, SwitchedConnection } from "./websocket/connection-switch.ts";

@@ -1,11 +1,15 @@
 import type { MappingInfo } from "../adapter.ts";
+import { createPattern, type NamePattern } from "../models/name-pattern.ts";
 
 /** Values of the hub's `reasoning_effort`, from least to most. */
 export const REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
-/** The efforts that models take, by the name at the backend, with `*`: the first pattern that fits counts. */
+/**
+ * The efforts that models take, by the name at the backend, with `*`, whatever its case: the first pattern that fits
+ * counts.
+ */
 export type ReasoningEfforts = Readonly<Record<string, readonly ReasoningEffort[]>>;
 
 /** Answers the efforts that the model of a call takes. */
@@ -20,14 +24,15 @@ export type ReasoningEffortsOf = (
 export function createReasoningEfforts(own: ReasoningEfforts = {}): ReasoningEffortsOf {
   return ({ model, reasoningEfforts = {} }) => {
     // Names of publishers stand before a slash: `openai/gpt-oss-120b`.
-    const name = model.slice(model.lastIndexOf("/") + 1);
-    const fits = ({ pattern }: Rule): boolean => pattern.test(name) || pattern.test(model);
+    const whole = model.toLowerCase();
+    const name = whole.slice(whole.lastIndexOf("/") + 1);
+    const fits = ({ pattern }: Rule): boolean => pattern.matches(name) || pattern.matches(whole);
     return (rulesOf(own).find(fits) ?? rulesOf(reasoningEfforts).find(fits))?.efforts ?? [];
   };
 }
 
 interface Rule {
-  pattern: RegExp;
+  pattern: NamePattern;
   efforts: readonly ReasoningEffort[];
 }
 
@@ -36,15 +41,13 @@ const compiled = new WeakMap<ReasoningEfforts, readonly Rule[]>();
 function rulesOf(table: ReasoningEfforts): readonly Rule[] {
   let rules = compiled.get(table);
   if (!rules) {
-    rules = Object.entries(table).map(([pattern, efforts]) => ({ pattern: toRegExp(pattern), efforts }));
+    rules = Object.entries(table).map(([text, efforts]) => ({
+      pattern: createPattern(text.toLowerCase()),
+      efforts,
+    }));
     compiled.set(table, rules);
   }
   return rules;
-}
-
-function toRegExp(pattern: string): RegExp {
-  const text = pattern.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll("*", ".*");
-  return new RegExp(`^${text}$`, "i");
 }
 
 /**

@@ -1,16 +1,20 @@
-import type { Backend } from "../backend.ts";
+import { backendHeaders, backendPath, type Backend } from "../backend.ts";
 import { revealSecret } from "../config/secret.ts";
-import { addQuery } from "../path-query.ts";
 import type { Transport, TransportCall } from "../transport/transport.ts";
 
 /** What a server said to a GET, or why it said nothing: a word for logs, such as `connect` or `timeout`. */
 export type ServerAnswer =
   | { readonly status: number; readonly text: string; readonly failure?: undefined }
-  | { readonly failure: string };
+  | {
+      readonly failure: string;
+      /** Of a reply that is `too_large`: as much of it came. */
+      readonly status?: number;
+    };
 
 export interface Question {
   /** From the root of the server. */
   readonly path: string;
+  /** Beside `user-agent`, and `accept` for JSON, unless they name another. */
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly maxBytes: number;
@@ -46,7 +50,7 @@ export function askServer(transport: Transport, question: Question): Promise<Ser
         },
         onData: (chunk) => {
           bytes += chunk.length;
-          if (bytes > question.maxBytes) finish({ failure: "too_large" });
+          if (bytes > question.maxBytes) finish({ failure: "too_large", status });
           else chunks.push(chunk);
         },
         onEnd: () => finish({ status, text: Buffer.concat(chunks).toString("utf8") }),
@@ -64,9 +68,8 @@ export async function askBackend(
 ): Promise<ServerAnswer> {
   const { adapter, options, baseURL, transport } = backend;
   const apiKey = backend.apiKey && revealSecret(backend.apiKey);
-  const basePath = baseURL.pathname.replace(/\/+$/, "");
-  const url = new URL(addQuery(basePath + path, baseURL.search.slice(1)), baseURL);
-  const headers = { ...adapter.headers?.(options), ...adapter.auth(apiKey, options) };
+  const url = new URL(backendPath(backend, path), baseURL);
+  const headers = backendHeaders(backend);
   const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(limits.timeoutMs)]);
   const signed = await adapter.authorize?.(
     { method: "GET", url, headers },

@@ -1,5 +1,5 @@
 import type { ListedModel, ModelList } from "../adapter.ts";
-import type { Backend } from "../backend.ts";
+import { backendPlace, type Backend } from "../backend.ts";
 import type { DiscoveryConfig } from "../config/resolved.ts";
 import type { Logger } from "../log.ts";
 import type { State } from "../state/state.ts";
@@ -150,7 +150,7 @@ export class Discovery {
     const { state, table, log } = this.#options;
     try {
       const stored = await state.get<StoredListing>(backend.name);
-      if (stored?.place !== placeOf(backend)) return false;
+      if (stored?.place !== backendPlace(backend)) return false;
       table.setListing(backend.name, stored.models);
       return true;
     } catch (error) {
@@ -161,7 +161,7 @@ export class Discovery {
 
   async #store(backend: Backend, models: readonly ListedModel[]): Promise<void> {
     const { state, log } = this.#options;
-    const stored: StoredListing = { place: placeOf(backend), models };
+    const stored: StoredListing = { place: backendPlace(backend), models };
     try {
       await state.set(backend.name, stored);
     } catch (error) {
@@ -191,8 +191,4 @@ function withQuery(path: string, parameters: Readonly<Record<string, string>>): 
   const url = new URL(path, "http://backend.invalid");
   for (const name of names) url.searchParams.set(name, parameters[name]!);
   return url.pathname + url.search;
-}
-
-function placeOf({ adapter, baseURL }: Backend): string {
-  return `${adapter.name} ${baseURL.href}`;
 }

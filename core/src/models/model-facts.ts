@@ -11,15 +11,15 @@ export interface ModelPrice {
 /** What is known of a model at a place: told by the config, else by the backend's own list. */
 export interface ModelFacts {
   /** Absent where nobody named one. */
-  readonly price?: ModelPrice;
-  readonly capabilities?: readonly string[];
-  readonly maxInputTokens?: number;
-  readonly maxOutputTokens?: number;
+  readonly price?: ModelPrice | undefined;
+  readonly capabilities?: readonly string[] | undefined;
+  readonly maxInputTokens?: number | undefined;
+  readonly maxOutputTokens?: number | undefined;
   /** What the model is for, by the operations of the backend's dialect. Absent: all that the adapter maps. */
-  readonly operations?: readonly OperationName[];
+  readonly operations?: readonly OperationName[] | undefined;
   /** Seconds since the epoch. */
-  readonly created?: number;
-  readonly ownedBy?: string;
+  readonly created?: number | undefined;
+  readonly ownedBy?: string | undefined;
 }
 
 const NAMES = [

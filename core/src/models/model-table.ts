@@ -1,5 +1,6 @@
 import type { ListedModel } from "../adapter.ts";
 import type { Backend } from "../backend.ts";
+import { BoundedMap } from "../bounded-map.ts";
 import { directMapping } from "../can-serve.ts";
 import type { ResolvedModel, ResolvedTarget } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
@@ -69,7 +70,7 @@ export class ModelTable implements Router {
 
   readonly #pool: TargetPool;
   readonly #routes = new Map<string, Route>();
-  readonly #invented = new Map<string, Route>();
+  readonly #invented = new BoundedMap<string, Route>(MAX_INVENTED);
   /** Of operations that are about no model. */
   readonly #places = new Map<OperationName, { version: number; targets: readonly Target[] }>();
   #names: { version: number; models: ReadonlyMap<string, RoutedModel> } | undefined;
@@ -353,8 +354,6 @@ export class ModelTable implements Router {
     const isInvented = route.via === "vendor" || route.via === "pattern";
     const [routes, others] = isInvented ? [this.#invented, this.#routes] : [this.#routes, this.#invented];
     others.delete(route.name);
-    routes.delete(route.name);
-    if (isInvented && routes.size >= MAX_INVENTED) routes.delete(routes.keys().next().value!);
     routes.set(route.name, route);
   }
 

@@ -33,9 +33,15 @@ export function refusalOf(name: string, facts: UnresolvedName): GatewayError {
       message: "`model` may hold one colon, neither first nor last",
     });
   if (!facts.isAnyOnline) return new GatewayError("no_nodes");
+  return modelNotFound(name);
+}
+
+/** `near` is a name that may have been meant. */
+export function modelNotFound(name: string, near?: string): GatewayError {
+  const advice = near === undefined ? "`GET /v1/models` lists those that do" : `did you mean \`${near}\`?`;
   return new GatewayError("model_not_found", {
     param: "model",
-    message: `The model \`${name}\` does not exist`,
+    message: `The model \`${name}\` does not exist; ${advice}`,
   });
 }
 

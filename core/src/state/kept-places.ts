@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { parseJson } from "../body/exact-json.ts";
 import type { Context } from "../context.ts";
 import { GatewayError } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
+import { readJsonReply } from "../json-reply.ts";
 import type { Logger } from "../log.ts";
 import type { JsonObject } from "../operation.ts";
 import type { Reply } from "../reply.ts";
@@ -59,7 +59,7 @@ export class KeptPlaces {
     const target = reply.attempt?.target;
     if (!target) return;
     if (!isEventStream(reply.body)) {
-      const id = idOf(readWhole(reply) ?? {});
+      const id = idOf(readJsonReply(reply) ?? {});
       if (typeof id === "string") await this.#put(ctx, id, target);
       return;
     }
@@ -141,12 +141,6 @@ function keyOf({ principal }: Context, id: string): string {
   return createHash("sha256")
     .update(JSON.stringify([principal?.id ?? null, id]))
     .digest("hex");
-}
-
-function readWhole({ status, body }: Reply): JsonObject | undefined {
-  if (status !== 200 || (typeof body !== "string" && !(body instanceof Uint8Array))) return undefined;
-  const json = parseJson(typeof body === "string" ? body : Buffer.from(body).toString());
-  return isJsonObject(json) ? json : undefined;
 }
 
 function unavailable(cause: unknown): GatewayError {

@@ -72,3 +72,8 @@ export class StateUnavailable extends Error {
     this.name = "StateUnavailable";
   }
 }
+
+/** By name, since two copies of core can meet. */
+export function isStateUnavailable(error: unknown): error is StateUnavailable {
+  return error instanceof Error && error.name === "StateUnavailable";
+}

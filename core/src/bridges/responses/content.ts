@@ -1,4 +1,5 @@
 import { UnsupportedField } from "../../adapter.ts";
+import { wrongShape } from "../../field-fault.ts";
 import { report } from "../../field-table.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
@@ -7,7 +8,7 @@ import type { JsonObject } from "../../operation.ts";
 export function toContent(content: unknown, at: string, dropped: Set<string>): string | JsonObject[] {
   if (typeof content === "string") return content;
   if (content === undefined || content === null) return "";
-  if (!Array.isArray(content)) throw new UnsupportedField(at, `\`${at}\` must be a text or a list of parts`);
+  if (!Array.isArray(content)) throw wrongShape(at, "a text or a list of parts", content);
   const parts = content.map((part: unknown, index) => toPart(part, `${at}[${index}]`, dropped));
   const [only] = parts;
   // Servers with a plain template take text alone.
@@ -19,7 +20,7 @@ function isPlainText(part: JsonObject): part is JsonObject & { text: string } {
 }
 
 function toPart(part: unknown, at: string, dropped: Set<string>): JsonObject {
-  if (!isJsonObject(part)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(part)) throw wrongShape(at, "an object", part);
   switch (part["type"]) {
     case "input_text":
     case "output_text":
@@ -41,8 +42,7 @@ function toPart(part: unknown, at: string, dropped: Set<string>): JsonObject {
 function toImage(part: JsonObject, at: string, dropped: Set<string>): JsonObject {
   const { type: _, image_url, file_id, detail, ...rest } = part;
   if (file_id) throw accountBound(`${at}.file_id`);
-  if (typeof image_url !== "string")
-    throw new UnsupportedField(`${at}.image_url`, `\`${at}.image_url\` must be a URL`);
+  if (typeof image_url !== "string") throw wrongShape(`${at}.image_url`, "a URL", image_url);
   if (detail === "original") report(dropped, `${at}.detail`);
   const known = typeof detail === "string" && detail !== "original";
   return { ...rest, type: "image_url", image_url: known ? { url: image_url, detail } : { url: image_url } };
@@ -53,8 +53,7 @@ function toFile(part: JsonObject, at: string, dropped: Set<string>): JsonObject 
   if (file_id) throw accountBound(`${at}.file_id`);
   if (file_url)
     throw new UnsupportedField(`${at}.file_url`, `\`${at}.file_url\`: chat takes the file itself alone`);
-  if (typeof file_data !== "string")
-    throw new UnsupportedField(`${at}.file_data`, `\`${at}.file_data\` must be a data URL`);
+  if (typeof file_data !== "string") throw wrongShape(`${at}.file_data`, "a data URL", file_data);
   if (detail && detail !== "auto") report(dropped, `${at}.detail`);
   const file: JsonObject = { file_data };
   if (typeof filename === "string") file["filename"] = filename;
@@ -69,7 +68,7 @@ function accountBound(field: string): UnsupportedField {
 export function toTexts(content: unknown, at: string): { text: string; refusal?: string } {
   if (typeof content === "string") return { text: content };
   if (content === undefined || content === null) return { text: "" };
-  if (!Array.isArray(content)) throw new UnsupportedField(at, `\`${at}\` must be a text or a list of parts`);
+  if (!Array.isArray(content)) throw wrongShape(at, "a text or a list of parts", content);
   let text = "";
   let refusal: string | undefined;
   for (const [index, part] of content.entries()) {

@@ -1,28 +1,22 @@
 import { UnsupportedField } from "../../adapter.ts";
+import { wrongShape } from "../../field-fault.ts";
 import { report } from "../../field-table.ts";
 import { isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
+import type { RequestMapping } from "../request-mapping.ts";
 import { toContent, toTexts } from "./content.ts";
 import { sortSealed, unseal } from "../sealed.ts";
 import { isReasoningId } from "./ids.ts";
 import { reasoningText } from "./reasoning.ts";
 
-/** What the mapping of one request carries along. */
-export interface Mapping {
-  readonly dropped: Set<string>;
-  /** True for members beyond OpenAI's API that the backend takes. */
-  takes(extension: string): boolean;
-}
-
 /**
  * Turns `input` into messages. What the model said in one turn (reasoning, text, calls) are items of their own there
  * and one message here; what a tool returned beside text follows its results as a message of the user.
  */
-export function toMessages(instructions: unknown, input: unknown, mapping: Mapping): JsonObject[] {
+export function toMessages(instructions: unknown, input: unknown, mapping: RequestMapping): JsonObject[] {
   const builder = new MessageBuilder(mapping);
   if (instructions !== undefined) {
-    if (typeof instructions !== "string")
-      throw new UnsupportedField("instructions", "`instructions` must be a text");
+    if (typeof instructions !== "string") throw wrongShape("instructions", "a text", instructions);
     if (instructions !== "") builder.messages.push({ role: "system", content: instructions });
   }
   if (typeof input === "string") builder.messages.push({ role: "user", content: input });
@@ -37,7 +31,7 @@ type Turn = JsonObject & { tool_calls?: JsonObject[]; thinking_blocks?: JsonObje
 class MessageBuilder {
   readonly messages: JsonObject[] = [];
   readonly #dropped: Set<string>;
-  readonly #takes: Mapping["takes"];
+  readonly #takes: RequestMapping["takes"];
   #turn: Turn | undefined;
   /** What vendors want back with calls, by the id of each: it stands in an item before them. */
   readonly #extras = new Map<unknown, JsonObject>();
@@ -47,7 +41,7 @@ class MessageBuilder {
    */
   #attached: JsonObject[] = [];
 
-  constructor({ dropped, takes }: Mapping) {
+  constructor({ dropped, takes }: RequestMapping) {
     this.#dropped = dropped;
     this.#takes = takes;
   }
@@ -58,7 +52,7 @@ class MessageBuilder {
   }
 
   add(item: unknown, at: string): void {
-    if (!isJsonObject(item)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+    if (!isJsonObject(item)) throw wrongShape(at, "an object", item);
     switch (item["type"] ?? "message") {
       case "message":
         this.#addMessage(item, at);

@@ -1,7 +1,9 @@
 import { UnsupportedField, type MappingInfo } from "../../adapter.ts";
+import { wrongShape } from "../../field-fault.ts";
 import { report, reportRest, sortFields } from "../../field-table.ts";
 import { compact, isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
+import { createRequestMapping } from "../request-mapping.ts";
 import { responsesFields } from "./fields.ts";
 import { toMessages } from "./messages.ts";
 import { toToolChoice, toTools } from "./tools.ts";
@@ -9,11 +11,11 @@ import { toToolChoice, toTools } from "./tools.ts";
 /** A Responses request as a chat request. Throws `UnsupportedField` for what chat cannot carry. */
 export function toChatRequest(
   request: JsonObject,
-  { extensions }: MappingInfo,
+  info: MappingInfo,
 ): { body: JsonObject; dropped: readonly string[] } {
-  const dropped = new Set<string>();
+  const mapping = createRequestMapping(info);
+  const { dropped } = mapping;
   const { forwarded, translated } = sortFields(request, responsesFields, dropped);
-  const takes = (name: string): boolean => extensions?.includes(name) ?? true;
   const tools = toTools(translated["tools"]);
   const choice = toToolChoice(translated["tool_choice"], tools ?? []);
   const hasTools = tools !== undefined && tools.length > 0;
@@ -21,7 +23,7 @@ export function toChatRequest(
   const idle = !hasTools && (choice === "auto" || choice === "none");
   const body = compact({
     ...forwarded,
-    messages: toMessages(translated["instructions"], translated["input"], { dropped, takes }),
+    messages: toMessages(translated["instructions"], translated["input"], mapping),
     max_completion_tokens: translated["max_output_tokens"],
     tools: hasTools ? tools : undefined,
     tool_choice: idle ? undefined : choice,
@@ -37,7 +39,7 @@ export function toChatRequest(
 
 function toText(text: unknown, dropped: Set<string>): JsonObject {
   if (text === undefined) return {};
-  if (!isJsonObject(text)) throw new UnsupportedField("text", "`text` must be an object");
+  if (!isJsonObject(text)) throw wrongShape("text", "an object", text);
   const { format, verbosity, ...rest } = text;
   reportRest(dropped, rest, "text.");
   return { response_format: toResponseFormat(format), verbosity };
@@ -57,7 +59,7 @@ function toResponseFormat(format: unknown): unknown {
 /** `summary` is no matter of the backend's: what it gives of its reasoning is shown where the client asked for it. */
 function toReasoning(reasoning: unknown, dropped: Set<string>): JsonObject {
   if (reasoning === undefined) return {};
-  if (!isJsonObject(reasoning)) throw new UnsupportedField("reasoning", "`reasoning` must be an object");
+  if (!isJsonObject(reasoning)) throw wrongShape("reasoning", "an object", reasoning);
   const { effort, summary: _s, generate_summary: _g, ...rest } = reasoning;
   reportRest(dropped, rest, "reasoning.");
   return { reasoning_effort: effort };

@@ -1,16 +1,17 @@
 import { UnsupportedField } from "../../adapter.ts";
+import { wrongShape } from "../../field-fault.ts";
 import { compact, isJsonObject } from "../../json-object.ts";
 import type { JsonObject } from "../../operation.ts";
 
 /** Flat tools to nested ones. Members that neither dialect knows stay where they are. */
 export function toTools(tools: unknown): JsonObject[] | undefined {
   if (tools === undefined) return undefined;
-  if (!Array.isArray(tools)) throw new UnsupportedField("tools", "`tools` must be a list");
+  if (!Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   return tools.map((tool: unknown, index) => toTool(tool, `tools[${index}]`));
 }
 
 function toTool(tool: unknown, at: string): JsonObject {
-  if (!isJsonObject(tool)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(tool)) throw wrongShape(at, "an object", tool);
   const { type, name, description, ...others } = tool;
   if (type === "function") {
     const { parameters, strict, ...rest } = others;
