@@ -24,12 +24,14 @@ let waiting: Write[] = [];
 let writes = 0;
 /** The turn before was a busy one. */
 let busy = false;
+/** Set while a write is made that is not to wait. */
+let atOnce = false;
 
 /**
  * Makes small writes of all sockets that were given to this leave in groups, at the end of a turn of the event loop. A
  * write that finds its reader asleep wakes it, which takes longer than all else of it where both are on one machine; of
  * several in a row only the first does. Where there is little to write the first of a turn leaves at once, so that who
- * is alone waits for nothing.
+ * is alone waits for nothing. Pieces of a stream, which somebody reads as they come, do not wait (`writeAtOnce`).
  */
 export function groupWrites(socket: Socket): void {
   socket._write = writeInGroup;
@@ -44,6 +46,10 @@ function writeInGroup(
   encoding: BufferEncoding,
   callback: Callback,
 ): void {
+  if (atOnce) {
+    writeNow.call(this, chunk, encoding, callback);
+    return;
+  }
   // Runs when all sockets that had something to read were read.
   if (writes++ === 0) setImmediate(endTurn);
   if ((writes === 1 && !busy) || chunk.length > MAX_GROUPED_BYTES) {
@@ -52,6 +58,16 @@ function writeInGroup(
   }
   waiting.push({ socket: this, chunk, encoding, callback });
   if (waiting.length >= MAX_GROUPED) flush();
+}
+
+/** As `socket.write`, without waiting for others: for what somebody reads as it comes. */
+export function writeAtOnce(socket: Socket, text: string, encoding: BufferEncoding): boolean {
+  atOnce = true;
+  try {
+    return socket.write(text, encoding);
+  } finally {
+    atOnce = false;
+  }
 }
 
 function endTurn(): void {

@@ -6,10 +6,10 @@ import type { Handler } from "./chain.ts";
 import { GatewayError, isGatewayError, toGatewayError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
 import type { JsonObject, Operation, OperationName } from "./operation.ts";
+import { outcomeOf } from "./outcome.ts";
 import { discardReply, isBodyStream, type Reply } from "./reply.ts";
 import type { Downstream, Exchange } from "./request/exchange.ts";
 import { RequestContext } from "./request/request-context.ts";
-import { outcomeOf } from "./server/answer.ts";
 import { openExchange, type ExchangeKeeping } from "./server/open-exchange.ts";
 import { newRequestId } from "./server/request-id.ts";
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { groupWrites } from "../../core/src/group-writes.ts";
+import { groupWrites, writeAtOnce } from "../../core/src/group-writes.ts";
 import { joinWrites } from "../../core/src/join-writes.ts";
 
 const cleanUp: (() => void)[] = [];
@@ -89,6 +89,21 @@ describe("grouped writes", () => {
     expect(lines[1]!.socket.writableLength).toBe(0);
     for (const { socket } of lines) socket.end();
     expect(await lines[1]!.received).toEqual(large);
+  });
+
+  it("do not hold back what is not to wait, unless something before it waits", async () => {
+    const lines = await openLines(3);
+    await turnOver();
+    const [first, free, held] = lines;
+    first!.socket.write("first of the turn");
+    writeAtOnce(free!.socket, "at once", "latin1");
+    held!.socket.write("held, ");
+    writeAtOnce(held!.socket, "behind it", "latin1");
+    expect(free!.socket.writableLength).toBe(0);
+    expect(held!.socket.writableLength).toBe("held, behind it".length);
+    for (const { socket } of lines) socket.end();
+    expect(String(await free!.received)).toBe("at once");
+    expect(String(await held!.received)).toBe("held, behind it");
   });
 
   it("keep the order of what one socket writes, and its end behind it", async () => {

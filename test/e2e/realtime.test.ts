@@ -240,6 +240,30 @@ describe("a session", () => {
     });
   });
 
+  it("adds up the cached and the reasoning tokens of its answers", async () => {
+    await start();
+    const { socket, messages, closed } = await open();
+    const usage = {
+      input_tokens: 7,
+      output_tokens: 5,
+      total_tokens: 12,
+      input_token_details: { cached_tokens: 4 },
+      output_token_details: { reasoning_tokens: 3 },
+    };
+    for (let turn = 1; turn <= 3; turn++)
+      session().socket.send(JSON.stringify({ type: "response.done", response: { usage } }));
+    await waitFor("all answers", () => messages.length === 4);
+    socket.close();
+    await closed;
+    expect((await end()).usage).toEqual({
+      inputTokens: 21,
+      outputTokens: 15,
+      totalTokens: 36,
+      cachedTokens: 12,
+      reasoningTokens: 9,
+    });
+  });
+
   it("carries the backend's close code and reason", async () => {
     await start();
     const { closed } = await open();

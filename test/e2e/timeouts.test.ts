@@ -303,6 +303,27 @@ describe("a time limit of the client", () => {
     client.destroy();
   });
 
+  it("1.1: a client that resets its connection before the last of a stream went out has not got it", async () => {
+    let sent = false;
+    const upstream = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(streamReply(delta("x".repeat(20_000_000)), FINISH, DONE));
+      sent = true;
+    });
+    const stage = await stageBefore(upstream, {});
+    const client = await connectRaw(stage.url);
+    client.socket.pause();
+    await client.send(
+      requestText("POST", "/v1/chat/completions", {
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(chatBody({ stream: true })),
+      }),
+    );
+    await waitFor("the backend's last word", () => sent, 20_000);
+    client.socket.resetAndDestroy();
+    expect((await stage.ended()).outcome).toBe("client_abort");
+  });
+
   it("1.1: a client that takes a whole reply slowly gets all of it", async () => {
     const text = jsonReply(embedding);
     const stage = await stageBefore(await answering(text), { server: { limits: { writeTimeoutMs: 400 } } });

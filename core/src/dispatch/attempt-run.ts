@@ -1,73 +1,39 @@
-import type { StreamMapping } from "../adapter.ts";
+import { Buffer } from "node:buffer";
+import { performance } from "node:perf_hooks";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import { stringifyJson } from "../body/exact-json.ts";
-import { editJson } from "../body/json-text.ts";
-import { JsonTextView, viewOf, type JsonView } from "../body/json-view.ts";
+import { viewOf, type JsonView } from "../body/json-view.ts";
 import { GatewayError, isGatewayError, type UpstreamFailure } from "../errors.ts";
-import type { JsonObject } from "../operation.ts";
-import { isAbsent } from "../operations/openai-dialect.ts";
-import type { BodySink, Reply } from "../reply.ts";
-import { timeoutError, type Exchange } from "../request/exchange.ts";
+import type { JsonObject, StreamFailure } from "../operation.ts";
+import { timeoutError } from "../outcome.ts";
+import type { Reply } from "../reply.ts";
+import type { Exchange, RunningAttempt } from "../request/exchange.ts";
 import { ByteRelay } from "../stream/byte-relay.ts";
 import { EventRelay, type RelayOwner } from "../stream/event-relay.ts";
+import { toStreamError } from "../stream/stream-error.ts";
 import type { Target } from "../target.ts";
-import { AnswerCount, estimateAnswer, estimatePrompt } from "../token-estimate.ts";
+import { estimateAnswer } from "../token-estimate.ts";
 import type {
   TransportCall,
   TransportFailure,
   TransportHandler,
   TransportRequest,
+  UpstreamHeaders,
 } from "../transport/transport.ts";
 import { authorizeRequest, unauthorized } from "./authorize.ts";
-import type { CallPlan } from "./call-plan.ts";
-import { blameFor, isBroken, latenessOf } from "./lateness.ts";
-import type { TranslatedCall } from "./translated-call.ts";
+import { estimatedUsage } from "./estimated-usage.ts";
+import { hiddenOf, type PreparedCall } from "./prepared-call.ts";
+import { EVENT_STREAM, headFault, JSON_TYPE, mediaType, passedHeaders, readingOf } from "./reply-head.ts";
+import { StreamSample } from "./stream-sample.ts";
+import { blameFor, isBroken, latenessOf, limitBeforeCommit, limitBeforeHeaders } from "./time-limits.ts";
 import {
-  fromErrorBody,
   fromErrorReply,
+  fromStreamFailure,
   fromTransportFailure,
   malformedReply,
-  type Hidden,
+  MAX_ERROR_BYTES,
 } from "./upstream-error.ts";
-
-type Headers = Record<string, string | string[] | undefined>;
-
-/** What is sent, and what is needed to read the answer. */
-export interface PreparedCall {
-  plan: CallPlan;
-  request: TransportRequest;
-  /** Present where the backend speaks another dialect than the client. */
-  translated: TranslatedCall | undefined;
-  /** What was left out on either way so far. */
-  dropped: ReadonlySet<string> | undefined;
-  /** The client's request. */
-  body: JsonView;
-  /** The gateway asked for usage in the stream; the client did not. */
-  hideUsage: boolean;
-  /** The request can be sent again as it is. */
-  replayable: boolean;
-}
-
-/** Reply headers of a backend that go on to the client. Its limits, cookies and names of servers do not. */
-const PASSED_HEADERS = ["content-type", "content-disposition", "etag", "last-modified", "content-language"];
-
-/** What whole replies are held to. */
-export interface ReplyLimits {
-  readonly maxReplyBytes: number;
-  /** Of one that is read. */
-  readonly maxReplyDepth: number;
-}
-
-/** The unit of `JsonFields.weight`. */
-const BYTES_PER_NUMBER = 8;
-
-/** So much of a stream is kept until its usage is known: in its place the texts in it are counted. */
-const SAMPLE_BYTES = 4 * 1024;
-
-const LF = 0x0a;
-
-/** Most of an error body that is read. */
-const MAX_ERROR_BYTES = 64 * 1024;
+import { isReadable, isRewritten, readAnswer, underModel, type ReplyLimits } from "./whole-reply.ts";
 
 /**
  * The stages of an attempt: waiting for headers; reading an error or a whole reply; waiting for the first content of a
@@ -76,7 +42,7 @@ const MAX_ERROR_BYTES = 64 * 1024;
 type Phase = "headers" | "error" | "whole" | "firstToken" | "relay" | "over";
 
 /** One upstream call from dispatch to its last byte: the state machine between transport and reply. */
-export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
+export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner {
   readonly number: number;
   readonly target: Target;
   readonly startedAt = performance.now();
@@ -93,9 +59,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #usageSource: JsonView | undefined;
   /** A whole reply that told no usage. */
   #uncounted: JsonView | undefined;
-  /** The beginning of a stream, as it came. */
-  #sample: Buffer | undefined;
-  #sampleBytes = 0;
+  /** Of a stream, until its usage is known. */
+  #sample: StreamSample | undefined;
   readonly #exchange: Exchange;
   readonly #prepared: PreparedCall;
   readonly #limits: ReplyLimits;
@@ -114,7 +79,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #committedAt = 0;
   /** The client is slow. Only after the commit point. */
   #paused = false;
-  #headers: Headers = {};
+  #headers: UpstreamHeaders = {};
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #events: EventRelay | undefined;
@@ -128,7 +93,8 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   /** The 401 after which a fresh token was asked for. */
   #refused: GatewayError | undefined;
 
-  constructor(exchange: Exchange, target: Target, prepared: PreparedCall, limits: ReplyLimits) {
+  constructor(exchange: Exchange, prepared: PreparedCall, limits: ReplyLimits) {
+    const { target } = prepared;
     this.#exchange = exchange;
     this.target = target;
     this.#prepared = prepared;
@@ -200,7 +166,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#uncounted = undefined;
       this.#usage = this.#estimated(outputTokens);
     } else if (this.#sample && this.outcome) {
-      const outputTokens = this.#estimateStream(this.#sample.subarray(0, this.#sampleBytes));
+      const outputTokens = this.#sample.countTokens((owner) => this.#createRelay(owner), this.#bytes);
       this.#sample = undefined;
       this.#usage = this.#estimated(outputTokens);
     }
@@ -229,56 +195,13 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#usageSource = undefined;
   }
 
-  /** What was told counts: a stream may tell of its prompt at its beginning, and of its answer only at its end. */
   #estimated(outputTokens: number): Usage | undefined {
-    const { operation } = this.#exchange;
-    if (!operation.usage || operation.body !== "json") return this.#usage;
-    const told = this.#usage;
-    const input = told?.inputTokens ?? estimatePrompt(this.#prepared.body);
-    const output = Math.max(outputTokens, told?.outputTokens ?? 0);
-    const usage: Usage = {
-      inputTokens: input,
-      outputTokens: output,
-      totalTokens: input + output,
-      estimated: true,
-    };
-    if (told?.cachedTokens !== undefined) usage.cachedTokens = told.cachedTokens;
-    return usage;
-  }
-
-  /** Reads the sample once more, for the texts in it; what came after it is taken to be like it. */
-  #estimateStream(kept: Buffer): number {
-    const isWhole = kept.length === this.#bytes;
-    // Up to the end of an event, so that none is counted by its bytes alone.
-    const sample = isWhole ? kept : kept.subarray(0, kept.lastIndexOf(LF) + 1 || kept.length);
-    const answer = new AnswerCount();
-    const relay = this.#createRelay(UNHEARD);
-    relay.stream.observe({ event: ({ json }) => answer.add(json) });
-    relay.stream.start(NO_SINK);
-    try {
-      relay.push(sample);
-    } catch {
-      // What broke the stream is known. The texts before it count.
-    }
-    relay.stream.cancel();
-    return Math.ceil((answer.tokens * this.#bytes) / sample.length);
+    return estimatedUsage(outputTokens, this.#usage, this.#exchange.operation, this.#prepared.body);
   }
 
   onSettled(listener: (attempt: Attempt) => void): void {
-    if (this.outcome) this.#tell(listener);
+    if (this.outcome) this.#exchange.tellSettled(listener, this);
     else (this.#listeners ??= []).push(listener);
-  }
-
-  /** A plugin's fault here must not keep the answer from the client. */
-  #tell(listener: (attempt: Attempt) => void): void {
-    try {
-      listener(this);
-    } catch (error) {
-      this.#exchange.log.error("a plugin failed after an attempt was over", {
-        requestId: this.#exchange.id,
-        error: String(error),
-      });
-    }
   }
 
   /** The request is over or this attempt is not wanted any more: closes the upstream connection at once. */
@@ -332,19 +255,16 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   /** The limit before the commit point that is broken. What the client or the gateway itself took counts in none. */
   #brokenLimit(nowMs: number): number | undefined {
-    const { firstByteMs, firstTokenMs, idleMs, attemptMs } = this.target.backend.timeouts;
+    const { timeouts } = this.target.backend;
     if (this.#call?.stage === "queued") {
       this.#handedAt = nowMs;
       this.#queuedMs = nowMs - this.startedAt;
-      return [firstByteMs, attemptMs].find((limitMs) => isBroken(limitMs, this.#queuedMs));
+      return limitBeforeHeaders(timeouts, this.#queuedMs);
     }
     const ageMs = this.#ageMs(nowMs);
-    if (this.#phase === "headers") {
-      if (!this.#exchange.upload?.waiting && isBroken(firstByteMs, nowMs - this.#handedAt))
-        return firstByteMs;
-    } else if (this.#phase === "firstToken" && isBroken(firstTokenMs, ageMs)) return firstTokenMs;
-    else if (isBroken(idleMs, nowMs - this.#lastActivityAt)) return idleMs;
-    return isBroken(attemptMs, ageMs) ? attemptMs : undefined;
+    if (this.#phase === "headers")
+      return limitBeforeHeaders(timeouts, ageMs, this.#exchange.upload?.waiting ? 0 : nowMs - this.#handedAt);
+    return limitBeforeCommit(timeouts, ageMs, nowMs - this.#lastActivityAt, this.#phase === "firstToken");
   }
 
   /** How long the backend was waited for: neither the client's upload nor a free connection. */
@@ -378,7 +298,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   // --- from the transport
 
-  onHeaders(status: number, headers: Headers): void {
+  onHeaders(status: number, headers: UpstreamHeaders): void {
     const now = performance.now();
     this.#lastActivityAt = now;
     this.timeToFirstByteMs = this.#ageMs(now);
@@ -388,41 +308,23 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       this.#phase = "error";
       return;
     }
-    const refusal = this.#refuseHeaders(status, headers);
+    const refusal = headFault(status, headers) ?? this.#chooseReading(status, headers);
     if (refusal) {
       this.#call?.abort();
       this.#fail(refusal, "upstream_error");
     }
   }
 
-  /** Chooses how the body is read; gives the error when it cannot be. */
-  #refuseHeaders(status: number, headers: Headers): GatewayError | undefined {
-    if (status >= 300) return malformedReply(`The backend answered with a redirect (${status})`, status);
-    const encoding = headers["content-encoding"];
-    if (encoding !== undefined && encoding !== "identity")
-      return malformedReply("The backend compressed a reply that was asked for uncompressed", status);
-
-    const { operation } = this.#exchange;
-    const { translation } = this.#prepared.plan;
+  /** Gives the error when the body cannot be read. */
+  #chooseReading(status: number, headers: UpstreamHeaders): GatewayError | undefined {
     const type = mediaType(headers);
     // The flag of a form that is sent on as it comes may stand after its file: then the reply tells.
-    if (!this.#prepared.replayable && type === "text/event-stream") this.#exchange.stream = true;
-    if (this.#exchange.stream && operation.stream) {
-      if (type === streamType(translation?.mapping.stream?.format)) {
-        this.#phase = "firstToken";
-        this.#events = this.#createRelay(this);
-        return undefined;
-      }
-      // JSON may be the error that the adapter knows.
-      const mayBeError =
-        type === "application/json" && this.target.backend.adapter.errorInReply !== undefined;
-      if (!operation.streamOptional && !mayBeError) return noStream(type, status);
-    } else if (type === "text/event-stream")
-      return malformedReply("The backend streamed a reply that was asked for whole", status);
-    if (operation.reply === "binary") {
-      this.#opaque = new ByteRelay(this);
-      this.#phase = "firstToken";
-    } else this.#phase = "whole";
+    if (!this.#prepared.replayable && type === EVENT_STREAM) this.#exchange.stream = true;
+    const reading = readingOf(type, status, this.#exchange, this.#prepared);
+    if (typeof reading === "object") return reading;
+    this.#phase = reading === "whole" ? "whole" : "firstToken";
+    if (reading === "events") this.#events = this.#createRelay(this);
+    else if (reading === "bytes") this.#opaque = new ByteRelay(this);
     return undefined;
   }
 
@@ -444,7 +346,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
       case "relay":
         if (this.#events) {
           this.#bytes += chunk.length;
-          if (this.#sampleBytes < SAMPLE_BYTES) this.#keep(chunk);
+          (this.#sample ??= new StreamSample()).add(chunk);
           this.#pushEvents(chunk);
         } else {
           this.#commitBytes();
@@ -460,7 +362,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
           fromErrorReply(
             { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) },
             this.target.backend.adapter,
-            this.#hidden(),
+            hiddenOf(this.#prepared),
             this.target.model,
           ),
         );
@@ -533,8 +435,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   #finishWhole(): void {
     const { operation } = this.#exchange;
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    const type = mediaType(this.#headers);
-    if (operation.reply === "jsonOrText" && type !== "application/json") {
+    if (operation.reply === "jsonOrText" && mediaType(this.#headers) !== JSON_TYPE) {
       this.#succeed(bytes);
       return;
     }
@@ -549,35 +450,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #readJson(bytes: Uint8Array): Uint8Array | string {
     const { operation, requestedModel } = this.#exchange;
-    const { adapter } = this.target.backend;
-    const upstream = readReply(bytes, this.status!);
-    const { errorMembers } = adapter;
-    const mayFail = !errorMembers || errorMembers.some((name) => !isAbsent(upstream, name));
-    const rewrites = this.#prepared.translated !== undefined || operation.normalizeReply !== undefined;
-    const isReadable = this.#isReadable(upstream);
-    if (!isReadable && (rewrites || (mayFail && adapter.errorInReply)))
-      throw malformedReply("The backend's reply is nested too deep or has too many values", this.status);
-    const failure = mayFail && adapter.errorInReply?.(upstream.json, this.#prepared.plan.mapped);
-    if (failure) throw fromErrorBody(failure, adapter, this.#hidden(), this.target.model);
-    if (this.#exchange.stream && operation.stream && !operation.streamOptional)
-      throw noStream(mediaType(this.#headers), this.status!);
-    if (!this.#prepared.translated && operation.isAnswer?.(upstream) === false)
-      throw malformedReply("The backend's reply holds no answer", this.status);
-    if (rewrites) return this.#rewriteJson(upstream.json);
-
+    const upstream = readAnswer(bytes, this.status!, this.#exchange, this.#prepared, this.#limits);
+    if (isRewritten(operation, this.#prepared)) return this.#rewriteJson(upstream.json);
     // What nobody has to read passes all the same, without a word of what it took.
-    if (isReadable) this.#usageSource = upstream;
-    const { modelMember = "model" } = operation;
-    if (operation.modelless) return bytes;
-    if (upstream.isText(modelMember, requestedModel) || upstream.typeOf(modelMember) !== "string")
-      return bytes;
-    return editJson(bytes, upstream.fields, { [modelMember]: JSON.stringify(requestedModel) });
-  }
-
-  /** A parse of it takes about as many bytes as a reply may have, and all that goes down into it gets to the ground. */
-  #isReadable({ fields: { depth, weight } }: JsonTextView): boolean {
-    const { maxReplyBytes, maxReplyDepth } = this.#limits;
-    return depth <= maxReplyDepth && weight <= maxReplyBytes / BYTES_PER_NUMBER;
+    if (isReadable(upstream, this.#limits)) this.#usageSource = upstream;
+    return underModel(upstream, operation, requestedModel);
   }
 
   #rewriteJson(upstream: JsonObject): string {
@@ -599,7 +476,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
 
   #succeed(body: Uint8Array | string): void {
     const reply = this.#reply(body);
-    if (this.#prepared.translated) reply.headers["content-type"] = "application/json";
+    if (this.#prepared.translated) reply.headers["content-type"] = JSON_TYPE;
     const now = performance.now();
     this.timeToFirstTokenMs = this.#ageMs(now);
     this.#settle("complete", now);
@@ -613,7 +490,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     return new EventRelay({
       rules: operation.stream!,
       owner,
-      translator: this.#prepared.translated?.events((usage) => owner.onUsage(usage)),
+      translator: this.#prepared.translated?.events(owner),
       model: requestedModel,
       answers: operation.answers?.(this.#prepared.body) ?? 1,
       hideUsage: this.#prepared.hideUsage,
@@ -635,6 +512,11 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#usage = usage;
   }
 
+  toError(failure: StreamFailure, event?: JsonObject): GatewayError {
+    if (this.#phase === "relay") return toStreamError(failure);
+    return fromStreamFailure(failure, event, this.#prepared);
+  }
+
   onCancel(): void {
     if (this.#phase === "over") return;
     this.#call?.abort();
@@ -646,14 +528,6 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     this.#lastActivityAt = performance.now();
     if (pause) this.#call?.pause();
     else this.#call?.resume();
-  }
-
-  #keep(chunk: Uint8Array): void {
-    // Copied: chunks that stay would each be carried through the collections of the young heap.
-    this.#sample ??= Buffer.allocUnsafeSlow(SAMPLE_BYTES);
-    const kept = Math.min(chunk.length, SAMPLE_BYTES - this.#sampleBytes);
-    this.#sample.set(kept === chunk.length ? chunk : chunk.subarray(0, kept), this.#sampleBytes);
-    this.#sampleBytes += kept;
   }
 
   #pushEvents(chunk: Uint8Array): void {
@@ -698,11 +572,7 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
   // --- the end
 
   #reply(body: Reply["body"]): Reply {
-    const headers: Record<string, string> = {};
-    for (const name of PASSED_HEADERS) {
-      const value = this.#headers[name];
-      if (typeof value === "string") headers[name] = value;
-    }
+    const headers = passedHeaders(this.#headers);
     const { dropped } = this.#prepared;
     this.#toldDrops = dropped?.size ?? 0;
     if (dropped && dropped.size > 0) headers["x-gatewright-dropped"] = [...dropped].join(", ");
@@ -730,51 +600,6 @@ export class AttemptRun implements Attempt, TransportHandler, RelayOwner {
     if (this.#committedAt === 0 || (this.#usage && outcome === "complete")) this.#sample = undefined;
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    if (listeners) for (const listener of listeners) this.#tell(listener);
+    if (listeners) for (const listener of listeners) this.#exchange.tellSettled(listener, this);
   }
-
-  /** What must not leave in an error: the credential and where the backend is. */
-  #hidden(): Hidden {
-    const { baseURL } = this.target.backend;
-    const { plan, translated } = this.#prepared;
-    return {
-      credential: plan.credential,
-      hosts: [baseURL.host, baseURL.hostname],
-      keepsDetails: translated === undefined,
-    };
-  }
-}
-
-/** For a stream that is read for what is in it alone. */
-const UNHEARD: RelayOwner = { onCommit() {}, onUsage() {}, onCancel() {}, onPressure() {} };
-const NO_SINK: BodySink = { data() {}, end() {}, fail() {} };
-
-function mediaType(headers: Headers): string {
-  const value = headers["content-type"];
-  if (typeof value !== "string") return "";
-  const semicolon = value.indexOf(";");
-  return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase();
-}
-
-function noStream(type: string, status: number): GatewayError {
-  return malformedReply(
-    `The backend answered ${type || "without a content type"} where a stream was asked for`,
-    status,
-  );
-}
-
-function streamType(format: StreamMapping["format"] | undefined): string {
-  if (typeof format === "object") return format.contentType;
-  return format === "ndjson" ? "application/x-ndjson" : "text/event-stream";
-}
-
-function readReply(bytes: Uint8Array, status: number): JsonTextView {
-  try {
-    const view = JsonTextView.read(bytes);
-    // An object or a list.
-    if (view.fields.depth > 0) return view;
-  } catch {
-    // Falls through: the message must not quote what the backend sent.
-  }
-  throw malformedReply("The backend's reply is not JSON", status);
 }

@@ -11,11 +11,13 @@ import type { RequestContext } from "../request/request-context.ts";
 import { newRequestId } from "../server/request-id.ts";
 import type { Target } from "../target.ts";
 import type { TransportRequest } from "../transport/transport.ts";
-import { AttemptRun, type PreparedCall, type ReplyLimits } from "./attempt-run.ts";
+import { AttemptRun } from "./attempt-run.ts";
 import { callPlanFor, type CallPlan, type PlanScope } from "./call-plan.ts";
 import { checkInputs } from "./check-inputs.ts";
+import type { PreparedCall } from "./prepared-call.ts";
 import { TranslatedCall } from "./translated-call.ts";
 import { WebSocketRun } from "./websocket-run.ts";
+import type { ReplyLimits } from "./whole-reply.ts";
 
 /** `via` is this gateway's name in `Via` headers (RFC 9110, section 7.6.3). */
 export interface DispatchOptions extends PlanScope, ReplyLimits {}
@@ -39,8 +41,8 @@ export function createDispatch(options: DispatchOptions): (ctx: RequestContext) 
     if (!target) throw new GatewayError("no_available_instances");
     const prepared = prepareCall(ctx, target, options);
     const run = ctx.operation.websocket
-      ? new WebSocketRun(exchange, target, prepared)
-      : new AttemptRun(exchange, target, prepared, options);
+      ? new WebSocketRun(exchange, prepared)
+      : new AttemptRun(exchange, prepared, options);
     const signal = ctx.scopeSignal;
     if (!signal) return run.run();
     // A plugin that names an error blames the attempt for it, as a time limit does; else nobody is at fault.
@@ -81,7 +83,16 @@ function prepareCall(ctx: RequestContext, target: Target, scope: PlanScope): Pre
     }
     request.body = sentBody(own, target, plan, hideUsage).bytes!;
   }
-  return { plan, request, translated: undefined, dropped, body, hideUsage, replayable: body.replayable };
+  return {
+    target,
+    plan,
+    request,
+    translated: undefined,
+    dropped,
+    body,
+    hideUsage,
+    replayable: body.replayable,
+  };
 }
 
 function translatedCall(
@@ -94,6 +105,7 @@ function translatedCall(
   const mapped = translated.request;
   for (const [name, value] of Object.entries(mapped.headers ?? {})) headers.push(name, value);
   return {
+    target,
     plan,
     request: {
       method: ctx.operation.method,

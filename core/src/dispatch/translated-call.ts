@@ -2,8 +2,7 @@ import type { MappedRequest, MappingInfo, OperationBridge, OperationMapping } fr
 import type { Usage } from "../attempt.ts";
 import { viewOf } from "../body/json-view.ts";
 import type { JsonObject, Operation } from "../operation.ts";
-import type { EventTranslator } from "../stream/event-relay.ts";
-import { toStreamError } from "../stream/stream-error.ts";
+import type { EventTranslator, RelayOwner } from "../stream/event-relay.ts";
 import { checkInputs } from "./check-inputs.ts";
 
 /** The dialects between a client and a backend, the same for each call of one operation to one target. */
@@ -13,6 +12,9 @@ export interface Translation {
   /** Present where another operation stands in for the client's. */
   readonly bridge?: { readonly from: OperationBridge; readonly to: Operation };
 }
+
+/** Who is told what only the hub's events say. */
+type StreamListener = Pick<RelayOwner, "onUsage" | "toError">;
 
 /**
  * One call in which client and backend speak different dialects. The adapter translates between the backend and an
@@ -69,9 +71,9 @@ export class TranslatedCall {
   }
 
   /** Reads the backend's events. Undefined where they are the client's own already. */
-  events(onUsage: (usage: Usage) => void): EventTranslator | undefined {
+  events(owner: StreamListener): EventTranslator | undefined {
     const adapted = this.#adaptedEvents();
-    return this.#translation.bridge ? this.#bridgedEvents(adapted, onUsage) : adapted;
+    return this.#translation.bridge ? this.#bridgedEvents(adapted, owner) : adapted;
   }
 
   #adaptedEvents(): EventTranslator | undefined {
@@ -88,7 +90,7 @@ export class TranslatedCall {
     };
   }
 
-  #bridgedEvents(adapted: EventTranslator | undefined, onUsage: (usage: Usage) => void): EventTranslator {
+  #bridgedEvents(adapted: EventTranslator | undefined, owner: StreamListener): EventTranslator {
     const { from, to } = this.#translation.bridge!;
     const info = this.#info;
     const rules = to.stream!;
@@ -99,10 +101,10 @@ export class TranslatedCall {
     const pass = (events: readonly JsonObject[], type?: string): JsonObject[] =>
       events.flatMap((json) => {
         const failure = rules.error?.(json, type);
-        if (failure) throw toStreamError(failure);
+        if (failure) throw owner.toError(failure);
         finishes += rules.finishes(json, type);
         const usage = rules.usage?.(json, type);
-        if (usage) onUsage(usage);
+        if (usage) owner.onUsage(usage);
         return stream.event(state, json, info);
       });
     return {

@@ -1,10 +1,14 @@
+import { brotliDecompressSync, unzipSync, type BrotliOptions, type ZlibOptions } from "node:zlib";
 import { asBuffer } from "../as-buffer.ts";
 import type { Adapter } from "../adapter.ts";
 import { stringifyJson } from "../body/exact-json.ts";
 import { GatewayError, type UpstreamFailure } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
-import type { TransportFailure } from "../transport/transport.ts";
-import { timeoutError } from "../request/exchange.ts";
+import type { JsonObject, StreamFailure } from "../operation.ts";
+import { timeoutError } from "../outcome.ts";
+import { statusOf } from "../stream/stream-error.ts";
+import type { TransportFailure, UpstreamHeaders } from "../transport/transport.ts";
+import { hiddenOf, type PreparedCall } from "./prepared-call.ts";
 
 /** Statuses that are the client's to see; everything else is the gateway's trouble with its backend. */
 const PASSED_STATUSES = new Set([400, 404, 409, 413, 415, 422, 429]);
@@ -18,10 +22,13 @@ interface ReadError {
   code?: string;
 }
 
+/** Most of an error body that is read. */
+export const MAX_ERROR_BYTES = 64 * 1024;
+
 export interface UpstreamReply {
   status: number;
-  headers: Record<string, string | string[] | undefined>;
-  /** At most some kilobytes. */
+  headers: UpstreamHeaders;
+  /** At most `MAX_ERROR_BYTES` and what came with the last of them. */
   body: Uint8Array;
 }
 
@@ -40,7 +47,7 @@ export function fromErrorReply(
   hidden: Hidden,
   model: string,
 ): GatewayError {
-  const parsed = parseBody(reply.body);
+  const parsed = parseBody(decoded(reply));
   const told: ReadError = adapter.fromError?.(reply.status, parsed) ?? readError(parsed);
   const { status = reply.status } = told;
   const read = redact(told, hidden);
@@ -66,20 +73,34 @@ export function fromErrorReply(
   });
 }
 
-/** A 2xx that was no answer: an error inside the body, or a body that cannot be read. */
+/** A 2xx that was no answer: an error inside the body, or in place of a stream's first content. */
 export function fromErrorBody(
-  found: { status: number; message?: string; code?: string },
+  found: { status?: number; message?: string; code?: string },
   adapter: Adapter,
   hidden: Hidden,
   model: string,
 ): GatewayError {
   const body = Buffer.from(stringifyJson({ error: { message: found.message, code: found.code } }));
   return fromErrorReply(
-    { status: found.status, headers: {}, body },
+    { status: statusOf(found) ?? 500, headers: {}, body },
     { ...adapter, fromError: undefined },
     hidden,
     model,
   );
+}
+
+/** What a backend reports in place of a stream's first content: the error that it would be as a whole reply. */
+export function fromStreamFailure(
+  failure: StreamFailure,
+  event: JsonObject | undefined,
+  prepared: PreparedCall,
+): GatewayError {
+  const { target, plan } = prepared;
+  const { adapter } = target.backend;
+  // Where a dialect has no number for it, its adapter may know what the word stands for.
+  const isNumbered = failure.status !== undefined;
+  const found = isNumbered || !event ? undefined : adapter.errorInReply?.(event, plan.mapped);
+  return fromErrorBody({ ...failure, ...found }, adapter, hiddenOf(prepared), target.model);
 }
 
 export function malformedReply(message: string, status?: number): GatewayError {
@@ -112,12 +133,42 @@ export function fromTransportFailure(
         upstream: { kind: "malformed", sent, status },
         cause,
       });
+    case "interim":
+      return new GatewayError("provider_error", {
+        message: "The backend sent an interim reply (1xx) that nobody asked for",
+        upstream: { kind: "malformed", sent, status },
+        cause,
+      });
     case "reset":
       return new GatewayError("provider_error", {
         message: "The backend closed the connection",
         upstream: { kind: "reset", sent, status },
         cause,
       });
+  }
+}
+
+/** Codings that backends use unasked (RFC 9110, section 8.4.1). `unzip` knows gzip from deflate by its head. */
+const DECODERS: ReadonlyMap<string, (body: Uint8Array, options: ZlibOptions & BrotliOptions) => Buffer> =
+  new Map([
+    ["gzip", unzipSync],
+    ["x-gzip", unzipSync],
+    ["deflate", unzipSync],
+    ["br", brotliDecompressSync],
+  ]);
+
+/** Most of an error that is decoded: a body of some kilobytes may stand for a gigabyte. */
+const MAX_DECODED_BYTES = 256 * 1024;
+
+/** The body without its coding; as it came where that cannot be undone. */
+function decoded({ headers, body }: UpstreamReply): Uint8Array {
+  const decode = DECODERS.get(single(headers["content-encoding"])?.toLowerCase() ?? "");
+  if (!decode) return body;
+  try {
+    return decode(body, { maxOutputLength: MAX_DECODED_BYTES });
+  } catch {
+    // Broken, cut short or too large: it tells no more than its status.
+    return body;
   }
 }
 
@@ -238,10 +289,7 @@ function retryHeaders(retryAfterMs: number | undefined): Record<string, string> 
 const MAX_RETRY_AFTER_MS = 86_400_000;
 
 /** `retry-after-ms`, else `retry-after` as seconds or HTTP date (RFC 9110, section 10.2.3). Garbage is ignored. */
-export function readRetryAfter(
-  headers: Record<string, string | string[] | undefined>,
-  nowMs: number = Date.now(),
-): number | undefined {
+export function readRetryAfter(headers: UpstreamHeaders, nowMs: number = Date.now()): number | undefined {
   const ms = single(headers["retry-after-ms"]);
   if (ms !== undefined && /^\d+(?:\.\d+)?$/.test(ms)) return Math.min(Number(ms), MAX_RETRY_AFTER_MS);
   const after = single(headers["retry-after"])?.trim();
@@ -256,7 +304,7 @@ function single(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+function flat(headers: UpstreamHeaders): Record<string, string> {
   const out: Record<string, string> = {};
   for (const name of Object.keys(headers)) out[name] = single(headers[name]) ?? "";
   return out;

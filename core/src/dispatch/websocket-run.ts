@@ -1,32 +1,30 @@
 import type { Duplex } from "node:stream";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import { GatewayError, isGatewayError, type UpstreamFailure } from "../errors.ts";
+import { timeoutError } from "../outcome.ts";
 import type { Reply } from "../reply.ts";
-import { timeoutError, type Exchange, type RunningAttempt } from "../request/exchange.ts";
+import type { Exchange, RunningAttempt } from "../request/exchange.ts";
 import type { Target } from "../target.ts";
 import type {
   TransportCall,
   TransportFailure,
   TransportHandler,
   TransportRequest,
+  UpstreamHeaders,
 } from "../transport/transport.ts";
+import { addUsage } from "../usage-sum.ts";
 import type { SessionEnd } from "../websocket/connection-switch.ts";
 import { WebSocketTunnel } from "../websocket/tunnel.ts";
 import { authorizeRequest, unauthorized } from "./authorize.ts";
-import type { PreparedCall } from "./attempt-run.ts";
-import { blameFor, isBroken, latenessOf } from "./lateness.ts";
-import { fromErrorReply, fromTransportFailure, malformedReply } from "./upstream-error.ts";
-
-type Headers = Record<string, string | string[] | undefined>;
+import { hiddenOf, type PreparedCall } from "./prepared-call.ts";
+import { blameFor, latenessOf, limitBeforeHeaders } from "./time-limits.ts";
+import { fromErrorReply, fromTransportFailure, malformedReply, MAX_ERROR_BYTES } from "./upstream-error.ts";
 
 /** Headers of the client's handshake that are the backend's to read. Compression is not offered: frames are to be read. */
 const HANDSHAKE_HEADERS = ["sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"];
 
 /** Headers of the backend's answer that the client has to see. */
 const ANSWER_HEADERS = ["sec-websocket-accept", "sec-websocket-protocol"];
-
-/** Most of an error body that is read. */
-const MAX_ERROR_BYTES = 64 * 1024;
 
 /** One WebSocket to a backend, from its handshake to its last byte. It has been answered when it is open. */
 export class WebSocketRun implements RunningAttempt, TransportHandler {
@@ -48,19 +46,19 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
   /** Until a connection was free, as far as the sweeper saw. */
   #queuedMs = 0;
   #tunnel: WebSocketTunnel | undefined;
-  #headers: Headers = {};
+  #headers: UpstreamHeaders = {};
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #resolve!: (reply: Reply) => void;
   #reject!: (error: GatewayError) => void;
   #listeners: ((attempt: Attempt) => void)[] = [];
 
-  constructor(exchange: Exchange, target: Target, prepared: PreparedCall) {
+  constructor(exchange: Exchange, prepared: PreparedCall) {
     this.#exchange = exchange;
-    this.target = target;
+    this.target = prepared.target;
     this.#prepared = prepared;
     this.number = exchange.attempts.push(this);
-    target.inFlight++;
+    this.target.inFlight++;
   }
 
   /** Resolves once the backend has agreed. */
@@ -91,7 +89,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
   }
 
   onSettled(listener: (attempt: Attempt) => void): void {
-    if (this.outcome) this.#tell(listener);
+    if (this.outcome) this.#exchange.tellSettled(listener, this);
     else this.#listeners.push(listener);
   }
 
@@ -118,15 +116,14 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
       this.#tunnel.expire(nowMs);
       return;
     }
-    const { firstByteMs, attemptMs } = this.target.backend.timeouts;
     const isQueued = this.#call?.stage === "queued";
     if (isQueued) this.#queuedMs = nowMs - this.startedAt;
-    const age = isQueued ? this.#queuedMs : this.#ageMs(nowMs);
-    const limit = [firstByteMs, attemptMs].find((limitMs) => isBroken(limitMs, age));
-    if (limit === undefined) return;
+    const ageMs = isQueued ? this.#queuedMs : this.#ageMs(nowMs);
+    const limitMs = limitBeforeHeaders(this.target.backend.timeouts, ageMs);
+    if (limitMs === undefined) return;
     const { lateness } = this;
     this.#call?.abort();
-    this.#fail(timeoutError(limit, lateness), blameFor(lateness));
+    this.#fail(timeoutError(limitMs, lateness), blameFor(lateness));
   }
 
   /** How long the backend was waited for, and no free connection. */
@@ -136,7 +133,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
 
   // --- from the transport
 
-  onUpgrade(headers: Headers, socket: Duplex): void {
+  onUpgrade(headers: UpstreamHeaders, socket: Duplex): void {
     this.status = 101;
     this.timeToFirstByteMs = this.timeToFirstTokenMs = this.#ageMs(performance.now());
     if (headers["sec-websocket-extensions"] !== undefined) {
@@ -152,7 +149,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
     this.#tunnel = new WebSocketTunnel({
       upstream: socket,
       rules,
-      onText: usage && ((message) => this.#addUsage(usage(message))),
+      onText: usage && ((message) => (this.usage = addUsage(this.usage, usage(message)))),
       editForClient: isRenamed && forClient ? (message) => forClient(message, requestedModel) : undefined,
       editForBackend:
         isRenamed && forBackend ? (message) => forBackend(message, requestedModel, model) : undefined,
@@ -166,7 +163,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
     this.#resolve({ status: 101, headers: answer, body: null, attempt: this, switch: this.#tunnel });
   }
 
-  onHeaders(status: number, headers: Headers): void {
+  onHeaders(status: number, headers: UpstreamHeaders): void {
     this.timeToFirstByteMs = this.#ageMs(performance.now());
     this.status = status;
     this.#headers = headers;
@@ -182,11 +179,8 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
 
   onEnd(): void {
     const { backend, model } = this.target;
-    const { adapter, baseURL } = backend;
-    const { credential } = this.#prepared.plan;
     const reply = { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) };
-    const hidden = { credential, hosts: [baseURL.host, baseURL.hostname], keepsDetails: false };
-    this.#fail(fromErrorReply(reply, adapter, hidden, model));
+    this.#fail(fromErrorReply(reply, backend.adapter, hiddenOf(this.#prepared), model));
   }
 
   onError(failure: TransportFailure): void {
@@ -197,19 +191,6 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
 
   get toldUsage(): Usage | undefined {
     return this.usage;
-  }
-
-  #addUsage(told: Usage | undefined): void {
-    if (!told) return;
-    const { usage } = this;
-    this.usage = usage
-      ? {
-          inputTokens: usage.inputTokens + told.inputTokens,
-          outputTokens: usage.outputTokens + told.outputTokens,
-          totalTokens: usage.totalTokens + told.totalTokens,
-          cachedTokens: (usage.cachedTokens ?? 0) + (told.cachedTokens ?? 0),
-        }
-      : told;
   }
 
   #onSessionEnd({ outcome, error }: SessionEnd): void {
@@ -235,18 +216,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
     this.#authorizing.abort();
     this.durationMs = performance.now() - this.startedAt;
     this.target.inFlight--;
-    for (const listener of this.#listeners.splice(0)) this.#tell(listener);
-  }
-
-  #tell(listener: (attempt: Attempt) => void): void {
-    try {
-      listener(this);
-    } catch (error) {
-      this.#exchange.log.error("a plugin failed after an attempt was over", {
-        requestId: this.#exchange.id,
-        error: String(error),
-      });
-    }
+    for (const listener of this.#listeners.splice(0)) this.#exchange.tellSettled(listener, this);
   }
 }
 

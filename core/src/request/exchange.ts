@@ -1,18 +1,20 @@
+import { performance } from "node:perf_hooks";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import type { ContextVars, DownstreamRequest, Finished, Principal } from "../context.ts";
-import { GatewayError, type UpstreamFailure } from "../errors.ts";
+import type { GatewayError, UpstreamFailure } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operation } from "../operation.ts";
+import { interruptedOutcome, outcomeOf, timeoutError } from "../outcome.ts";
 import type { Router } from "../router.ts";
-import { interruptedOutcome, outcomeOf } from "../server/answer.ts";
 import type { Target } from "../target.ts";
+import { addUsage } from "../usage-sum.ts";
 import type { Expirable } from "./sweeper.ts";
 import type { UploadClock } from "./upload-clock.ts";
 
 /** The client's side of a request; one implementation for each kind of server. */
 export interface Downstream {
-  /** The whole body, at most `limit` bytes: 413 beyond. */
-  readAll(limit: number): Promise<Uint8Array>;
+  /** The whole body, at most `limit` bytes: 413 beyond. At once where all of it has come. */
+  readAll(limit: number): Uint8Array | Promise<Uint8Array>;
   /** The body as it comes, with back-pressure. */
   stream(): AsyncIterable<Uint8Array>;
   /** Looks at the limits of slow clients, and keeps silent streams alive. */
@@ -165,7 +167,7 @@ export class Exchange implements Expirable {
     this.#finished = finished;
     const listeners = this.#finishListeners;
     this.#finishListeners = undefined;
-    if (listeners) for (const listener of listeners) this.#call(listener, finished);
+    if (listeners) for (const listener of listeners) this.#tellFinished(listener, finished);
   }
 
   /** `performance.now()` when the first content byte was handed to the client. */
@@ -180,19 +182,29 @@ export class Exchange implements Expirable {
   }
 
   onFinished(listener: (finished: Finished) => void): void {
-    if (this.#finished) this.#call(listener, this.#finished);
+    if (this.#finished) this.#tellFinished(listener, this.#finished);
     else (this.#finishListeners ??= []).push(listener);
   }
 
-  #call(listener: (finished: Finished) => void, finished: Finished): void {
+  #tellFinished(listener: (finished: Finished) => void, finished: Finished): void {
     try {
       listener(finished);
     } catch (error) {
-      this.log.error("a plugin failed after the request was over", {
-        requestId: this.id,
-        error: String(error),
-      });
+      this.#logFault("the request", error);
     }
+  }
+
+  /** Lets a plugin know that an attempt is over. Its fault here must not keep the answer from the client. */
+  tellSettled(listener: (attempt: Attempt) => void, attempt: Attempt): void {
+    try {
+      listener(attempt);
+    } catch (error) {
+      this.#logFault("an attempt", error);
+    }
+  }
+
+  #logFault(what: "an attempt" | "the request", error: unknown): void {
+    this.log.error(`a plugin failed after ${what} was over`, { requestId: this.id, error: String(error) });
   }
 }
 
@@ -227,35 +239,11 @@ class RequestEnd implements Finished {
   }
 }
 
-/** 504 with the limit that broke, in seconds. */
-export function timeoutError(limitMs: number, upstream?: UpstreamFailure): GatewayError {
-  const seconds = limitMs / 1000;
-  const limit = `${seconds} ${seconds === 1 ? "second" : "seconds"}`;
-  const message =
-    upstream?.kind === "queued"
-      ? `No connection to the backend was free within ${limit}`
-      : `Request timeout after ${limit}`;
-  return new GatewayError("timeout", { message, upstream });
-}
-
 function sumUsage<One>(
   attempts: readonly One[],
   usageOf: (attempt: One) => Usage | undefined,
 ): Usage | undefined {
   let sum: Usage | undefined;
-  for (const attempt of attempts) {
-    const usage = usageOf(attempt);
-    if (!usage) continue;
-    sum = sum
-      ? {
-          inputTokens: sum.inputTokens + usage.inputTokens,
-          outputTokens: sum.outputTokens + usage.outputTokens,
-          totalTokens: sum.totalTokens + usage.totalTokens,
-          cachedTokens: (sum.cachedTokens ?? 0) + (usage.cachedTokens ?? 0),
-          reasoningTokens: (sum.reasoningTokens ?? 0) + (usage.reasoningTokens ?? 0),
-          ...((sum.estimated || usage.estimated) && { estimated: true }),
-        }
-      : usage;
-  }
+  for (const attempt of attempts) sum = addUsage(sum, usageOf(attempt));
   return sum;
 }

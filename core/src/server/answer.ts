@@ -1,5 +1,4 @@
-import { GatewayError } from "../errors.ts";
-import type { Outcome } from "../attempt.ts";
+import type { GatewayError } from "../errors.ts";
 import type { Reply } from "../reply.ts";
 import { toReplyField } from "../reply-fields.ts";
 import type { Exchange } from "../request/exchange.ts";
@@ -65,21 +64,4 @@ export function errorReply(exchange: Exchange, error: GatewayError): { headers: 
     headers: Object.entries(headers).flatMap(([name, value]) => [name, toFieldValue(value)]),
     body: exchange.operation.dialect.errorBody(error, exchange.id),
   };
-}
-
-/** How a request that ended in this error is counted. */
-export function outcomeOf(error: GatewayError): Outcome {
-  if (error.code === "client_closed_request") return "client_abort";
-  return error.upstream && error.upstream.kind !== "queued" ? "upstream_error" : "rejected";
-}
-
-/** The same after the commit point, where part of the answer has gone out. */
-export function interruptedOutcome(error: GatewayError): Outcome {
-  const kind = error.upstream?.kind;
-  if (kind === "malformed" || kind === "stream_error") return "upstream_error";
-  return error.code === "client_closed_request" ? "client_abort" : "truncated";
-}
-
-export function clientLeft(): GatewayError {
-  return new GatewayError("client_closed_request");
 }

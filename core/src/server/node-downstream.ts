@@ -1,13 +1,16 @@
+import { Buffer } from "node:buffer";
+import { performance } from "node:perf_hooks";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { asBuffer } from "../as-buffer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
+import { clientLeft, interruptedOutcome, outcomeOf } from "../outcome.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import { UploadClock } from "../request/upload-clock.ts";
 import { isEventStream } from "../stream/event-stream.ts";
-import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
+import { errorReply, replyHeaders } from "./answer.ts";
 import type { Outcome } from "../attempt.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
 import { hasLength, notBytes, takeBody } from "./sendable.ts";
@@ -48,6 +51,8 @@ export class NodeDownstream implements Downstream, BodySink {
   #lastWriteAt = 0;
   /** Something was written since the limits were looked at last: cheaper than asking the clock for each write. */
   #wrote = false;
+  /** The client was given up while something waited for it. */
+  #cutOff = false;
   #ending: { outcome: Outcome; status: number; error?: GatewayError } | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, limits: ServerLimits) {
@@ -65,25 +70,19 @@ export class NodeDownstream implements Downstream, BodySink {
 
   // --- the body
 
-  readAll(limit: number): Promise<Uint8Array> {
+  readAll(limit: number): Uint8Array | Promise<Uint8Array> {
+    const req = this.#req;
+    if (Number(req.headers["content-length"]) > limit) throw bodyTooLarge(limit);
+    this.#begin("json");
+    // Most bodies come in the same packet as their headers: all of it is there, and can be taken without the events of
+    // a stream.
+    if (req.complete && req.readableLength <= limit) {
+      this.#reading = "done";
+      return (req.read() as Buffer | null) ?? Buffer.alloc(0);
+    }
     return new Promise((resolve, reject) => {
-      const req = this.#req;
-      if (Number(req.headers["content-length"]) > limit) {
-        reject(bodyTooLarge(limit));
-        return;
-      }
-      this.#begin("json");
       this.#rejectRead = reject;
-      // Most bodies come in the same packet as their headers: by the next tick all of it is there, and can be taken
-      // without the events of a stream.
-      process.nextTick(() => {
-        if (!req.complete || req.readableLength > limit) {
-          this.#collect(limit, resolve, reject);
-          return;
-        }
-        this.#reading = "done";
-        resolve((req.read() as Buffer | null) ?? Buffer.alloc(0));
-      });
+      this.#collect(limit, resolve, reject);
     });
   }
 
@@ -283,6 +282,7 @@ export class NodeDownstream implements Downstream, BodySink {
     }
     if (this.#reading !== "not yet" && this.#readFrom === 0) this.#readFrom = nowMs;
     if (this.#takesNothing(nowMs)) {
+      this.#cutOff = true;
       this.#res.destroy();
       return;
     }
@@ -327,7 +327,9 @@ export class NodeDownstream implements Downstream, BodySink {
   readonly #onClose = (): void => {
     const exchange = this.#exchange;
     const ending = this.#ending;
-    if (ending && (this.#res.writableFinished || ending.error)) {
+    // What a connection drops when it breaks counts as written to Node.
+    const isWhole = this.#res.writableFinished && !this.#cutOff && !this.#socket.errored;
+    if (ending && (isWhole || ending.error)) {
       exchange.finish(ending.outcome, ending.status, ending.error);
       return;
     }

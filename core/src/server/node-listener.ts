@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerRequest } from "srvx";
 import { toNodeHandler } from "srvx/node";
-import { GatewayError, toGatewayError } from "../errors.ts";
-import type { Gateway } from "../gateway.ts";
+import { toGatewayError } from "../errors.ts";
+import { methodNotAllowed, type Gateway } from "../gateway.ts";
 import type { ClientAddressOf } from "./client-address.ts";
 import { answerControlPlane } from "./control-plane.ts";
 import { checkRequest, type RequestTarget } from "./guards.ts";
@@ -74,12 +74,7 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
       return;
     }
     if (!match.operation) {
-      refuse(
-        req,
-        res,
-        new GatewayError("method_not_allowed", { headers: { allow: match.allow } }),
-        match.dialect,
-      );
+      refuse(req, res, methodNotAllowed(req.method!, match.allow), match.dialect);
       return;
     }
 
@@ -107,6 +102,7 @@ export function createNodeListener(options: NodeListenerOptions): NodeListener {
       options,
     );
     downstream.attach(exchange);
-    void answer(gateway, exchange, downstream);
+    // By the next tick the parser has read what came in the same packet as the headers, mostly the whole body.
+    process.nextTick(answer, gateway, exchange, downstream);
   };
 }

@@ -1,10 +1,11 @@
 import type { Outcome } from "../attempt.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
+import { clientLeft, interruptedOutcome, outcomeOf } from "../outcome.ts";
 import { discardReply, isBodyStream, type BodySink, type BodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import { UploadClock } from "../request/upload-clock.ts";
 import { isEventStream } from "../stream/event-stream.ts";
-import { clientLeft, errorReply, interruptedOutcome, outcomeOf, replyHeaders } from "./answer.ts";
+import { errorReply, replyHeaders } from "./answer.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { isSilent, keepAliveOf } from "./keep-alive.ts";
 import { notBytes, takeBody } from "./sendable.ts";

@@ -2,10 +2,11 @@ import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ServerLimits } from "../config/resolved.ts";
 import type { GatewayError } from "../errors.ts";
+import { clientLeft, outcomeOf } from "../outcome.ts";
 import { discardReply, isBodyStream, type Reply } from "../reply.ts";
 import type { Downstream, Exchange } from "../request/exchange.ts";
 import type { ConnectionSwitch } from "../websocket/connection-switch.ts";
-import { clientLeft, errorReply, outcomeOf, replyHeaders } from "./answer.ts";
+import { errorReply, replyHeaders } from "./answer.ts";
 import { hasLength, takeBody } from "./sendable.ts";
 import { closeInStages } from "./staged-close.ts";
 

@@ -1,12 +1,12 @@
 import { parseJson, stringifyJson } from "../body/exact-json.ts";
 import { findMember, glanceJson, isMemberText, type JsonGlance } from "../body/json-text.ts";
 import { GatewayError } from "../errors.ts";
-import type { JsonObject, StreamRules } from "../operation.ts";
+import type { JsonObject, StreamFailure, StreamRules } from "../operation.ts";
 import { nameModel, withModel, withoutUsage } from "./edit-event.ts";
 import { EventPipe, type EventPipeOwner, type PipedEvent } from "./event-pipe.ts";
 import { NdjsonDecoder } from "./ndjson-decoder.ts";
-import { malformedStream, SseDecoder, type PlainEventTaker, type SseBlock } from "./sse-decoder.ts";
-import { toStreamError } from "./stream-error.ts";
+import { SseDecoder, type PlainEventTaker, type SseBlock } from "./sse-decoder.ts";
+import { malformedStream } from "./stream-error.ts";
 import type { StreamDecoder, StreamFraming } from "../adapter.ts";
 import type { Usage } from "../attempt.ts";
 
@@ -15,6 +15,8 @@ export interface RelayOwner extends EventPipeOwner {
   /** The first content event arrived, or the stream ended whole without any. */
   onCommit(): void;
   onUsage(usage: Usage): void;
+  /** What an error is that the backend reports in its stream. `event` is the backend's own, where nothing translated it. */
+  toError(failure: StreamFailure, event?: JsonObject): GatewayError;
 }
 
 /** Reads upstream events that are not in the operation's own dialect. */
@@ -142,7 +144,8 @@ export class EventRelay {
       return;
     }
     const translator = this.#options.translator;
-    if (block.data === "[DONE]") {
+    // With blanks around it, too: it could be nothing else.
+    if (block.data.trim() === "[DONE]") {
       this.#endTranslation();
       // Of a dialect without a terminator it says nothing.
       if (!translator || this.#rules.terminator !== null) this.#terminate();
@@ -180,10 +183,12 @@ export class EventRelay {
     data: string | undefined,
   ): void {
     const rules = this.#rules;
+    const { owner, translator } = this.#options;
     const failure = rules.error?.(json, type);
     // Before the commit point nobody has seen anything: then it is a failed attempt like any other.
     const isLast = failure?.told === true && this.#committed && !this.#terminated;
-    if (failure && !isLast) throw toStreamError({ ...failure, told: false });
+    if (failure && !isLast)
+      throw owner.toError({ ...failure, told: false }, translator === undefined ? json : undefined);
     if (this.#terminated) return;
     if (json["usage"] !== undefined || rules.finishMember === undefined) this.#readUsage(json, type);
     const hidesUsage = this.#options.hideUsage && json["usage"] !== undefined;
@@ -193,7 +198,7 @@ export class EventRelay {
         ? this.#write(json, type, hidesUsage)
         : this.#edit({ raw, data, type, json }, hidesUsage),
     );
-    if (failure) throw toStreamError(failure);
+    if (failure) throw owner.toError(failure);
     const finishes = rules.finishes(json, type);
     if (finishes > 0) {
       this.#finishes += finishes;

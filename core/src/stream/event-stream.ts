@@ -33,7 +33,7 @@ export type EventTransform = (event: StreamEvent) => StreamEvent | readonly Stre
 export interface EventStream extends BodyStream {
   readonly kind: "events";
   /** The last event with a name that was written: an error event of its dialect may have to count on. */
-  readonly lastNamed?: StreamEvent;
+  readonly lastNamed?: StreamEvent | undefined;
   observe(observer: StreamObserver): void;
   transform(transform: EventTransform): void;
 }

@@ -1,6 +1,6 @@
 import { asBuffer } from "../as-buffer.ts";
 import { ByteCarry } from "./byte-carry.ts";
-import { malformedStream } from "./sse-decoder.ts";
+import { malformedStream } from "./stream-error.ts";
 
 const LF = 0x0a;
 const MAX_LINE_BYTES = 32 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { asBuffer } from "../as-buffer.ts";
-import { GatewayError } from "../errors.ts";
 import { ByteCarry } from "./byte-carry.ts";
+import { malformedStream } from "./stream-error.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -98,8 +98,7 @@ export class SseDecoder {
   end(onBlock: (block: SseBlock) => void): void {
     const rest = this.#carry.take();
     if (!rest) return;
-    const text = rest.toString("latin1").trimEnd();
-    if (text === "data: [DONE]" || text === "data:[DONE]")
+    if (BARE_DONE.test(rest.toString("latin1")))
       onBlock(new SseBlock(DONE, 0, DONE.length, "[DONE]", undefined));
   }
 
@@ -124,6 +123,7 @@ function isBomPrefix(buffer: Buffer): boolean {
   return (buffer.length === 0 || buffer[0] === 0xef) && (buffer.length < 2 || buffer[1] === 0xbb);
 }
 
+const BARE_DONE = /^data:[ \t]*\[DONE\]\s*$/;
 const DONE = Buffer.from("data: [DONE]\n\n");
 const DATA = Buffer.from("data:");
 const EVENT = Buffer.from("event:");
@@ -170,11 +170,6 @@ function readValue(buffer: Buffer, from: number, end: number): string {
 /** Unknown fields are ignored, but none is named with control characters or with what is no UTF-8. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const NO_FIELD = /[\u0000-\u001f\ufffd]/;
-
-/** What ends a stream that cannot be read on. */
-export function malformedStream(message: string): GatewayError {
-  return new GatewayError("provider_error", { message, upstream: { kind: "malformed", sent: true } });
-}
 
 function readFields(text: string): Pick<SseBlock, "data" | "type"> {
   let data: string | null = null;

@@ -13,26 +13,30 @@ export interface TransportRequest {
 }
 
 /**
- * Why a call failed below HTTP; `unsendable` is a request that HTTP cannot carry, which is no fault of the backend's.
+ * Why a call failed below HTTP; `unsendable` is a request that HTTP cannot carry, which is no fault of the backend's;
+ * `interim` is a reply of 1xx that a transport cannot pass over (RFC 9110, section 15.2, wants clients to).
  * `sent` is false only when the backend certainly saw nothing of the request.
  */
 export interface TransportFailure {
-  kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed" | "unsendable";
+  kind: "connect" | "connect_timeout" | "tls" | "reset" | "malformed" | "interim" | "unsendable";
   sent: boolean;
   cause: unknown;
   /** The connection had carried an earlier call, and nothing came on it for this one: it may have been closed while idle. */
   reusedConnection?: boolean;
 }
 
+/** Lower-case names; a list where a header may have come more than once. */
+export type UpstreamHeaders = Record<string, string | string[] | undefined>;
+
 /**
  * Callbacks of one call: `onHeaders` once, `onData` any number of times, then one of `onEnd`, `onError`. Or `onUpgrade`
  * alone, where the backend agrees to another protocol.
  */
 export interface TransportHandler {
-  onHeaders(status: number, headers: Record<string, string | string[] | undefined>): void;
+  onHeaders(status: number, headers: UpstreamHeaders): void;
   onData(chunk: Uint8Array): void;
   /** The connection belongs to the handler from now on, which closes it. */
-  onUpgrade?(headers: Record<string, string | string[] | undefined>, socket: Duplex): void;
+  onUpgrade?(headers: UpstreamHeaders, socket: Duplex): void;
   onEnd(): void;
   /** Not called after `abort`. */
   onError(failure: TransportFailure): void;

@@ -317,6 +317,8 @@ function toFailure(error: Error, sent: boolean, reusedConnection: boolean): Tran
   if (UNSENDABLE_CODES.has(code)) return { kind: "unsendable", sent: false, cause: error };
   if (code.startsWith("HPE_") || MALFORMED_CODES.has(code))
     return { kind: "malformed", sent: true, cause: error };
+  if (code === "UND_ERR_SOCKET" && UNASKED.test(error.message))
+    return { kind: "interim", sent: true, cause: error };
   return { kind: "reset", sent, cause: error, reusedConnection };
 }
 
@@ -325,6 +327,9 @@ const MALFORMED_CODES = new Set([
   "UND_ERR_RESPONSE",
   "UND_ERR_HEADERS_OVERFLOW",
 ]);
+
+/** What undici says of a `100 Continue` or a change of protocol that nobody asked for. */
+const UNASKED = /^bad (?:response|upgrade)$/;
 
 /** A header, path or method that undici does not write. */
 const UNSENDABLE_CODES = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);

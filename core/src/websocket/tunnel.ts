@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
-import { clientLeft, interruptedOutcome } from "../server/answer.ts";
 import { GatewayError } from "../errors.ts";
 import type { WebSocketRules } from "../operation.ts";
+import { clientLeft, interruptedOutcome } from "../outcome.ts";
 import { BAD_GATEWAY, closeFrame, GOING_AWAY } from "./close-frame.ts";
 import type { ConnectionSwitch, SessionEnd, SwitchedConnection } from "./connection-switch.ts";
 import { FrameEditor } from "./frame-editor.ts";

@@ -141,6 +141,17 @@ function findError(response: Response, text: string, status: number, expected: J
   ];
 }
 
+/** Statuses of backends that reach the client as they are (docs/errors.md of Gatewright). */
+const PASSED_STATUSES = new Set<unknown>([400, 404, 409, 413, 415, 422, 429]);
+
+/** An error in place of a stream's first content is one like any other, with its status and words. */
+function findFirstError(response: Response, text: string, error: JsonObject): string[] {
+  const { status, code, message } = error;
+  const named = status ?? code;
+  if (!PASSED_STATUSES.has(named)) return difference("the status", response.status, 502);
+  return findError(response, text, named as number, { message });
+}
+
 function findDropped({ dropped }: HubOutcome, { headers }: Response): string[] {
   return difference("x-gatewright-dropped", headers.get("x-gatewright-dropped"), dropped?.join(", ") ?? null);
 }
@@ -154,7 +165,7 @@ function findInStream(
   const expected = hub.stream ?? [];
   const whole = expected.filter((event) => !event["error"]);
   // Nothing had gone out when the backend failed: the client gets a status.
-  if (whole.length === 0) return difference("the status", response.status, 502);
+  if (whole.length === 0) return findFirstError(response, text, (expected[0]?.["error"] ?? {}) as JsonObject);
   // A space after the colon belongs to neither: https://html.spec.whatwg.org/multipage/server-sent-events.html.
   const data = text
     .split("\n")

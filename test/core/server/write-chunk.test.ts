@@ -33,11 +33,18 @@ const large = Buffer.alloc(20_000, everyByte);
 const GET = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const LAST_GET = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-/** A chunk as RFC 9112, section 7.1, has it. */
-const framed = (bytes: Buffer | string): string => {
-  const text = typeof bytes === "string" ? bytes : bytes.toString("latin1");
-  return `${text.length.toString(16)}\r\n${text}\r\n`;
-};
+/** What a chunked body holds (RFC 9112, section 7.1). Where it is cut is its writer's affair: Node 26 joins pieces. */
+function unframed(body: string): string {
+  let [text, at] = ["", 0];
+  while (body.slice(at) !== "0\r\n\r\n") {
+    const [line, size] = /^([1-9a-f][0-9a-f]*)\r\n/.exec(body.slice(at))!;
+    const end = at + line.length + Number.parseInt(size!, 16);
+    expect(body.slice(end, end + 2)).toBe("\r\n");
+    text += body.slice(at + line.length, end);
+    at = end + 2;
+  }
+  return text;
+}
 
 describe("chunks that are written at once", () => {
   it("come framed, in order, whatever their bytes and size, among those that Node writes", async () => {
@@ -48,8 +55,8 @@ describe("chunks that are written at once", () => {
       writeChunk(response, Buffer.from("last"));
       response.end("end");
     }, LAST_GET);
-    const pieces = ["head and first", everyByte, large, Buffer.from("é"), "by Node", "last", "end"];
-    expect(bodies(reply)).toEqual([`${pieces.map(framed).join("")}0\r\n\r\n`]);
+    const bytes = [everyByte, large, Buffer.from("é")].map((piece) => piece.toString("latin1")).join("");
+    expect(bodies(reply).map(unframed)).toEqual([`head and first${bytes}by Nodelastend`]);
   });
 
   it("go as they are where the body is not chunked", async () => {
@@ -93,10 +100,7 @@ describe("chunks that are written at once", () => {
       })() satisfies RequestListener,
       GET + LAST_GET,
     );
-    expect(bodies(reply)).toEqual([
-      `${["1a", "1b"].map(framed).join("")}0\r\n\r\n`,
-      `${["2a", "2b", "2c"].map(framed).join("")}0\r\n\r\n`,
-    ]);
+    expect(bodies(reply).map(unframed)).toEqual(["1a1b", "2a2b2c"]);
   });
 
   it("say when no more should come, and the socket when it may go on", async () => {

@@ -4,6 +4,7 @@ import { chat } from "../../../core/src/operations/chat.ts";
 import type { BodySink, BodyStream } from "../../../core/src/reply.ts";
 import { ByteRelay } from "../../../core/src/stream/byte-relay.ts";
 import { EventRelay } from "../../../core/src/stream/event-relay.ts";
+import { toStreamError } from "../../../core/src/stream/stream-error.ts";
 
 /** Notes what is told, in order. */
 class Ends {
@@ -29,7 +30,13 @@ class Ends {
 }
 
 function chatRelay({ owner }: Ends): EventRelay {
-  return new EventRelay({ rules: chat.stream!, owner, answers: 1, model: "m", hideUsage: false });
+  return new EventRelay({
+    rules: chat.stream!,
+    owner: { ...owner, toError: toStreamError },
+    answers: 1,
+    model: "m",
+    hideUsage: false,
+  });
 }
 
 const event = (content: string): string =>

@@ -172,3 +172,26 @@ describe("a call that is paused", () => {
     expect(sent).toBe(true);
   });
 });
+
+it("names an interim reply that nobody asked for as what it is", async () => {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () =>
+      socket.end("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const transport = createUndiciTransport(origin, { connectMs: 5_000, connections: 1 });
+  onTestFinished(async () => {
+    await transport.destroy();
+    server.close();
+  });
+  let failure = "";
+  transport.send(
+    { method: "GET", path: "/", headers: [], body: null },
+    { onHeaders: () => {}, onData: () => {}, onEnd: () => {}, onError: ({ kind }) => (failure = kind) },
+  );
+  await waitFor("the failure", () => failure !== "");
+  expect(failure).toBe("interim");
+});
