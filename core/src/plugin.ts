@@ -6,7 +6,7 @@ import type { InnerCall } from "./inner-call.ts";
 import type { Logger } from "./log.ts";
 import type { ListingChange } from "./models/model-table.ts";
 import type { JsonObject, Operation, OperationName } from "./operation.ts";
-import type { StandardSchemaV1 } from "./standard-schema.ts";
+import type { InputOf, StandardSchemaV1 } from "./standard-schema.ts";
 import type { State } from "./state/state.ts";
 import type { Backend } from "./backend.ts";
 import type { Target } from "./target.ts";
@@ -171,8 +171,8 @@ export interface Plugin {
 /** The options argument may be left out exactly when the schema accepts `undefined` or `{}` alone. */
 export type GatewayPluginFactory<Schema extends StandardSchemaV1> = (
   ...options: object extends StandardSchemaV1.InferInput<Schema>
-    ? [options?: StandardSchemaV1.InferInput<Schema>]
-    : [options: StandardSchemaV1.InferInput<Schema>]
+    ? [options?: InputOf<Schema>]
+    : [options: InputOf<Schema>]
 ) => Plugin;
 
 /** Makes a plugin: a factory that is called in the `plugins` list of a config. */

@@ -1,3 +1,5 @@
+import type { Secret } from "./config/secret.ts";
+
 /**
  * The Standard Schema interface (https://standardschema.dev, version 1), which valibot, zod and arktype implement.
  * Options are typed by it, so that plugins may use any of them; core's own generated reference needs valibot.
@@ -29,3 +31,18 @@ export declare namespace StandardSchemaV1 {
     Schema["~standard"]["types"]
   >["output"];
 }
+
+/** What may be written where a schema is asked for: its input, of which any list may be a readonly one. */
+export type InputOf<Schema extends StandardSchemaV1> = WithReadonlyLists<StandardSchemaV1.InferInput<Schema>>;
+
+/** Mapped member by member, so that docstrings and optional members stay. */
+type WithReadonlyLists<T> = T extends Whole
+  ? T
+  : T extends readonly unknown[]
+    ? { readonly [Index in keyof T]: WithReadonlyLists<T[Index]> }
+    : T extends object
+      ? { [Key in keyof T]: WithReadonlyLists<T[Key]> }
+      : T;
+
+/** Has no lists of its own to be written. */
+type Whole = string | Secret | ((...args: never[]) => unknown);

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { defineGatewayPlugin, resolveConfig, startGateway, type Plugin } from "gatewright";
 import * as v from "valibot";
@@ -173,6 +173,41 @@ describe("reload", () => {
     await waitFor("the change of what only the second load imports", async () =>
       (await models()).includes('"latest"'),
     );
+  });
+
+  it("G2: follows a config and its imports by links, whose targets go and come back", async () => {
+    const backend = await startBackend();
+    const dir = await mkdtemp(join(ROOT, "node_modules", ".cache-reload-"));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const [config, list] = [join(dir, "real", "c.ts"), join(dir, "lists", "models.json")];
+    await mkdir(join(dir, "real"));
+    await mkdir(join(dir, "lists"));
+    await writeFile(list, `["first"]`);
+    await writeFile(
+      config,
+      `import models from "./models.json" with { type: "json" };
+      export default {
+        ...${JSON.stringify(configFor(backend, "only"))},
+        backends: { only: { adapter: "openai", baseURL: "${backend.url}/v1", models } },
+      };`,
+    );
+    await symlink("real/c.ts", join(dir, "gateway.config.ts"));
+    await symlink("lists/models.json", join(dir, "models.json"));
+    const gateway = await startGateway({ cwd: dir, dev: true });
+    onTestFinished(() => gateway.close());
+    const lists = (name: string) => async (): Promise<boolean> =>
+      (await (await fetch(`${gateway.url}/v1/models`)).text()).includes(`"${name}"`);
+
+    expect(await lists("first")()).toBe(true);
+    await writeFile(list, `["second"]`);
+    await waitFor("the change of an import behind a link", lists("second"));
+    await rename(config, `${config}.away`);
+    expect(await gateway.reload()).toBe(false);
+    await writeFile(list, `["third"]`);
+    await rename(`${config}.away`, config);
+    await waitFor("the config that came back", lists("third"));
+    await writeFile(list, `["fourth"]`);
+    await waitFor("the change after it", lists("fourth"));
   });
 
   it("G2: keeps the old config when the new one's plugins cannot be set up, and closes what it had built", async () => {

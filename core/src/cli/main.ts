@@ -34,6 +34,10 @@ export async function main(rawArgs: readonly string[]): Promise<number> {
   }
   const command = await load();
   if (rest.some((arg) => arg === "--help" || arg === "-h")) return print(await usageOf(command));
+  if (!hasWorkingFolder()) {
+    console.error("The working folder does not exist any more. Change to one that does.");
+    return 1;
+  }
   try {
     const { result } = await runCommand(command, { rawArgs: rest });
     return result as number;
@@ -42,6 +46,15 @@ export async function main(rawArgs: readonly string[]): Promise<number> {
     const { tellError } = await import("../server/start-refused.ts");
     console.error(tellError(error));
     return 1;
+  }
+}
+
+function hasWorkingFolder(): boolean {
+  try {
+    process.cwd();
+    return true;
+  } catch {
+    return false;
   }
 }
 

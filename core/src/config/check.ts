@@ -188,15 +188,19 @@ const RULES: Readonly<Record<string, (requirement: string) => string>> = {
 };
 
 function expectedText(issue: Issue, node: SchemaNode, input: unknown): string {
+  if (input === undefined && issue.type?.endsWith("object")) return missingText(node);
   if (isOwnText(issue)) return withoutValue(issue.message, input);
   const rule = RULES[issue.type ?? ""];
   if (rule) return rule(String(issue.requirement));
   const names = namesOf(issue);
-  const missing = input === undefined && issue.type?.endsWith("object");
-  if (missing)
-    return node.type === "picklist" ? oneOf(node.options ?? []) : (KINDS[node.type ?? ""] ?? "a value");
   if (names.length > 0) return oneOf(names);
   return KINDS[issue.type ?? ""] ?? issue.expected ?? withoutValue(issue.message, input);
+}
+
+/** The issue is then of the object around, and says nothing of what belongs there. */
+function missingText({ type = "", message, options = [] }: SchemaNode): string {
+  if (typeof message === "string") return message;
+  return type === "picklist" ? oneOf(options) : (KINDS[type] ?? "a value");
 }
 
 function oneOf(names: readonly unknown[]): string {
@@ -218,7 +222,7 @@ function withoutValue(message: string, input: unknown): string {
   return message.replaceAll(input, describeValue(input));
 }
 
-export function valueAt(value: unknown, path: Path): unknown {
+function valueAt(value: unknown, path: Path): unknown {
   let at = value;
   for (const key of path) at = (at as Record<string | number, unknown> | undefined | null)?.[key];
   return at;

@@ -1,8 +1,7 @@
-import type { InferInput } from "valibot";
 import type { Adapter, AdapterRegistry } from "../adapter.ts";
 import type { OperationName } from "../operation.ts";
 import type { Plugin } from "../plugin.ts";
-import type { StandardSchemaV1 } from "../standard-schema.ts";
+import type { InputOf, StandardSchemaV1 } from "../standard-schema.ts";
 import type {
   BackendSchema,
   DiscoverySchema,
@@ -15,15 +14,15 @@ import type {
 } from "./schema.ts";
 import type { PluginCondition } from "./when.ts";
 
-export type ServerInput = InferInput<typeof ServerSchema>;
-export type StateInput = InferInput<typeof StateSchema>;
-export type LogInput = InferInput<typeof LogSchema>;
-export type TimeoutsInput = InferInput<typeof TimeoutsSchema>;
+export type ServerInput = InputOf<typeof ServerSchema>;
+export type StateInput = InputOf<typeof StateSchema>;
+export type LogInput = InputOf<typeof LogSchema>;
+export type TimeoutsInput = InputOf<typeof TimeoutsSchema>;
 
-export type DiscoveryInput = InferInput<typeof DiscoverySchema>;
+export type DiscoveryInput = InputOf<typeof DiscoverySchema>;
 
 /** What every backend has, whatever its adapter. */
-type CommonBackend = Omit<Declared<InferInput<typeof BackendSchema>>, "adapter">;
+type CommonBackend = Omit<Declared<InputOf<typeof BackendSchema>>, "adapter">;
 
 /** Without the index signature that lets an adapter's options through. */
 type Declared<T> = { [Key in keyof T as string extends Key ? never : Key]: T[Key] };
@@ -32,7 +31,7 @@ type AdapterOptions<A> =
   A extends Adapter<infer Schema>
     ? unknown extends StandardSchemaV1.InferInput<Schema>
       ? unknown
-      : StandardSchemaV1.InferInput<Schema>
+      : InputOf<Schema>
     : unknown;
 
 type BackendFields<Name extends keyof AdapterRegistry> = {
@@ -64,17 +63,14 @@ export type BackendInput = [keyof AdapterRegistry] extends [never]
       [Name in keyof AdapterNames]: Name extends keyof AdapterRegistry ? BackendOf<Name> : AutoBackend;
     }[keyof AdapterNames];
 
-type TargetOf<BackendName extends string> = Omit<InferInput<typeof TargetSchema>, "backend"> & {
+type TargetOf<BackendName extends string> = Omit<InputOf<typeof TargetSchema>, "backend"> & {
   /** Name of an entry of `backends`. */
   backend: BackendName;
 };
 
-export type ModelInput<BackendName extends string = string> = Omit<
-  InferInput<typeof ModelSchema>,
-  "targets"
-> & {
+export type ModelInput<BackendName extends string = string> = Omit<InputOf<typeof ModelSchema>, "targets"> & {
   /** Where requests for the model may go. @default the backends that serve a model of this name */
-  targets?: TargetOf<BackendName>[];
+  targets?: readonly TargetOf<BackendName>[];
 };
 
 interface Sections {

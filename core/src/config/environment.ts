@@ -106,7 +106,7 @@ function collect(variables: EnvironmentVariables): {
 }
 
 /** `["backends", "server1", "baseURL"]` as `GATEWRIGHT_BACKENDS_SERVER1_BASE_URL`. */
-export function variableName(path: Path): string {
+function variableName(path: Path): string {
   const words = path.map((key) =>
     String(key)
       .replace(/([a-z\d])([A-Z])/g, "$1_$2")

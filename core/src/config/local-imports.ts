@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { dirname, extname, resolve } from "node:path";
 import { isFile } from "./find-file.ts";
 
@@ -12,8 +12,8 @@ export interface LocalModule {
 
 /**
  * The files that a module is made of, itself last, in the order in which they can be evaluated: a file stands behind
- * what it imports. Read from the text, so that a file with a syntax error is found too. Files in `found` are left
- * out; new ones are added to it.
+ * what it imports. Read from the text, so that a file with a syntax error is found too. An import goes by its real
+ * path, as Node has it. Files in `found` are left out; new ones are added to it, and so are the links that led there.
  */
 export async function localModules(entry: string, found: Set<string>): Promise<LocalModule[]> {
   const order: LocalModule[] = [];
@@ -24,7 +24,9 @@ export async function localModules(entry: string, found: Set<string>): Promise<L
     const specifiers = /^\.[cm]?[jt]s$/.test(extname(file)) ? staticImports(source) : [];
     for (const specifier of specifiers.filter((one) => one.startsWith("."))) {
       const path = locate(resolve(dirname(file), specifier));
-      if (path !== undefined) await visit(path);
+      if (path === undefined) continue;
+      await visit(await realpath(path));
+      found.add(path);
     }
     const packages = specifiers.filter((one) => /^[@\w]/.test(one) && !one.startsWith("node:"));
     order.push({ file, source, packages });

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import type { EvalModuleOptions, Jiti } from "jiti";
 import { localModules, type LocalModule } from "./local-imports.ts";
@@ -41,7 +41,8 @@ export function createModuleLoader(): ModuleLoader {
         });
       }
     }
-    return cache[file]!.exports as Record<string, unknown>;
+    // By its real path where it was imported before.
+    return (cache[file] ?? cache[realpathSync(file)]!).exports as Record<string, unknown>;
   }
 
   return {

@@ -7,7 +7,10 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(plain.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(plain, simplify(candidate));
+    const other = simplify(candidate);
+    // So many letters at least have to be added or taken away.
+    if (Math.abs(other.length - plain.length) >= bestDistance) continue;
+    const distance = editDistance(plain, other);
     if (distance >= bestDistance) continue;
     bestDistance = distance;
     best = candidate;

@@ -174,7 +174,7 @@ function resolveBaseURL(
     list.add(at, {
       expected,
       received: "nothing",
-      message: `${pathText(at)} is required: the adapter \`${adapter.name}\` has no URL of its own`,
+      message: `${pathText(at)} is required: ${expected}, since the adapter \`${adapter.name}\` has none of its own`,
     });
   }
   if (typeof value !== "string") return undefined;
@@ -252,10 +252,11 @@ function checkModelList(models: readonly string[], path: Path, list: FaultList):
 function checkDiscovery({ name, models, modelPatterns }: Adapter, path: Path, list: FaultList): void {
   if (models || modelPatterns) return;
   const at = [...path, "models"];
+  const expected = "a list of names";
   list.add(at, {
-    expected: "a list of names",
+    expected,
     received: "nothing",
-    message: `${pathText(at)} is required: the adapter \`${name}\` cannot ask for models`,
+    message: `${pathText(at)} is required: ${expected}, since the adapter \`${name}\` cannot ask for models`,
   });
 }
 

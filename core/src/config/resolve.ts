@@ -240,12 +240,17 @@ function resolveServer(
   const host = mode === "development" ? "127.0.0.1" : "0.0.0.0";
   return {
     ...server,
-    host: overrides.host ?? server.host ?? host,
+    host: withoutBrackets(overrides.host ?? server.host ?? host),
     port: overrides.port ?? server.port,
     workers: overrides.workers ?? server.workers,
     preStopDelayMs: mode === "development" ? 0 : server.preStopDelayMs,
     drainTimeoutMs: server.drainTimeoutMs ?? Math.max(LEAST_DRAIN_MS, timeouts.maxStreamMs),
   };
+}
+
+/** `[::1]` is how URLs spell the address `::1` (RFC 3986, section 3.2.2). */
+function withoutBrackets(host: string): string {
+  return /^\[(.+:.*)\]$/.exec(host)?.[1] ?? host;
 }
 
 /** A folder of file state is held by one process. */

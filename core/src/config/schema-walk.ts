@@ -3,6 +3,8 @@ import type { StandardSchemaV1 } from "../standard-schema.ts";
 /** The part of a valibot schema that is read here. Schemas of other libraries have none of these fields. */
 export interface SchemaNode {
   readonly type?: string;
+  /** What its author wrote for values that do not fit. */
+  readonly message?: unknown;
   readonly entries?: Readonly<Record<string, SchemaNode>>;
   /** Of a list. */
   readonly item?: SchemaNode;
@@ -38,7 +40,7 @@ export function branches(node: SchemaNode): readonly SchemaNode[] {
  * The branches that fit a value: of a variant those whose literals agree with it, or all when none does, so that a
  * misspelt key is told from the keys of the right branch.
  */
-export function fittingBranches(node: SchemaNode, value: unknown): readonly SchemaNode[] {
+function fittingBranches(node: SchemaNode, value: unknown): readonly SchemaNode[] {
   const all = branches(node);
   const object = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
   const fitting = all.filter((branch) =>

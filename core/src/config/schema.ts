@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isAddressRange } from "../server/client-address.ts";
+import { isAddressRange } from "../address-range.ts";
 import { isSecret, type Secret } from "./secret.ts";
 
 /**
@@ -10,23 +10,26 @@ import { isSecret, type Secret } from "./secret.ts";
 const MIB = 1024 * 1024;
 
 /** No time limit of the gateway is longer. */
-export const MAX_TIMEOUT_MS = 600_000;
+const MAX_TIMEOUT_MS = 600_000;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const timeout = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_TIMEOUT_MS));
 const weight = v.pipe(v.number(), v.finite(), v.minValue(0));
 const name = v.pipe(v.string(), v.nonEmpty());
+const named = (expected: string) => v.pipe(v.string(expected), v.nonEmpty(expected));
 const addressRange = v.pipe(
   v.string(),
   v.check(isAddressRange, "an IP address, or a range such as 10.0.0.0/8"),
 );
 
-/** A secret made by `env()`, or plain text; either way nothing prints it. */
-const secret = v.pipe(
-  v.union([v.custom<Secret>(isSecret), v.pipe(v.string(), v.nonEmpty())], "a secret from env(), or a string"),
-  v.metadata({ secret: true }),
-);
+/** Made by `env()`, or plain text; either way nothing prints it. */
+const secretOf = (expected: string) =>
+  v.pipe(
+    v.union([v.custom<Secret>(isSecret), v.pipe(v.string(), v.nonEmpty())], expected),
+    v.metadata({ secret: true }),
+  );
+const secret = secretOf("a secret from env(), or a string");
 
 export const LimitsSchema = v.strictObject({
   /** Largest JSON body, in bytes. @default 20 MiB */
@@ -107,7 +110,7 @@ export const StateSchema = v.variant("driver", [
     /** Kept in Redis or Valkey, shared by all processes. */
     driver: v.literal("redis"),
     /** `redis://` or `rediss://` URL; a password in it is kept secret. */
-    url: secret,
+    url: secretOf("a redis:// or rediss:// URL, as text or from env()"),
     /** Put before every key. */
     prefix: v.optional(v.string()),
     /** Longest wait for an answer of the store. */
@@ -158,7 +161,7 @@ export const DiscoverySchema = v.strictObject({
   timeoutMs: v.optional(v.pipe(positive, v.maxValue(MAX_TIMEOUT_MS)), 10_000),
 });
 
-const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
+const amount = v.pipe(v.number("a number of US dollars for one token"), v.finite(), v.minValue(0));
 
 /** US dollars for one token. */
 export const PriceSchema = v.strictObject({
@@ -188,7 +191,7 @@ export const BackendSchema = v.looseObject({
    * The dialect that the backend speaks: a built-in adapter, or a file of your own `adapters/` folder. `auto` asks the
    * server at `baseURL` what it is, at the start.
    */
-  adapter: name,
+  adapter: named('the name of an adapter, such as "openai" or "ollama"'),
   /** `http://` or `https://`; may be left out where the adapter knows it. */
   baseURL: v.optional(v.string()),
   /** Credential of the gateway at the backend: `env("NAME")`. */
@@ -201,7 +204,7 @@ export const BackendSchema = v.looseObject({
    */
   models: v.optional(v.union([v.array(name), v.literal("discover")], 'a list of names, or "discover"')),
   /** Before a colon it asks for this backend: `openai:gpt-4.1`. @default those of the adapter */
-  vendorPrefixes: v.optional(v.array(v.pipe(name, v.regex(/^[^:]*$/, "without a colon")))),
+  vendorPrefixes: v.optional(v.array(v.pipe(name, v.regex(/^[^:]*$/, "text without a colon")))),
   /** `false` takes the backend out: it gets nothing, and its models are not listed. @default true */
   enabled: v.optional(v.boolean(), true),
   ...facts,
@@ -213,7 +216,7 @@ export const BackendSchema = v.looseObject({
 
 export const TargetSchema = v.strictObject({
   /** Name of an entry of `backends`. */
-  backend: name,
+  backend: named("the name of a backend"),
   /** The model's name there; `*` in it stands for the name that the client asks for. @default "*" */
   model: v.optional(name),
   /** Share of the load beside the other targets; 0 gets nothing. @default the backend's weight */

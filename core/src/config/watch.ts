@@ -1,5 +1,5 @@
-import { statSync } from "node:fs";
-import { dirname } from "node:path";
+import { readlinkSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { watch } from "chokidar";
 
 export interface ConfigWatcher {
@@ -23,8 +23,8 @@ export function watchConfig(
   onChange: (changed: readonly string[]) => Promise<readonly string[]> | readonly string[],
   { onError }: { onError: (error: unknown) => void },
 ): ConfigWatcher {
-  let watched = new Set(sources);
-  let folders = foldersOf(sources);
+  let watched = withLinkTargets(sources);
+  let folders = foldersOf(watched);
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -71,8 +71,8 @@ export function watchConfig(
 
   function update(next: readonly string[]): void {
     const before = folders;
-    watched = new Set(next);
-    folders = foldersOf(next);
+    watched = withLinkTargets(next);
+    folders = foldersOf(watched);
     watcher.unwatch(before.filter((folder) => !folders.includes(folder)));
     watcher.add(folders.filter((folder) => !before.includes(folder)));
   }
@@ -97,8 +97,29 @@ export function watchConfig(
   };
 }
 
+/** A link is watched with what it leads to, there or not: chokidar loses a link whose target goes. */
+function withLinkTargets(sources: readonly string[]): Set<string> {
+  const paths = new Set(sources);
+  // A set hands out what is added while it is walked, so links to links are followed, and circles end.
+  for (const path of paths) {
+    const target = linkTarget(path);
+    if (target !== undefined) paths.add(resolve(dirname(path), target));
+  }
+  return paths;
+}
+
+/** Undefined where there is no link: asked in one step, since a link may go at any time. */
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A source that is itself a folder is watched with the files in it. */
-function foldersOf(sources: readonly string[]): string[] {
-  const inside = sources.filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
-  return [...new Set([...sources.map((path) => dirname(path)), ...inside])];
+function foldersOf(sources: ReadonlySet<string>): string[] {
+  const paths = [...sources];
+  const inside = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
+  return [...new Set([...paths.map((path) => dirname(path)), ...inside])];
 }

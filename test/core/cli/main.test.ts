@@ -19,6 +19,10 @@ interface Run {
 
 /** Runs the program in a process of its own, from source. */
 function gatewright(cwd: string, ...args: string[]): Promise<Run> {
+  return runScript(PROGRAM, cwd, args);
+}
+
+function runScript(script: string, cwd: string, args: readonly string[]): Promise<Run> {
   const tsx = new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href;
   const flags = [
     "--conditions=gatewright-source",
@@ -26,7 +30,7 @@ function gatewright(cwd: string, ...args: string[]): Promise<Run> {
     tsx,
     "--input-type=module",
     "-e",
-    PROGRAM,
+    script,
     "--",
   ];
   return new Promise((resolve) => {
@@ -40,6 +44,27 @@ function gatewright(cwd: string, ...args: string[]): Promise<Run> {
     );
   });
 }
+
+it.each([["check"], ["start"], ["dev"], ["explain", "m"]])(
+  "to-1: gatewright %s says in one line that its working folder is gone",
+  async (...args) => {
+    const project = await createProject();
+    // The loader of these tests needs a folder to begin in.
+    const leave = `
+      const { mkdirSync, rmdirSync } = await import("node:fs");
+      const folder = ${JSON.stringify(project.path("gone"))};
+      mkdirSync(folder);
+      process.chdir(folder);
+      rmdirSync(folder);
+    `;
+    const script = PROGRAM.replace("process.exit(", `${leave}process.exit(`);
+    expect(await runScript(script, ROOT, args)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "The working folder does not exist any more. Change to one that does.\n",
+    });
+  },
+);
 
 describe("usage", () => {
   it.each([

@@ -165,7 +165,7 @@ describe("an adapter that extends another", () => {
     });
     const result = await loadGatewayConfig({ cwd: project.dir });
     expect(!result.ok && result.faults.map(({ message }) => message)).toEqual([
-      "backends.a.baseURL is required: the adapter `acme` has no URL of its own",
+      "backends.a.baseURL is required: an http:// or https:// URL, since the adapter `acme` has none of its own",
     ]);
   });
 

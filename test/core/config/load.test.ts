@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, symlink } from "node:fs/promises";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { formatFaults, type ConfigFault } from "../../../core/src/config/fault.ts";
@@ -541,6 +541,23 @@ describe("environment", () => {
     );
   });
 
+  it.each([
+    ["[::1]", "::1"],
+    ["[fe80::1%eth0]", "fe80::1%eth0"],
+    ["::", "::"],
+    ["localhost", "localhost"],
+    ["[name]", "[name]"],
+  ])("takes the host %s of a flag, a variable and a file for %s", async (given, host) => {
+    const project = await createProject({
+      "gateway.config.json": JSON.stringify({ backends: {}, server: { host: given } }),
+    });
+    expect((await loaded(project)).server.host).toBe(host);
+    expect((await loaded(project, { overrides: { host: given } })).server.host).toBe(host);
+    vi.stubEnv("GATEWRIGHT_SERVER_HOST", given);
+    await project.write("gateway.config.json", `{ "backends": {} }`);
+    expect((await loaded(project)).server.host).toBe(host);
+  });
+
   it("names the variable behind a fault", async () => {
     vi.stubEnv("GATEWRIGHT_SERVER_PORT", "eighty");
     const [fault] = await refused(await createProject({ "gateway.config.ts": configSource("") }));
@@ -656,6 +673,46 @@ describe("reload", () => {
       });
     }
   }
+
+  for (const [name, content] of [
+    ["part.json", (port: number) => `{ "port": ${port} }`],
+    ["part.cjs", (port: number) => `module.exports = { port: ${port} };`],
+    [
+      "part.js",
+      (port: number) => `import { port } from "./deeper.js"; export default { port: port + ${port} };`,
+    ],
+    ["part.ts", (port: number) => `export default { port: ${port} };`],
+  ] as const) {
+    it(`evaluates anew what a link leads to, and finds its imports there: ${name}`, async () => {
+      const project = await createProject({
+        "package.json": `{ "type": "module" }`,
+        "gateway.config.ts": `
+          import part from "./${name}";
+          export default { backends: {}, server: { port: part.port } };`,
+        [`real/${name}`]: content(1111),
+        "real/deeper.js": "export const port = 0;",
+      });
+      await symlink(project.path(`real/${name}`), project.path(name));
+      const before = await loadGatewayConfig({ cwd: project.dir });
+      expect(before).toMatchObject({ ok: true, config: { server: { port: 1111 } } });
+      expect(before.sources).toContain(project.path(name));
+      await project.write(`real/${name}`, content(2222));
+      const after = await loadGatewayConfig({ cwd: project.dir });
+      expect(after).toMatchObject({ ok: true, config: { server: { port: 2222 } } });
+    });
+  }
+
+  it("takes a base by a link that the config imports too", async () => {
+    const project = await createProject({
+      "gateway.config.ts": `
+        import base from "./base.ts";
+        export default { extends: "./base.ts", server: { port: base.server.port + 1 } };`,
+      "real/base.ts": `export default { backends: {}, server: { port: 1111, workers: 2 } };`,
+    });
+    await symlink(project.path("real/base.ts"), project.path("base.ts"));
+    const loaded = await loadGatewayConfig({ cwd: project.dir });
+    expect(loaded).toMatchObject({ ok: true, config: { server: { port: 1112, workers: 2 } } });
+  });
 
   it("keeps packages one instance", async () => {
     const project = await createProject({

@@ -324,13 +324,17 @@ describe("faults", () => {
     ],
     "a missing adapter": [
       { backends: { local: { ...local, adapter: undefined } } },
-      { path: "backends.local.adapter", message: "backends.local.adapter is required: a string" },
+      {
+        path: "backends.local.adapter",
+        message: 'backends.local.adapter is required: the name of an adapter, such as "openai" or "ollama"',
+      },
     ],
     "a backend without URL": [
       { backends: { far: { adapter: "regional", models: ["m"], region: "eu" } } },
       {
         path: "backends.far.baseURL",
-        message: "backends.far.baseURL is required: the adapter `regional` has no URL of its own",
+        message:
+          "backends.far.baseURL is required: an http:// or https:// URL, since the adapter `regional` has none of its own",
       },
     ],
     "a URL without scheme": [
@@ -353,7 +357,8 @@ describe("faults", () => {
       { backends: { local: { ...local, models: undefined } } },
       {
         path: "backends.local.models",
-        message: "backends.local.models is required: the adapter `plain` cannot ask for models",
+        message:
+          "backends.local.models is required: a list of names, since the adapter `plain` cannot ask for models",
       },
     ],
     "a model listed twice": [
@@ -369,6 +374,34 @@ describe("faults", () => {
       {
         path: "backends.local.weight",
         message: "backends.local.weight must be a finite number, got Infinity",
+      },
+    ],
+    "a target without backend": [
+      { models: { m: { targets: [{ model: "n" }] } } },
+      {
+        path: "models.m.targets[0].backend",
+        message: "models.m.targets[0].backend is required: the name of a backend",
+      },
+    ],
+    "a target whose backend is no name": [
+      { models: { m: { targets: [{ backend: "" }] } } },
+      {
+        path: "models.m.targets[0].backend",
+        message: "models.m.targets[0].backend must be the name of a backend, got an empty string",
+      },
+    ],
+    "half a price": [
+      { models: { m: { price: { prompt: 1 } } } },
+      {
+        path: "models.m.price.completion",
+        message: "models.m.price.completion is required: a number of US dollars for one token",
+      },
+    ],
+    "a store without its URL": [
+      { state: { driver: "redis" } },
+      {
+        path: "state.url",
+        message: "state.url is required: a redis:// or rediss:// URL, as text or from env()",
       },
     ],
     "a misspelt field of a backend": [
@@ -469,7 +502,8 @@ describe("faults", () => {
       { backends: { local: { ...local, vendorPrefixes: ["a:"] } } },
       {
         path: "backends.local.vendorPrefixes[0]",
-        message: "backends.local.vendorPrefixes[0] must be without a colon, got a string of 2 characters",
+        message:
+          "backends.local.vendorPrefixes[0] must be text without a colon, got a string of 2 characters",
       },
     ],
     "a default model that is none": [

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm, symlink } from "node:fs/promises";
 import { expect, it, onTestFinished } from "vitest";
 import { watchConfig } from "../../../core/src/config/watch.ts";
 import { createProject, type Project } from "./_project.ts";
@@ -121,4 +121,26 @@ it("takes up a file of a folder that it knew already", async () => {
     await project.write("limits.ts", content);
     expect(await next()).toEqual(["limits.ts"]);
   }
+});
+
+it("sees what a link leads to go and come back, and the link made anew", async () => {
+  const project = await createProject({ "real/c.ts": "1", "other/d.ts": "1" });
+  const relink = async (target: string): Promise<void> => {
+    await rm(project.path("gateway.config.ts"), { force: true });
+    await symlink(target, project.path("gateway.config.ts"));
+  };
+  await relink("real/c.ts");
+  const { next } = await watched(project, ["gateway.config.ts"]);
+  await rm(project.path("real/c.ts"));
+  await next();
+  await project.write("real/c.ts", "2");
+  expect(await next()).toContain("real/c.ts");
+  await project.write("real/c.ts", "3");
+  expect(await next()).toContain("real/c.ts");
+  await rm(project.path("real/c.ts"));
+  await next();
+  await relink("other/d.ts");
+  expect(await next()).toContain("gateway.config.ts");
+  await project.write("other/d.ts", "2");
+  expect(await next()).toContain("other/d.ts");
 });

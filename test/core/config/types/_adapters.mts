@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { defineAdapter } from "../../../../core/src/adapter.ts";
+import type { Secret } from "../../../../core/src/config/secret.ts";
 import { defineGatewayPlugin } from "../../../../core/src/plugin.ts";
 
 const rest = { auth: () => ({}), operations: {} };
@@ -9,7 +10,11 @@ const regional = defineAdapter({
   ...rest,
   name: "regional",
   provider: "regional",
-  options: v.strictObject({ region: v.picklist(["eu", "us"]), project: v.optional(v.string()) }),
+  options: v.strictObject({
+    region: v.picklist(["eu", "us"]),
+    project: v.optional(v.string()),
+    zones: v.optional(v.array(v.string())),
+  }),
 });
 
 declare module "../../../../core/src/adapter.ts" {
@@ -33,5 +38,24 @@ export const limit = defineGatewayPlugin({
 export const locked = defineGatewayPlugin({
   name: "locked",
   options: v.strictObject({ ttlMs: v.number() }),
+  setup: () => ({}),
+});
+
+/** Lists within lists, beside what is no list. */
+export const keyed = defineGatewayPlugin({
+  name: "keyed",
+  options: v.strictObject({
+    keys: v.array(
+      v.strictObject({
+        id: v.string(),
+        key: v.custom<string | Secret>(() => true),
+        scopes: v.optional(v.array(v.picklist(["read", "write"]))),
+      }),
+    ),
+    groups: v.optional(v.record(v.string(), v.array(v.array(v.string())))),
+    pair: v.optional(v.tuple([v.string(), v.number()])),
+    onUse: v.optional(v.custom<(ids: string[]) => void>(() => true)),
+    rest: v.optional(v.unknown()),
+  }),
   setup: () => ({}),
 });

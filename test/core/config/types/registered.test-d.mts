@@ -1,7 +1,7 @@
 import { defineGatewayConfig } from "../../../../core/src/config/define.ts";
 import { env } from "../../../../core/src/config/secret.ts";
 import { when } from "../../../../core/src/config/when.ts";
-import { limit, locked } from "./_adapters.mts";
+import { keyed, limit, locked } from "./_adapters.mts";
 
 const local = { adapter: "plain" as const, models: ["m"] };
 
@@ -77,6 +77,31 @@ defineGatewayConfig({
   discovery: { intervalMs: 60_000 },
 });
 
+// Lists that cannot be changed: `as const`, or names of another file.
+const names: readonly string[] = ["m"];
+const targets = [{ backend: "near", model: "m" }, { backend: "far" }] as const;
+const backends = {
+  near: { adapter: "plain", models: ["m"], vendorPrefixes: ["house"], capabilities: ["vision"] },
+  far: { adapter: "regional", region: "eu", zones: ["a"], models: names },
+} as const;
+const keys = [{ id: "a", key: "k", scopes: ["read"] }] as const;
+const chain = [
+  limit(),
+  keyed({ keys, groups: { a: [names], b: [["x"]] } as const, pair: ["x", 1] as const }),
+] as const;
+defineGatewayConfig({
+  server: { trustedProxies: names },
+  backends,
+  models: { best: { targets, aliases: names, capabilities: names } },
+  plugins: [...chain, when({ operations: ["chat"] as const, models: names }, limit())],
+  $test: { backends: { near: { models: names } }, models: { best: { targets } }, plugins: chain },
+});
+defineGatewayConfig({
+  backends: { ...backends, local },
+  models: { best: { targets: names.map((model) => ({ backend: "local" as const, model })) } },
+});
+keyed({ keys: [{ id: "a", key: env("KEY") }], onUse: (ids) => ids.push("b"), rest: new Map() });
+
 // What must not.
 
 // @ts-expect-error -- an unknown adapter
@@ -128,6 +153,17 @@ limit({ capcity: 1 });
 locked();
 // @ts-expect-error -- a required option is missing
 locked({});
+// @ts-expect-error -- a wrong name in a list within a list
+keyed({ keys: [{ id: "a", key: "k", scopes: ["raed"] }] });
+// @ts-expect-error -- a misspelt member within a list
+keyed({ keys: [{ id: "a", key: "k", scope: [] }] });
+// @ts-expect-error -- a list that cannot be changed, of what it may not hold
+keyed({ keys: [{ id: "a", key: "k", scopes: ["raed"] }] as const });
+defineGatewayConfig({
+  backends: { near: backends.near },
+  // @ts-expect-error -- a dangling backend in a list that cannot be changed
+  models: { best: { targets } },
+});
 // @ts-expect-error -- an unknown operation in a condition
 when({ operations: ["chta"] }, limit());
 // @ts-expect-error -- an unknown condition
