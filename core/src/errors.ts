@@ -30,6 +30,11 @@ export const ERROR_CODES = {
     message: "The key does not allow this operation",
   },
   model_not_allowed: { status: 403, type: "permission_error", message: "The key does not allow this model" },
+  origin_not_allowed: {
+    status: 403,
+    type: "permission_error",
+    message: "Web pages of this origin may not call the gateway",
+  },
   model_not_found: { status: 404, type: "invalid_request_error", message: "The model does not exist" },
   not_found: { status: 404, type: "invalid_request_error", message: "No such route" },
   method_not_allowed: {

@@ -286,3 +286,11 @@ function toPredicate({ operations, models }: Condition): (ctx: RequestContext) =
 export function notFound(method: string, path: string): GatewayError {
   return new GatewayError("not_found", { message: `No route ${method} ${path}` });
 }
+
+/** What a request gets whose path has other methods: `allow` lists them (RFC 9110, section 10.2.1). */
+export function methodNotAllowed(method: string, allow: string): GatewayError {
+  return new GatewayError("method_not_allowed", {
+    message: `${method} is not allowed here, only ${allow}`,
+    headers: { allow },
+  });
+}

@@ -41,8 +41,10 @@ export interface FieldFault {
 
 /** An error that a backend reports inside of a stream. */
 export interface StreamFailure {
-  message: string;
+  /** Reaches the client where nothing of the stream has, as that of an error reply does. */
+  message?: string;
   code?: string;
+  /** Absent: an error of the server. */
   status?: number;
   /** The event is how the dialect itself ends a failed answer: after the commit point it passes, as the last one. */
   told?: boolean;

@@ -8,6 +8,7 @@ import { chat } from "../../core/src/operations/chat.ts";
 import { responses } from "../../core/src/operations/responses.ts";
 import { createOperations } from "../../plugins/anthropic-api/src/operations.ts";
 import { createGenerateContent } from "../../plugins/gemini-api/src/generate-content.ts";
+import { isAtOrBelow, leavesOf, nameOf, replaceAt } from "../_support/json-leaves.ts";
 
 /** A backend dialect: its adapter with one of its models. */
 export interface Backend {
@@ -92,8 +93,6 @@ export function wireOf<Value>(value: Value): Value {
   return JSON.parse(JSON.stringify(value)) as Value;
 }
 
-type Path = readonly (string | number)[];
-
 /**
  * Values of a request that can change without anybody noticing: neither what is sent nor what is refused changes with
  * them, and they are not reported. Named as reports name fields.
@@ -113,36 +112,8 @@ export function unnoticed(request: JsonObject, map: (request: JsonObject) => Out
   return silent;
 }
 
-function leavesOf(value: unknown, path: Path = []): { path: Path; leaf: unknown }[] {
-  if (typeof value !== "object" || value === null) return [{ path, leaf: value }];
-  return Object.entries(value).flatMap(([key, member]) =>
-    leavesOf(member, [...path, Array.isArray(value) ? Number(key) : key]),
-  );
-}
-
-function replaceAt(value: unknown, [key, ...rest]: Path, leaf: unknown): unknown {
-  if (key === undefined) return leaf;
-  if (Array.isArray(value)) return value.with(Number(key), replaceAt(value[Number(key)], rest, leaf));
-  const entries = Object.entries(value as JsonObject);
-  // By entries, as `__proto__` is a possible name.
-  return Object.fromEntries(
-    entries.map(([name, old]) => [name, name === key ? replaceAt(old, rest, leaf) : old]),
-  );
-}
-
 function otherThan(leaf: unknown): unknown {
   if (typeof leaf === "string") return `${leaf}~`;
   if (typeof leaf === "number") return leaf === 0 ? 1 : -leaf;
   return leaf !== true;
-}
-
-function nameOf(path: Path): string {
-  return path
-    .map((key) => (typeof key === "number" ? "[]" : `.${key}`))
-    .join("")
-    .slice(1);
-}
-
-function isAtOrBelow(name: string, field: string): boolean {
-  return name.startsWith(field) && ["", ".", "["].includes(name.charAt(field.length));
 }

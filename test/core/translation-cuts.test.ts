@@ -2,6 +2,7 @@ import type { JsonObject, Operation, OperationMapping } from "gatewright";
 import { beforeAll, describe, expect, it } from "vitest";
 import { TranslatedCall, type Translation } from "../../core/src/dispatch/translated-call.ts";
 import { EventRelay } from "../../core/src/stream/event-relay.ts";
+import { toStreamError } from "../../core/src/stream/stream-error.ts";
 import { startSimulatedBackend } from "../../playground/src/simulated-backend.ts";
 import { BACKENDS, DOORS, infoOf, type DoorName } from "./_translation.ts";
 
@@ -115,11 +116,17 @@ function relayed(door: DoorName, dialect: Dialect, pieces: readonly Uint8Array[]
   // What the client asked is not what is tested: it was sent long ago.
   const info = infoOf(question(door, request), { stream: true, options });
   const call = new TranslatedCall(translation, info, new Set());
-  const owner = { onPressure: () => {}, onCancel: () => {}, onCommit: () => {}, onUsage: () => {} };
+  const owner = {
+    onPressure: () => {},
+    onCancel: () => {},
+    onCommit: () => {},
+    onUsage: () => {},
+    toError: toStreamError,
+  };
   const relay = new EventRelay({
     rules: translation.operation.stream!,
     owner,
-    translator: call.events(owner.onUsage),
+    translator: call.events(owner),
     answers: 1,
     model: "asked-model",
     hideUsage: false,

@@ -13,6 +13,11 @@ import {
 } from "./_translation.ts";
 
 const RUNS = { seed: 20_261_121, numRuns: 300 };
+/**
+ * Each value of each request is changed and the whole translated again, some 25,000 times a test: three seconds of
+ * work, which become many where the processor is shared.
+ */
+const LIMIT_MS = 60_000;
 const BACKEND_NAMES = Object.keys(BACKENDS) as BackendName[];
 const DOOR_NAMES = ["responses", "messages", "generateContent"] as const;
 
@@ -49,7 +54,7 @@ function told(silent: Set<string>, name: string, request: JsonObject): string[] 
   return [...silent].filter((field) => !untold || !field.startsWith("tools[]."));
 }
 
-describe("random requests, value by value", () => {
+describe("random requests, value by value", { timeout: LIMIT_MS }, () => {
   it.each(BACKEND_NAMES)("chat to %s: each is carried, reported or refused", (name) => {
     fc.assert(
       fc.property(REQUESTS.chat, (request) => {

@@ -83,7 +83,10 @@ describe.each(ways)("routes of a plugin ($way)", ({ ask }) => {
     expect(reply.status).toBe(405);
     expect(reply.headers.get("allow")!.split(", ").toSorted()).toEqual(allowed);
     expect(reply.headers.get("x-request-id")).toMatch(/\S/);
-    expect(await reply.json()).toMatchObject({ error: { code: "method_not_allowed" } });
+    const allow = reply.headers.get("allow")!;
+    expect(await reply.json()).toMatchObject({
+      error: { code: "method_not_allowed", message: `${method} is not allowed here, only ${allow}` },
+    });
   });
 
   it("a front door of a plugin says it in its own shape", async () => {
@@ -94,7 +97,10 @@ describe.each(ways)("routes of a plugin ($way)", ({ ask }) => {
     expect(reply.headers.get("request-id")).toBe(id);
     expect(await reply.json()).toMatchObject({
       type: "error",
-      error: { details: { error_code: "method_not_allowed" } },
+      error: {
+        message: "PUT is not allowed here, only POST",
+        details: { error_code: "method_not_allowed" },
+      },
       request_id: id,
     });
   });

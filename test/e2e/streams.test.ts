@@ -122,6 +122,19 @@ describe("a stream in the client's own dialect", () => {
     expect((await stage.ended()).outcome).toBe("complete");
   });
 
+  it.each(["\t", "\t ", "  ", ""])("st-1: is whole where %j stands before its data", async (blank) => {
+    const sent = (delta("a") + FINISH + DONE).replaceAll("data: ", `data:${blank}`);
+    const stage = await stageBefore(await answering(streamReply(sent)));
+    // The terminator is the gateway's own.
+    expect(await chatStream(stage)).toBe(sent.replace(/data:\s*\[DONE\]/, "data: [DONE]"));
+    expect((await stage.ended()).outcome).toBe("complete");
+  });
+
+  it("E8: is whole with `data: [DONE] ` that lacks its blank line and has blanks around it", async () => {
+    const stage = await stageBefore(await answering(streamReply(delta("a"), "data:\t[DONE] ")));
+    expect(await chatStream(stage)).toBe(delta("a") + DONE);
+  });
+
   it("E8: loses an unfinished event at its end, which finishes nothing", async () => {
     const stage = await stageBefore(await answering(streamReply(delta("a"), FINISH.trimEnd())));
     const stream = await chatStream(stage);

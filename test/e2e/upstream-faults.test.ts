@@ -3,7 +3,7 @@ import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { createServer as createTlsServer } from "node:tls";
 import type { AddressInfo } from "node:net";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { circuitBreaker } from "@gatewright/circuit-breaker";
 import { retry } from "@gatewright/retry";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -535,6 +535,45 @@ describe("an error of the backend", () => {
       expect(end.outcome).toBe("complete");
     },
   );
+
+  const COMPRESSED = { error: { message: "Too long.", type: "t", param: "messages", code: "c" } };
+  const CODINGS: [string, (body: string) => Buffer][] = [
+    ["gzip", gzipSync],
+    ["X-GZIP", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ];
+  const answeringCoded = (coding: string, body: Buffer) => {
+    const head = { "content-type": "application/json", "content-encoding": coding };
+    return answering(
+      Buffer.concat([Buffer.from(replyHead(400, { ...head, "content-length": String(body.length) })), body]),
+    );
+  };
+
+  it.each(CODINGS)("is read where it is compressed by %s, which nobody asked for", async (coding, encode) => {
+    const stage = await stageBefore(await answeringCoded(coding, encode(JSON.stringify(COMPRESSED))));
+    const response = await chat(stage);
+    expect(response.status).toBe(400);
+    expect(response.headers.get("content-encoding")).toBeNull();
+    expect(await errorOf(response)).toEqual(COMPRESSED.error);
+  });
+
+  it.each<[string, string, Buffer]>([
+    ["no gzip", "gzip", Buffer.from("93f1c20a5b00ffd8e1", "hex")],
+    ["cut short", "br", brotliCompressSync(JSON.stringify(COMPRESSED)).subarray(0, 20)],
+    [
+      "a bomb",
+      "gzip",
+      gzipSync(JSON.stringify({ error: { message: "x", padding: " ".repeat(10_000_000) } })),
+    ],
+    ["in a coding that is not known", "zstd", Buffer.from("28b52ffd", "hex")],
+    ["coded twice", "gzip, gzip", gzipSync(gzipSync(JSON.stringify(COMPRESSED)))],
+  ])("U17: says its status where its body is %s", async (_, coding, body) => {
+    const stage = await stageBefore(await answeringCoded(coding, body));
+    const response = await chat(stage);
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).message).toBe("The backend answered 400");
+  });
 
   const DAY_MS = 86_400_000;
   it.each<[header: Record<string, string>, ms: number | undefined]>([

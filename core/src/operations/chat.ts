@@ -1,3 +1,4 @@
+import { requireContent } from "../field-fault.ts";
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
 import { finishOf } from "../bridges/hub-message.ts";
 import { createChunkText } from "./chunk-text.ts";
@@ -9,7 +10,6 @@ import {
   parametersBy,
   readStreamError,
   readUsage,
-  requireContent,
   usageOf,
   wantsStream,
 } from "./openai-dialect.ts";

@@ -1,4 +1,5 @@
 import type { JsonView } from "../body/json-view.ts";
+import { requireType } from "../field-fault.ts";
 import { defineOperation, type Operation } from "../operation.ts";
 import { choicesOf, countFinishes } from "./chat.ts";
 import {
@@ -9,7 +10,6 @@ import {
   parametersBy,
   readStreamError,
   readUsage,
-  requireType,
   usageOf,
   wantsStream,
 } from "./openai-dialect.ts";

@@ -1,5 +1,6 @@
+import { requireContent } from "../field-fault.ts";
 import { defineOperation, type Operation } from "../operation.ts";
-import { openaiDialect, requireContent } from "./openai-dialect.ts";
+import { openaiDialect } from "./openai-dialect.ts";
 
 /**
  * How many tokens a chat request is: the hub of the counts that front doors in other dialects have. A chat request becomes

@@ -1,5 +1,6 @@
+import { requireContent } from "../field-fault.ts";
 import { defineOperation, type Operation } from "../operation.ts";
-import { openaiDialect, requireContent, usageOf } from "./openai-dialect.ts";
+import { openaiDialect, usageOf } from "./openai-dialect.ts";
 
 /** `POST /v1/embeddings`. */
 export const embeddings: Operation = defineOperation({

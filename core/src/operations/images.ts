@@ -1,9 +1,9 @@
+import { requireType } from "../field-fault.ts";
 import { defineOperation, type Operation, type StreamRules } from "../operation.ts";
 import {
   checkAmounts,
   openaiDialect,
   readStreamError,
-  requireType,
   readUsage,
   usageOf,
   wantsStream,

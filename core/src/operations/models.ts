@@ -1,9 +1,9 @@
 import { isOfProvider } from "../backend.ts";
 import type { Context } from "../context.ts";
-import { GatewayError } from "../errors.ts";
+import { jsonReply } from "../json-reply.ts";
 import { mayServe } from "../models/may-serve.ts";
+import { maySee, unknownModel } from "../models/visible-models.ts";
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
-import type { Reply } from "../reply.ts";
 import type { RoutedModel, Router } from "../router.ts";
 import type { Target } from "../target.ts";
 import { openaiDialect } from "./openai-dialect.ts";
@@ -24,14 +24,10 @@ export const models: Operation = defineOperation({
   replaySafe: true,
   answer(ctx, router) {
     const id = decodeId(ctx.request.path.slice(PATH.length + 1));
-    if (id === "") return json({ object: "list", data: listModels(ctx, router) });
+    if (id === "") return jsonReply({ object: "list", data: listModels(ctx, router) });
     const model = maySee(ctx, id) ? router.find(id) : undefined;
-    if (!model || model.targets.length === 0)
-      throw new GatewayError("model_not_found", {
-        param: "model",
-        message: `The model \`${id}\` does not exist`,
-      });
-    return json(toModelObject(model, router));
+    if (!model || model.targets.length === 0) throw unknownModel(id, ctx, router);
+    return jsonReply(toModelObject(model, router));
   },
 });
 
@@ -43,10 +39,6 @@ function listModels(ctx: Context, router: Router): JsonObject[] {
     )
     .filter(({ name }) => maySee(ctx, name))
     .map((model) => toModelObject(model, router));
-}
-
-function maySee({ principal }: Context, model: string): boolean {
-  return principal?.allowsModel?.(model) ?? true;
 }
 
 /** Made once for each model, since a list may hold very many. */
@@ -102,8 +94,4 @@ function decodeId(text: string): string {
   } catch {
     return text;
   }
-}
-
-function json(body: JsonObject): Reply {
-  return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }

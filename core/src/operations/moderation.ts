@@ -1,5 +1,6 @@
+import { requireType } from "../field-fault.ts";
 import { defineOperation, type Operation } from "../operation.ts";
-import { openaiDialect, requireType } from "./openai-dialect.ts";
+import { openaiDialect } from "./openai-dialect.ts";
 
 /** `POST /v1/moderations`. */
 export const moderation: Operation = defineOperation({

@@ -1,8 +1,9 @@
 import type { Usage } from "../attempt.ts";
 import { viewOfMember, type JsonType, type JsonView } from "../body/json-view.ts";
 import type { GatewayError } from "../errors.ts";
+import { checkWhole, wrongField } from "../field-fault.ts";
 import { isJsonObject } from "../json-object.ts";
-import type { Dialect, FieldFault, JsonObject, ParameterPlaces } from "../operation.ts";
+import type { Dialect, FieldFault, JsonObject, ParameterPlaces, StreamFailure } from "../operation.ts";
 import { writeSse } from "../stream/sse-decoder.ts";
 
 /** OpenAI's error shape: `{ error: { message, type, param, code } }`, in replies and in streams. */
@@ -79,26 +80,26 @@ function count(view: JsonView, name: string): number | undefined {
 }
 
 /** `error` at the top of an event, in any of the forms in the field. */
-export function readStreamError(
-  json: JsonObject,
-): { message: string; code?: string; status?: number } | undefined {
+export function readStreamError(json: JsonObject): StreamFailure | undefined {
   const { error } = json;
   if (!error) return json["choices"] === undefined ? readBareError(json) : undefined;
-  if (typeof error !== "object") return { message: typeof error === "string" ? error : "error" };
+  if (typeof error !== "object") return typeof error === "string" ? { message: error } : {};
   const { message, code, status } = error as Record<string, unknown>;
+  // Google's has its number in `code`, and a word in `status`.
+  const number = typeof code === "number" ? code : status;
   return {
-    message: typeof message === "string" ? message : "error",
+    ...(typeof message === "string" && { message }),
     ...(typeof code === "string" && { code }),
-    ...((typeof code === "number" || typeof status === "number") && { status: (status ?? code) as number }),
+    ...(typeof number === "number" && { status: number }),
   };
 }
 
 /** An event that is an error as a whole: `{ object: "error", message, code }`, or `{ status_code, detail }`. */
-function readBareError(json: JsonObject): ReturnType<typeof readStreamError> {
+function readBareError(json: JsonObject): StreamFailure | undefined {
   const { object, message, code, status_code: status, detail } = json;
   if (object === "error") return readStreamError({ error: { message, code } });
   if (typeof status !== "number" || detail === undefined) return undefined;
-  return { message: typeof detail === "string" ? detail : "error", status };
+  return { ...(typeof detail === "string" && { message: detail }), status };
 }
 
 /** A whole reply of chat or completions. */
@@ -116,58 +117,28 @@ export function isAbsent(body: JsonView, name: string): boolean {
   return type === "missing" || type === "null";
 }
 
-/** A fault unless the member is one of these types. */
-export function requireType(
-  body: JsonView,
-  name: string,
-  types: readonly JsonType[],
-  expected: string,
-): FieldFault | undefined {
-  const type = body.typeOf(name);
-  if (type === "missing" || type === "null") return missing(name);
-  return types.includes(type) ? undefined : wrongType(name, expected);
-}
-
-/** The same for a member that must hold something. */
-export function requireContent(
-  body: JsonView,
-  name: string,
-  types: readonly JsonType[],
-  expected: string,
-): FieldFault | undefined {
-  const fault = requireType(body, name, types, expected);
-  return fault ?? (body.isEmpty(name) ? wrongType(name, `${expected}, and not empty`) : undefined);
-}
-
-export function missing(param: string): FieldFault {
-  return { param, missing: true, message: `\`${param}\` is required` };
-}
-
-export function wrongType(param: string, expected: string): FieldFault {
-  return { param, message: `\`${param}\` must be ${expected}` };
-}
-
 const LIMITS = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
+/** Most answers to one request. */
+const MAX_ANSWERS = 128;
 
 /** Numbers that decide how much is produced: a negative or absurd one would make a negative or absurd cost. */
 export function checkAmounts(body: JsonView): FieldFault | undefined {
   for (const param of LIMITS) {
-    const type = body.typeOf(param);
-    if (type === "missing" || type === "null") continue;
-    const value = body.get(param);
-    if (!Number.isInteger(value) || (value as number) < 0)
-      return wrongType(param, "a whole number of 0 or more");
+    const fault = checkWhole(body, param, 0);
+    if (fault) return fault;
   }
-  if (!isAbsent(body, "n")) {
-    const n = body.get("n");
-    if (!Number.isInteger(n) || (n as number) < 1 || (n as number) > 128)
-      return wrongType("n", "a whole number from 1 to 128");
-  }
-  if (!isAbsent(body, "temperature") && body.typeOf("temperature") !== "number")
-    return wrongType("temperature", "a number");
-  if (!isAbsent(body, "stream") && body.typeOf("stream") !== "boolean")
-    return wrongType("stream", "true or false");
-  return undefined;
+  return (
+    checkWhole(body, "n", 1, MAX_ANSWERS) ??
+    checkType(body, "temperature", "number", "a number") ??
+    checkType(body, "stream", "boolean", "true or false")
+  );
+}
+
+function checkType(body: JsonView, name: string, type: JsonType, expected: string): FieldFault | undefined {
+  const given = body.typeOf(name);
+  if (given === type || given === "missing" || given === "null") return undefined;
+  return wrongField(name, expected, body.get(name));
 }
 
 /** At the top level, where OpenAI has them, the answer's limit by these names. */

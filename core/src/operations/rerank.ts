@@ -1,13 +1,7 @@
 import { GatewayError } from "../errors.ts";
+import { checkWhole, requireContent, requireType } from "../field-fault.ts";
 import { defineOperation, type JsonObject, type Operation } from "../operation.ts";
-import {
-  isAbsent,
-  openaiDialect,
-  requireContent,
-  requireType,
-  usageOf,
-  wrongType,
-} from "./openai-dialect.ts";
+import { openaiDialect, usageOf } from "./openai-dialect.ts";
 
 interface UpstreamResult {
   index: number;
@@ -25,14 +19,11 @@ export const rerank: Operation = defineOperation({
   reply: "json",
   replaySafe: true,
   validate(body) {
-    const fault =
+    return (
       requireType(body, "query", ["string"], "a text") ??
-      requireContent(body, "documents", ["array"], "a list of texts, or of objects with `text`");
-    if (fault || isAbsent(body, "top_n")) return fault;
-    const topN = body.get("top_n");
-    return Number.isInteger(topN) && (topN as number) >= 1
-      ? undefined
-      : wrongType("top_n", "a whole number above 0");
+      requireContent(body, "documents", ["array"], "a list of texts, or of objects with `text`") ??
+      checkWhole(body, "top_n", 1)
+    );
   },
   usage: usageOf,
   normalizeReply: toRerankReply,

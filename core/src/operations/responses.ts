@@ -1,12 +1,12 @@
 import { responsesBridge } from "../bridges/responses/bridge.ts";
 import { isJsonObject } from "../json-object.ts";
+import { requireType } from "../field-fault.ts";
 import { defineOperation, type JsonObject, type Operation, type StreamFailure } from "../operation.ts";
 import {
   checkAmounts,
   isAbsent,
   parametersBy,
   readUsage,
-  requireType,
   responsesDialect,
   usageOf,
   wantsStream,
@@ -60,5 +60,8 @@ function readError(json: JsonObject): StreamFailure | undefined {
 }
 
 function toFailure({ message, code }: JsonObject): StreamFailure {
-  return { message: String(message), ...(typeof code === "string" && { code }) };
+  return {
+    ...(typeof message === "string" && { message }),
+    ...(typeof code === "string" && { code }),
+  };
 }

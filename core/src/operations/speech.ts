@@ -1,5 +1,6 @@
+import { requireType } from "../field-fault.ts";
 import { defineOperation, type Operation } from "../operation.ts";
-import { openaiDialect, readStreamError, readUsage, requireType } from "./openai-dialect.ts";
+import { openaiDialect, readStreamError, readUsage } from "./openai-dialect.ts";
 
 /** `POST /v1/audio/speech`: audio bytes as they come, or events with `stream_format: "sse"`. */
 export const speech: Operation = defineOperation({

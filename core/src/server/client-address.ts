@@ -1,5 +1,6 @@
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 import type { IncomingHttpHeaders } from "node:http";
+import { createAddressMatcher } from "../address-range.ts";
 
 /** Finds who asks: the socket's peer, or the right-most hop that is not a trusted proxy. */
 export type ClientAddressOf = (peer: string, headers: IncomingHttpHeaders) => string;
@@ -12,15 +13,7 @@ export type ClientAddressOf = (peer: string, headers: IncomingHttpHeaders) => st
  */
 export function createClientAddress(trustedProxies: readonly string[]): ClientAddressOf {
   if (trustedProxies.length === 0) return (peer) => foldMapped(peer);
-  const trusted = new BlockList();
-  for (const proxy of trustedProxies) {
-    const [address, prefix] = proxy.split("/") as [string, string | undefined];
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    if (prefix === undefined) trusted.addAddress(address, family);
-    else trusted.addSubnet(address, Number(prefix), family);
-  }
-  const isTrusted = (address: string): boolean =>
-    trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  const isTrusted = createAddressMatcher(trustedProxies);
   const rightmostUntrusted = (peer: string, hops: readonly string[]): string => {
     let client = peer;
     for (const hop of hops.toReversed()) {
@@ -42,14 +35,6 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
     ].map((hops) => rightmostUntrusted(socketPeer, hops));
     return claims.every((claim) => claim === claims[0]) ? (claims[0] ?? socketPeer) : socketPeer;
   };
-}
-
-/** An IP address, or a range in CIDR notation (RFC 4632; RFC 4291, section 2.3). */
-export function isAddressRange(text: string): boolean {
-  const [address = "", prefix, ...rest] = text.split("/");
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
-  const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
-  return bits > 0 && isPrefix && rest.length === 0;
 }
 
 /** The `for` of each element; an element without one counts as a hop that nobody knows. */

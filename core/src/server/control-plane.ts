@@ -1,7 +1,8 @@
 import { HTTPError, type EventHandler, type H3, type H3Event } from "h3";
 import type { Gateway } from "../gateway.ts";
-import { notFound } from "../gateway.ts";
+import { methodNotAllowed, notFound } from "../gateway.ts";
 import { GatewayError } from "../errors.ts";
+import { toReplyField } from "../reply-fields.ts";
 import { refusalHeaders } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 import { VERSION } from "../version.ts";
@@ -14,19 +15,34 @@ export interface ProcessHealth {
 
 const startedAt = Date.now();
 
-/** What is no operation: health and the routes of plugins. Every answer has a request id; never rejects. */
-export async function answerControlPlane({ app }: Gateway, request: Request): Promise<Response> {
-  let response: Response;
+/** Of requests under way: an error tells the same id in its body and in its headers. */
+const ids = new WeakMap<Request, string>();
+
+/**
+ * What is no operation: health and the routes of plugins. Every answer has a request id and, as replies of the chain have,
+ * the gateway's own framing; never rejects.
+ */
+export async function answerControlPlane(gateway: Gateway, request: Request): Promise<Response> {
   try {
-    response = await app.fetch(request);
-  } catch {
-    response = new Response(null, { status: 500 });
+    return toSendable(await gateway.app.fetch(request), idOf(request));
+  } catch (cause) {
+    const event = { req: request, url: new URL(request.url) };
+    return tellError(gateway, event, new GatewayError("internal_error", { cause }));
   }
-  if (response.headers.has("x-request-id")) return response;
-  // Anew: headers of a redirect, or of a reply that was fetched, cannot be changed.
-  const headers = new Headers(response.headers);
-  headers.set("x-request-id", requestIdOf(request.headers.get("x-request-id") ?? undefined));
-  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
+
+function idOf(request: Request): string {
+  let id = ids.get(request);
+  if (id === undefined)
+    ids.set(request, (id = requestIdOf(request.headers.get("x-request-id") ?? undefined)));
+  return id;
+}
+
+/** Anew: headers of a redirect, or of a reply that was fetched, cannot be changed. Throws on what is no whole reply. */
+function toSendable({ status, statusText, headers: given, body }: Response, id: string): Response {
+  const headers = new Headers({ "x-request-id": id });
+  for (const [name, value] of given) if (toReplyField(name) !== "") headers.append(name, value);
+  return new Response(body, { status, statusText, headers });
 }
 
 /**
@@ -56,17 +72,26 @@ function addHealthRoute(app: H3, path: string, handler: EventHandler): void {
 
 /** Every error of the h3 app in the shape that is meant for its path, with a request id. Call before the app serves. */
 export function addErrorShape(gateway: Gateway): void {
-  gateway.app.config.onError = (error, event) => {
-    const id = requestIdOf(event.req.headers.get("x-request-id") ?? undefined);
-    const shaped = shapeError(gateway.app, error, event);
-    if (shaped.code === "internal_error")
-      gateway.log.error("a route failed", { requestId: id, cause: error.stack ?? error.message });
-    const dialect = gateway.routes.dialectOf(event.url.pathname, Object.fromEntries(event.req.headers));
-    return new Response(dialect.errorBody(shaped, id), {
-      status: shaped.status,
-      headers: refusalHeaders(shaped, id, dialect),
+  gateway.app.config.onError = (error, event) =>
+    tellError(gateway, event, shapeError(gateway.app, error, event));
+}
+
+function tellError(
+  { log, routes }: Gateway,
+  { req, url }: { req: Request; url: URL },
+  error: GatewayError,
+): Response {
+  const id = idOf(req);
+  if (error.code === "internal_error")
+    log.error("a route failed", {
+      requestId: id,
+      cause: error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause),
     });
-  };
+  const dialect = routes.dialectOf(url.pathname, Object.fromEntries(req.headers));
+  return new Response(dialect.errorBody(error, id), {
+    status: error.status,
+    headers: refusalHeaders(error, id, dialect),
+  });
 }
 
 function shapeError(app: H3, error: HTTPError, { req, url, context }: H3Event): GatewayError {
@@ -74,13 +99,13 @@ function shapeError(app: H3, error: HTTPError, { req, url, context }: H3Event): 
     const allow = context.matchedRoute ? [] : methodsOf(app, url.pathname);
     // As it came: h3 has decoded the path that it routes by.
     if (allow.length === 0) return notFound(req.method, new URL(req.url).pathname);
-    return new GatewayError("method_not_allowed", { headers: { allow: allow.join(", ") } });
+    return methodNotAllowed(req.method, allow.join(", "));
   }
   if (error.status === 405) {
     const allow = error.headers?.get("allow");
-    return new GatewayError("method_not_allowed", { headers: allow ? { allow } : {} });
+    return allow ? methodNotAllowed(req.method, allow) : new GatewayError("method_not_allowed");
   }
-  if (error.unhandled || error.status >= 500) return new GatewayError("internal_error");
+  if (error.unhandled || error.status >= 500) return new GatewayError("internal_error", { cause: error });
   return new GatewayError("invalid_request", { status: error.status, message: error.message });
 }
 

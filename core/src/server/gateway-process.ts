@@ -1,4 +1,3 @@
-import { GatewayError } from "../errors.ts";
 import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { Sweeper } from "../request/sweeper.ts";
@@ -10,6 +9,7 @@ import { createLogging, type Logging, type LogSink } from "./logging.ts";
 import type { UpgradeListener } from "./http-server.ts";
 import { createNodeListener, type NodeListener } from "./node-listener.ts";
 import type { ExchangeKeeping } from "./open-exchange.ts";
+import { shuttingDown } from "./refusal.ts";
 import { createUpgradeListener } from "./upgrade-listener.ts";
 import { createWebHandler, type WebHandler } from "./web-handler.ts";
 
@@ -136,8 +136,4 @@ export class GatewayProcess {
     await this.#state.close();
     this.#logging.flush();
   }
-}
-
-function shuttingDown(): GatewayError {
-  return new GatewayError("draining", { headers: { "retry-after": "30" } });
 }

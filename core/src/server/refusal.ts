@@ -1,6 +1,6 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { GatewayError } from "../errors.ts";
+import { GatewayError } from "../errors.ts";
 import type { Dialect } from "../operation.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -40,6 +40,11 @@ function refusalOf(
     headers: { ...refusalHeaders(error, id, dialect), "content-length": String(Buffer.byteLength(body)) },
     body,
   };
+}
+
+/** What comes, or still runs, while the process goes down. */
+export function shuttingDown(): GatewayError {
+  return new GatewayError("draining", { headers: { "retry-after": "30" } });
 }
 
 /** Headers of an error that is answered where no request runs. */

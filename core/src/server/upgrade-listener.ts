@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { GatewayError, toGatewayError } from "../errors.ts";
+import { toGatewayError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Operation } from "../operation.ts";
 import { asksForWebSocket, checkHandshake } from "../websocket/handshake.ts";
@@ -7,7 +7,7 @@ import { checkRequest, type RequestTarget } from "./guards.ts";
 import type { UpgradeListener } from "./http-server.ts";
 import type { NodeListenerOptions } from "./node-listener.ts";
 import { answer, openExchange } from "./open-exchange.ts";
-import { refuseConnection } from "./refusal.ts";
+import { refuseConnection, shuttingDown } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 import { WebSocketDownstream } from "./websocket-downstream.ts";
 
@@ -23,7 +23,7 @@ export function createUpgradeListener(options: NodeListenerOptions): UpgradeList
     const wanted = find(gateway, req);
     if (!wanted) return false;
     try {
-      if (options.closing()) throw new GatewayError("draining", { headers: { "retry-after": "30" } });
+      if (options.closing()) throw shuttingDown();
       checkHandshake(req.headers);
     } catch (error) {
       refuseConnection(socket, toGatewayError(error));

@@ -1,5 +1,5 @@
-import { GatewayError, toGatewayError } from "../errors.ts";
-import { notFound, type Gateway } from "../gateway.ts";
+import { toGatewayError, type GatewayError } from "../errors.ts";
+import { methodNotAllowed, notFound, type Gateway } from "../gateway.ts";
 import type { Dialect } from "../operation.ts";
 import { openaiDialect } from "../operations/openai-dialect.ts";
 import type { ClientAddressOf } from "./client-address.ts";
@@ -37,12 +37,7 @@ export function createWebHandler(options: WebHandlerOptions): WebHandler {
       return options.operationsOnly
         ? refusal(id, notFound(request.method, target.path), gateway.routes.dialectOf(target.path, headers))
         : answerControlPlane(gateway, request);
-    if (!match.operation)
-      return refusal(
-        id,
-        new GatewayError("method_not_allowed", { headers: { allow: match.allow } }),
-        match.dialect,
-      );
+    if (!match.operation) return refusal(id, methodNotAllowed(request.method, match.allow), match.dialect);
     if (match.operation.websocket) return refusal(id, upgradeRequired());
 
     const downstream = new WebDownstream(request, gateway.config.server.limits);

@@ -12,9 +12,12 @@ it.each([
     { status_code: 404, detail: "Model not found" },
     { message: "Model not found", status: 404 },
   ],
+  [{ status_code: 503, detail: [{ msg: "x" }] }, { status: 503 }],
+  [{ error: true }, {}],
+  [{ error: { code: 400, message: "No.", status: "INVALID_ARGUMENT" } }, { message: "No.", status: 400 }],
   [
-    { status_code: 503, detail: [{ msg: "x" }] },
-    { message: "error", status: 503 },
+    { error: { message: "Busy.", code: "rate_limit_exceeded", status: 429 } },
+    { message: "Busy.", code: "rate_limit_exceeded", status: 429 },
   ],
 ])("st-6: reads the error that an event %j is", (event, failure) => {
   expect(chat.stream!.error!(event)).toEqual(failure);
