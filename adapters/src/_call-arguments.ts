@@ -1,4 +1,4 @@
-import { isJsonObject, parseJson, UnsupportedField } from "gatewright";
+import { isJsonObject, parseJson, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** The arguments of a call in a history as an object; none are `{}`. Throws `UnsupportedField` for what is none, of `at`. */
@@ -10,5 +10,5 @@ export function readArguments(text: unknown, at: string): JsonObject {
   } catch {
     // Falls through: a parser's message would quote the arguments.
   }
-  throw new UnsupportedField(at, `\`${at}\` must be a JSON object`);
+  throw wrongShape(at, "a JSON object", text);
 }

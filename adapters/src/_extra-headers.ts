@@ -5,15 +5,15 @@ import * as v from "valibot";
 /** Names are tokens of RFC 9110, section 5.6.2. */
 const HeaderName = v.pipe(
   v.string(),
-  v.regex(/^[!#$%&'*+.^`|~\w-]+$/, "must be the name of a header"),
+  v.regex(/^[!#$%&'*+.^`|~\w-]+$/, "the name of a header"),
   v.toLowerCase(),
 );
 
 /** Without control characters, which could end the header and begin another. */
 const HeaderValue = v.union([
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  v.pipe(v.string(), v.regex(/^[^\u0000-\u001f\u007f]*$/, "must hold no control characters")),
-  v.custom<Secret>(isSecret, "must be a string or a secret"),
+  v.pipe(v.string(), v.regex(/^[^\u0000-\u001f\u007f]*$/, "text without control characters")),
+  v.custom<Secret>(isSecret, "a string or a secret"),
 ]);
 
 /** Headers that a config adds to every request to a backend. */

@@ -1,3 +1,5 @@
+import { BoundedMap } from "gatewright";
+
 /** A token as its issuer gave it. */
 export interface FetchedToken {
   token: string;
@@ -51,13 +53,12 @@ export function createTokenSource<Account>({
   timeoutMs = 10_000,
   nowMs = Date.now,
 }: TokenSourceOptions<Account>): TokenSource<Account> {
-  const entries = new Map<string, Entry>();
+  const entries = new BoundedMap<string, Entry>(MAX_ACCOUNTS);
 
   function entryOf(account: Account): Entry {
     const key = keyOf(account);
     let entry = entries.get(key);
     if (entry) return entry;
-    if (entries.size >= MAX_ACCOUNTS) entries.delete(entries.keys().next().value!);
     entries.set(key, (entry = { expiresAtMs: 0, renewAtMs: 0 }));
     return entry;
   }

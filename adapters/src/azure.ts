@@ -10,7 +10,7 @@ import { KNOWN_EFFORTS } from "./_reasoning-efforts.ts";
 
 export const AzureOptions = v.strictObject({
   /** Name of the resource: `https://<resource>.openai.azure.com`. Or say `baseURL`, the endpoint without a path. */
-  resource: v.optional(v.pipe(v.string(), v.regex(/^[a-z\d][a-z\d-]*$/i, "must be the name of a resource"))),
+  resource: v.optional(v.pipe(v.string(), v.regex(/^[a-z\d][a-z\d-]*$/i, "the name of a resource"))),
   /** `v1`, or a dated version of the classic API, which has the deployment in its paths. @default "v1" */
   apiVersion: v.optional(
     v.pipe(v.string(), v.regex(/^(?:v1|\d{4}-\d\d-\d\d(?:-preview)?)$/, 'must be "v1" or a dated version')),

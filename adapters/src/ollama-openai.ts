@@ -5,9 +5,9 @@ import { openaiFamily, PATHS } from "./_openai/family.ts";
 import type { FamilyAdapter } from "./_openai/family.ts";
 import { become, changedMapping, NO_ACCOUNT, ONLY_MAX_TOKENS } from "./_openai/field-changes.ts";
 import type { FieldChanges } from "./_openai/field-changes.ts";
+import { isTextOnly } from "./_text-only.ts";
 
 const NATIVE = "only the native API has it: use the adapter `ollama`";
-const isText = (value: unknown): boolean => Array.isArray(value) && value.every(is("text"));
 
 /** What Ollama would pay no heed to in chats and completions alike, and never say so. */
 const generation: FieldChanges = {
@@ -32,7 +32,7 @@ const chat: FieldChanges = {
   parallel_tool_calls: drop("Ollama cannot be told to call one tool at a time", is(true)),
   functions: refuse("use `tools`", isEmpty),
   function_call: refuse("use `tools`"),
-  modalities: refuse("Ollama answers in text", isText),
+  modalities: refuse("Ollama answers in text", isTextOnly),
   audio: refuse("Ollama answers in text"),
   web_search_options: refuse("Ollama does not search the web"),
   moderation: refuse("Ollama does not moderate"),

@@ -9,7 +9,10 @@ import { chatFields, toChatRequest } from "./_wenxin/chat-request.ts";
 export const WenxinOptions = v.strictObject({
   /** The application's secret key; its API key is `apiKey`. */
   secretKey: v.pipe(
-    v.union([v.pipe(v.string(), v.nonEmpty()), v.custom<Secret>(isSecret, "must be a string or a secret")]),
+    v.union(
+      [v.pipe(v.string(), v.nonEmpty()), v.custom<Secret>(isSecret)],
+      "a secret from env(), or a string",
+    ),
     v.metadata({ secret: true }),
   ),
   /** Where access tokens are given. */

@@ -80,10 +80,10 @@ describe("options of bedrock", () => {
 
   it("ask for a region, and for both halves of an access key", () => {
     expect(issues({ region: "us-gov-west-1", accessKeyId: "AKID", secretAccessKey })).toBeUndefined();
-    expect(issues({ region: "Frankfurt" })).toEqual(["must be a region, e.g. `us-east-1`"]);
+    expect(issues({ region: "Frankfurt" })).toEqual(["a region of AWS, such as `us-east-1`"]);
     expect(issues({ region: "x.example/eu-west-1" })).toHaveLength(1);
     expect(issues({ region: "us-east-1", accessKeyId: "AKID" })).toEqual([
-      "`accessKeyId` and `secretAccessKey` go together",
+      "an object with both `accessKeyId` and `secretAccessKey`, or neither",
     ]);
   });
 

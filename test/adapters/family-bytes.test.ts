@@ -72,7 +72,7 @@ describe("a server of the family", () => {
       502,
     );
     expect(JSON.parse(text)).toMatchObject({
-      error: { code: "provider_error", message: "The backend reported an error in its stream" },
+      error: { code: "provider_error", message: "The backend failed with status 503" },
     });
   });
 

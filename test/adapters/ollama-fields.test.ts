@@ -4,8 +4,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import ollama from "../../adapters/src/ollama.ts";
 import { deepFreeze } from "../_support/deep-freeze.ts";
-
-type Path = readonly (string | number)[];
+import { isAtOrBelow, leavesOf, nameOf, replaceAt } from "../_support/json-leaves.ts";
 
 /** Fields whose value says nothing that Ollama could be told, or that core alone acts on. */
 const WITHOUT_EFFECT = new Set([
@@ -36,42 +35,10 @@ function outcomeOf(request: JsonObject): string {
   return JSON.stringify(refused ?? mapped);
 }
 
-function leavesOf(value: unknown, path: Path = []): { path: Path; leaf: unknown }[] {
-  if (typeof value !== "object" || value === null) return [{ path, leaf: value }];
-  return Object.entries(value).flatMap(([key, member]) =>
-    leavesOf(member, [...path, Array.isArray(value) ? Number(key) : key]),
-  );
-}
-
-/** The same value with another leaf at the path. */
-function replaceAt(value: unknown, [key, ...rest]: Path, leaf: unknown): unknown {
-  if (key === undefined) return leaf;
-  if (Array.isArray(value))
-    return value.map((item, index) => (index === key ? replaceAt(item, rest, leaf) : item));
-  return Object.fromEntries(
-    Object.entries(value as JsonObject).map(([name, member]) => [
-      name,
-      name === key ? replaceAt(member, rest, leaf) : member,
-    ]),
-  );
-}
-
 function otherThan(leaf: unknown): unknown {
   if (typeof leaf === "string") return `${leaf}~`;
   if (typeof leaf === "number") return leaf === 7 ? 8 : 7;
   return leaf !== true;
-}
-
-/** `messages[].content[].text`, as `dropped` names fields. */
-function nameOf(path: Path): string {
-  return path
-    .map((key) => (typeof key === "number" ? "[]" : `.${key}`))
-    .join("")
-    .slice(1);
-}
-
-function isAtOrBelow(name: string, field: string): boolean {
-  return name.startsWith(field) && ["", ".", "["].includes(name.charAt(field.length));
 }
 
 const text = fc.string({ minLength: 1, maxLength: 12 });

@@ -1,5 +1,6 @@
-import { compact, isEmpty, isJsonObject, report, sortFields, UnsupportedField } from "gatewright";
+import { compact, isEmpty, isJsonObject, report, sortFields, wrongShape } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { reportStreamOptions } from "../_stream-options.ts";
 import { traitsOf } from "./claude-models.ts";
 import type { ClaudeTraits } from "./claude-models.ts";
 import { isThinking, toConversation, toPlain } from "./conversation.ts";
@@ -69,16 +70,6 @@ export function toCloudMessagesRequest(
   return { body: { anthropic_version: anthropicVersion, ...rest }, dropped };
 }
 
-function reportStreamOptions(asked: unknown, dropped: Set<string>): void {
-  if (asked === undefined) return;
-  if (!isJsonObject(asked))
-    throw new UnsupportedField("stream_options", "`stream_options` must be an object");
-  for (const [name, value] of Object.entries(asked)) {
-    if (name !== "include_usage" && value !== false && value !== null)
-      report(dropped, `stream_options.${name}`);
-  }
-}
-
 /** What is asked for where neither request nor config say how much. */
 const DEFAULT_MAX_TOKENS = 4096;
 
@@ -131,7 +122,7 @@ function toOutputConfig(
   const made = compact({ effort, format });
   if (isEmpty(made)) return own;
   if (own === undefined) return made;
-  if (!isJsonObject(own)) throw new UnsupportedField("output_config", "`output_config` must be an object");
+  if (!isJsonObject(own)) throw wrongShape("output_config", "an object", own);
   if (format && own["format"] !== undefined) report(dropped, "response_format");
   return { ...made, ...own };
 }

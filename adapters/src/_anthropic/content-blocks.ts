@@ -1,4 +1,12 @@
-import { compact, isJsonObject, report, reportRest, sortFields, UnsupportedField } from "gatewright";
+import {
+  compact,
+  isJsonObject,
+  report,
+  reportRest,
+  sortFields,
+  UnsupportedField,
+  wrongShape,
+} from "gatewright";
 import type { JsonObject } from "gatewright";
 import { contentPartFields } from "./fields.ts";
 
@@ -9,8 +17,7 @@ import { contentPartFields } from "./fields.ts";
 export function toBlocks(content: unknown, at: string, dropped: Set<string>): JsonObject[] {
   if (content === undefined || content === "") return [];
   if (typeof content === "string") return [{ type: "text", text: content }];
-  if (!Array.isArray(content))
-    throw new UnsupportedField(at, `\`${at}\` must be a string or a list of parts`);
+  if (!Array.isArray(content)) throw wrongShape(at, "a string or a list of parts", content);
   return content
     .map((part: unknown, index) => toBlock(part, `${at}[${index}]`, dropped))
     .filter((block) => block["text"] !== "");
@@ -35,7 +42,7 @@ function toBlock(part: unknown, at: string, dropped: Set<string>): JsonObject {
 }
 
 export function toText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }
 
@@ -43,7 +50,7 @@ export function toText(value: unknown, at: string): string {
 const IMAGE_TYPES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"]);
 
 function toImage(image: unknown, at: string, dropped: Set<string>): JsonObject {
-  if (!isJsonObject(image)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(image)) throw wrongShape(at, "an object", image);
   const { url, detail, ...rest } = image;
   if (detail !== undefined && detail !== null && detail !== "auto") report(dropped, `${at}.detail`);
   reportRest(dropped, rest, `${at}.`);
@@ -57,7 +64,7 @@ function toImage(image: unknown, at: string, dropped: Set<string>): JsonObject {
 
 /** https://platform.claude.com/docs/en/build-with-claude/pdf-support */
 function toDocument(file: unknown, at: string, dropped: Set<string>): JsonObject {
-  if (!isJsonObject(file)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(file)) throw wrongShape(at, "an object", file);
   const { file_data, filename, file_id, ...rest } = file;
   if (file_id !== undefined && file_id !== null)
     throw new UnsupportedField(`${at}.file_id`, `\`${at}.file_id\`: it is kept by another backend`);

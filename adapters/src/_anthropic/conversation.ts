@@ -1,8 +1,18 @@
-import { compact, isEmpty, isJsonObject, report, reportRest, sortFields, UnsupportedField } from "gatewright";
+import {
+  compact,
+  isEmpty,
+  isJsonObject,
+  report,
+  reportRest,
+  sortFields,
+  UnsupportedField,
+  wrongShape,
+} from "gatewright";
 import type { JsonObject } from "gatewright";
 import { readArguments } from "../_call-arguments.ts";
 import { toBlocks, toText } from "./content-blocks.ts";
 import { messageFields } from "./fields.ts";
+import { isForeign } from "./foreign-thinking.ts";
 
 /** What a list of messages comes to. */
 export interface Conversation {
@@ -18,7 +28,7 @@ export interface Turn {
 }
 
 export function toConversation(messages: unknown, dropped: Set<string>): Conversation {
-  if (!Array.isArray(messages)) throw new UnsupportedField("messages", "`messages` must be a list");
+  if (!Array.isArray(messages)) throw wrongShape("messages", "a list", messages);
   const conversation: Conversation = { system: [], turns: [] };
   for (const [index, message] of messages.entries()) {
     addMessage(conversation, message, `messages[${index}]`, dropped);
@@ -34,7 +44,7 @@ function addMessage(
   at: string,
   dropped: Set<string>,
 ): void {
-  if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(message)) throw wrongShape(at, "an object", message);
   const { forwarded, translated } = sortFields(withoutEcho(message), messageFields, dropped, `${at}.`);
   reportRest(dropped, forwarded, `${at}.`);
   const blocks = toBlocks(translated["content"], `${at}.content`, dropped);
@@ -67,7 +77,7 @@ function addMessage(
 function withoutEcho(message: JsonObject): JsonObject {
   const { reasoning_content: text, ...rest } = message;
   const blocks = message["thinking_blocks"];
-  return text !== undefined && Array.isArray(blocks) && blocks.some(isThinking) ? rest : message;
+  return text !== undefined && Array.isArray(blocks) && blocks.some(isOwnThinking) ? rest : message;
 }
 
 function refuseMedia(blocks: readonly JsonObject[], at: string): void {
@@ -132,13 +142,17 @@ function toAssistantBlocks(
 
 function toThinking(list: unknown, at: string, dropped: Set<string>): JsonObject[] {
   if (list === undefined) return [];
-  if (!Array.isArray(list)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(list)) throw wrongShape(at, "a list", list);
   return list.filter((block: unknown): block is JsonObject => {
-    if (isThinking(block)) return true;
+    if (isOwnThinking(block)) return true;
     // Of another backend: Anthropic takes back only what it signed.
     report(dropped, at);
     return false;
   });
+}
+
+function isOwnThinking(block: unknown): block is JsonObject {
+  return isThinking(block) && !isForeign(block);
 }
 
 /** A block with Anthropic's signature, or one that it encrypted. */
@@ -152,7 +166,7 @@ export function isThinking(block: unknown): block is JsonObject {
 
 function toUses(calls: unknown, at: string, dropped: Set<string>): JsonObject[] {
   if (calls === undefined) return [];
-  if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(calls)) throw wrongShape(at, "a list", calls);
   return calls.map((call: unknown, index) => {
     const place = `${at}[${index}]`;
     if (!isJsonObject(call) || !isJsonObject(call["function"]))

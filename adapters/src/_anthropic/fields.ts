@@ -1,5 +1,6 @@
 import { drop, forward, is, isEmpty, refuse, translate } from "gatewright";
 import type { FieldTable } from "gatewright";
+import { isTextOnly } from "../_text-only.ts";
 
 /** Fates of the fields of a chat request. */
 export const chatFields: FieldTable = {
@@ -38,7 +39,7 @@ export const chatFields: FieldTable = {
   thinking: forward("a field of Anthropic's own; wins over `reasoning_effort`, which is then reported"),
   output_config: forward("a field of Anthropic's own; its members win over those made of other fields"),
   system: refuse("use a message of the role `system`"),
-  modalities: refuse("Claude answers in text", (value) => Array.isArray(value) && value.every(is("text"))),
+  modalities: refuse("Claude answers in text", isTextOnly),
   audio: refuse("Claude answers in text"),
   web_search_options: refuse("use Anthropic's own tool `web_search`"),
   moderation: refuse("Anthropic does not moderate on request"),

@@ -28,6 +28,9 @@ function withoutForeign(messages: unknown, dropped: Set<string>): unknown {
   });
 }
 
-function isForeign(block: unknown): boolean {
-  return isJsonObject(block) && block["type"] === "thinking" && isSealed(block["signature"]);
+/** A block of thoughts that Anthropic neither signed nor encrypted. */
+export function isForeign(block: unknown): boolean {
+  if (!isJsonObject(block)) return false;
+  const { type, signature, data } = block;
+  return type === "thinking" ? isSealed(signature) : type === "redacted_thinking" && isSealed(data);
 }

@@ -72,7 +72,7 @@ export const AnthropicOptions = v.strictObject({
    */
   anthropicVersion: v.optional(v.pipe(v.string(), v.isoDate()), "2023-06-01"),
   /** Sent as `anthropic-beta`, unless a client of the same dialect names its own. */
-  betas: v.optional(v.array(v.pipe(v.string(), v.regex(/^[\w.-]+$/, "must be the name of a beta"))), []),
+  betas: v.optional(v.array(v.pipe(v.string(), v.regex(/^[\w.-]+$/, "the name of a beta"))), []),
   /** Further headers of every request to this backend; a value may be `env("NAME")`. */
   headers: v.optional(ExtraHeaders, {}),
 });

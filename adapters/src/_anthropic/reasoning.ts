@@ -1,4 +1,4 @@
-import { compact, isEmpty, report, UnsupportedField } from "gatewright";
+import { compact, isEmpty, report, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 import type { ClaudeTraits } from "./claude-models.ts";
 import type { ClaudeSettings } from "./options.ts";
@@ -30,8 +30,7 @@ export function toReasoning(effort: unknown, scope: ReasoningScope, dropped: Set
   const adaptive = compact({ type: "adaptive", display });
   const always = traits.thinking === "always";
   if (effort === undefined) return always && display ? { thinking: adaptive } : {};
-  if (typeof effort !== "string")
-    throw new UnsupportedField("reasoning_effort", "`reasoning_effort` must be a string");
+  if (typeof effort !== "string") throw wrongShape("reasoning_effort", "a string", effort);
 
   switch (traits.thinking) {
     case "none":

@@ -1,4 +1,4 @@
-import { compact, isJsonObject, UnsupportedField } from "gatewright";
+import { compact, isJsonObject, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** Tools as Anthropic takes them. */
@@ -13,8 +13,7 @@ export function isForced({ choice }: ToolSetup): boolean {
 }
 
 export function toTools({ tools, tool_choice, parallel_tool_calls }: JsonObject): ToolSetup {
-  if (tools !== undefined && !Array.isArray(tools))
-    throw new UnsupportedField("tools", "`tools` must be a list");
+  if (tools !== undefined && !Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   const { choice, allowed } = toChoice(tool_choice);
   const { type, name: chosen } = choice ?? {};
   const mapped = (tools ?? [])
@@ -34,7 +33,7 @@ export function toTools({ tools, tool_choice, parallel_tool_calls }: JsonObject)
 }
 
 function toTool(tool: unknown, at: string): JsonObject {
-  if (!isJsonObject(tool)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(tool)) throw wrongShape(at, "an object", tool);
   const { type: _, function: called, ...rest } = tool;
   if (!isJsonObject(called)) {
     // Anthropic's own tools, by a dated type.
@@ -56,7 +55,7 @@ function toTool(tool: unknown, at: string): JsonObject {
 /** Anthropic's schemas are those of objects, and say so. */
 function toInputSchema(schema: unknown, at: string): JsonObject {
   if (schema === null) return { type: "object" };
-  if (!isJsonObject(schema)) throw new UnsupportedField(at, `\`${at}\` must be a JSON schema`);
+  if (!isJsonObject(schema)) throw wrongShape(at, "a JSON schema", schema);
   return { type: "object", ...schema };
 }
 

@@ -2,6 +2,7 @@ import { callIdOf, compact, isFieldName, isJsonObject, stringifyJson } from "gat
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { amazonEventStream } from "./event-stream.ts";
 import type { BedrockSettings } from "./options.ts";
+import { toHubThinking } from "./thinking.ts";
 import { toFailure, toFinishReason, toStopReason, toStreamError, toUsage } from "./reply.ts";
 
 type Info = MappingInfo<BedrockSettings>;
@@ -13,7 +14,7 @@ export function fromConverseReply(reply: JsonObject, info: Info): JsonObject {
   const text = blocks.map(textOf).join("");
   const thoughts = blocks.map(({ reasoningContent }) => reasoningContent).filter(isJsonObject);
   const thought = thoughts.map(({ reasoningText }) => thoughtOf(reasoningText).text).join("");
-  const thinkingBlocks = thoughts.flatMap(toThinkingBlocks);
+  const thinkingBlocks = thoughts.flatMap((thought) => toThinkingBlocks(thought, info));
   const calls = blocks.flatMap(({ toolUse }) => toToolCalls(toolUse, info));
   let length = 0;
   const annotations = blocks.flatMap((block) => {
@@ -126,7 +127,7 @@ function toDelta(state: ChatStreamState, event: JsonObject, info: Info): JsonObj
   if (isJsonObject(contentBlockStart)) return openBlock(state, contentBlockStart["start"], info);
   if (isJsonObject(contentBlockDelta)) {
     const { delta } = contentBlockDelta;
-    return isJsonObject(delta) ? addToBlock(state, delta) : undefined;
+    return isJsonObject(delta) ? addToBlock(state, delta, info) : undefined;
   }
   return isJsonObject(contentBlockStop) ? closeBlock(state, info) : undefined;
 }
@@ -145,7 +146,7 @@ function openBlock(state: ChatStreamState, start: unknown, info: Info): JsonObje
   return { tool_calls: [{ index: state.calls++, ...call, function: called }] };
 }
 
-function addToBlock(state: ChatStreamState, delta: JsonObject): JsonObject | undefined {
+function addToBlock(state: ChatStreamState, delta: JsonObject, { model }: Info): JsonObject | undefined {
   const { block, calls } = state;
   const { text, toolUse, reasoningContent, citation, image } = delta;
   if (typeof text === "string") {
@@ -163,7 +164,9 @@ function addToBlock(state: ChatStreamState, delta: JsonObject): JsonObject | und
     const { text: thought, signature, redactedContent } = reasoningContent;
     if (typeof signature === "string") block.signature += signature;
     if (typeof redactedContent === "string")
-      return { thinking_blocks: [{ type: "redacted_thinking", data: redactedContent }] };
+      return {
+        thinking_blocks: [toHubThinking({ type: "redacted_thinking", data: redactedContent }, model)],
+      };
     if (typeof thought !== "string" || thought === "") return undefined;
     block.thought += thought;
     return { reasoning_content: thought };
@@ -190,7 +193,10 @@ function closeBlock(state: ChatStreamState, info: Info): JsonObject | undefined 
     const images = toImages({ format: image.format, source: { bytes: bytes.toString("base64") } }, info);
     return images.length > 0 ? { images } : undefined;
   }
-  if (signature !== "") return { thinking_blocks: [{ type: "thinking", thinking: thought, signature }] };
+  if (signature !== "")
+    return {
+      thinking_blocks: [toHubThinking({ type: "thinking", thinking: thought, signature }, info.model)],
+    };
   if (input === "none") return { tool_calls: [{ index: state.calls - 1, function: { arguments: "{}" } }] };
   return undefined;
 }
@@ -219,10 +225,12 @@ function thoughtOf(reasoningText: unknown): { text: string; signature: unknown }
 }
 
 /** What has to come back with the next turn as it is. */
-function toThinkingBlocks({ reasoningText, redactedContent }: JsonObject): JsonObject[] {
-  if (typeof redactedContent === "string") return [{ type: "redacted_thinking", data: redactedContent }];
+function toThinkingBlocks({ reasoningText, redactedContent }: JsonObject, { model }: Info): JsonObject[] {
+  if (typeof redactedContent === "string")
+    return [toHubThinking({ type: "redacted_thinking", data: redactedContent }, model)];
   const { text, signature } = thoughtOf(reasoningText);
-  return typeof signature === "string" ? [{ type: "thinking", thinking: text, signature }] : [];
+  if (typeof signature !== "string") return [];
+  return [toHubThinking({ type: "thinking", thinking: text, signature }, model)];
 }
 
 /**

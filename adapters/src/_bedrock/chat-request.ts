@@ -13,6 +13,8 @@ import {
   UnsupportedField,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { reportStreamOptions } from "../_stream-options.ts";
+import { isTextOnly } from "../_text-only.ts";
 import { toConversation } from "./messages.ts";
 import type { BedrockSettings } from "./options.ts";
 import { toReasoning } from "./reasoning.ts";
@@ -56,7 +58,7 @@ export const chatFields: FieldTable = {
   top_logprobs: refuse("Bedrock tells no probabilities", is(0)),
   functions: refuse("use `tools`", isEmpty),
   function_call: refuse("use `tools`"),
-  modalities: refuse("Bedrock answers in text", (value) => Array.isArray(value) && value.every(is("text"))),
+  modalities: refuse("Bedrock answers in text", isTextOnly),
   audio: refuse("Bedrock answers in text"),
   web_search_options: refuse("Bedrock does not search the web"),
   moderation: refuse("use a guardrail"),
@@ -80,7 +82,7 @@ export function toConverseRequest(request: JsonObject, info: Info): MappedReques
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, chatFields, dropped);
   reportStreamOptions(translated["stream_options"], dropped);
-  const { system, messages, usesTools } = toConversation(translated["messages"], dropped);
+  const { system, messages, usesTools } = toConversation(translated["messages"], info.model, dropped);
   const { tools, tool_choice: choice } = translated;
   const toolConfig = forwarded["toolConfig"] ?? toToolConfig(tools, choice, { dropped, usesTools });
   /** The fields of which Converse's own `member` takes the place. */
@@ -156,16 +158,6 @@ function merge(
     if (!isJsonObject(own) || (Object.hasOwn(own, member) && own[member] !== value))
       report(dropped, names[member]!);
   return isJsonObject(own) ? { ...set, ...own } : own;
-}
-
-function reportStreamOptions(asked: unknown, dropped: Set<string>): void {
-  if (asked === undefined) return;
-  if (!isJsonObject(asked))
-    throw new UnsupportedField("stream_options", "`stream_options` must be an object");
-  for (const [name, value] of Object.entries(asked)) {
-    if (name !== "include_usage" && value !== false && value !== null)
-      report(dropped, `stream_options.${name}`);
-  }
 }
 
 /** What is told of these is told by what the model takes of them. */

@@ -1,4 +1,4 @@
-import { compact, isJsonObject, report, reportRest, UnsupportedField } from "gatewright";
+import { compact, isJsonObject, report, reportRest, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html */
@@ -28,16 +28,18 @@ export interface ContentScope {
   readonly dropped: Set<string>;
   /** Names of documents so far: Bedrock wants each once. */
   readonly documentNames: Set<string>;
+  /** The model's name at Bedrock. */
+  readonly model: string;
 }
 
 /** Content blocks of a text or of parts. Empty texts, which Bedrock refuses, are left out. */
 export function toBlocks(content: unknown, at: string, scope: ContentScope): JsonObject[] {
   if (content === undefined || content === null) return [];
   if (typeof content === "string") return toTextBlocks(content);
-  if (!Array.isArray(content)) throw new UnsupportedField(at, `\`${at}\` must be a string or a list`);
+  if (!Array.isArray(content)) throw wrongShape(at, "a string or a list", content);
   return content.flatMap((part: unknown, index) => {
     const place = `${at}[${index}]`;
-    if (!isJsonObject(part)) throw new UnsupportedField(place, `\`${place}\` must be an object`);
+    if (!isJsonObject(part)) throw wrongShape(place, "an object", part);
     const { type, cache_control: cacheControl, ...rest } = part;
     return [...toPartBlocks(type, rest, place, scope), ...toCachePoint(cacheControl)];
   });
@@ -50,7 +52,7 @@ export function toCachePoint(cacheControl: unknown): JsonObject[] {
 }
 
 export function toText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }
 
@@ -82,7 +84,7 @@ function memberOf(part: JsonObject, type: string, at: string, { dropped }: Conte
   const { [type]: member, ...rest } = part;
   reportRest(dropped, rest, `${at}.`);
   if (isJsonObject(member)) return member;
-  throw new UnsupportedField(`${at}.${type}`, `\`${at}.${type}\` must be an object`);
+  throw wrongShape(`${at}.${type}`, "an object", member);
 }
 
 function toImage(image: JsonObject, at: string, { dropped }: ContentScope): JsonObject {

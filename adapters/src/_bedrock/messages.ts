@@ -8,10 +8,12 @@ import {
   sortFields,
   translate,
   UnsupportedField,
+  wrongShape,
 } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { readArguments } from "../_call-arguments.ts";
 import { toBlocks, toCachePoint, toText } from "./content.ts";
+import { toOwnThinking } from "./thinking.ts";
 import type { ContentScope } from "./content.ts";
 
 /** Fates of the members of one message. */
@@ -19,7 +21,7 @@ export const messageFields: FieldTable = {
   role: translate("system messages go to `system`, tool messages into the user's turn"),
   content: translate("content blocks"),
   refusal: translate("a text block"),
-  thinking_blocks: translate("`reasoningContent` with its signature"),
+  thinking_blocks: translate("`reasoningContent` with its signature; what another model signed is reported"),
   tool_calls: translate("`toolUse` blocks; custom tools are refused", isEmpty),
   tool_call_id: translate("`toolUseId`"),
   reasoning_content: translate(
@@ -47,14 +49,14 @@ export interface Conversation {
   usesTools: boolean;
 }
 
-export function toConversation(messages: unknown, dropped: Set<string>): Conversation {
+export function toConversation(messages: unknown, model: string, dropped: Set<string>): Conversation {
   if (!Array.isArray(messages) || messages.length === 0)
-    throw new UnsupportedField("messages", "`messages` must be a list of at least one message");
-  const scope: ContentScope = { dropped, documentNames: new Set() };
+    throw wrongShape("messages", "a list of at least one message", messages);
+  const scope: ContentScope = { dropped, documentNames: new Set(), model };
   const conversation: Conversation = { system: [], messages: [], usesTools: false };
   messages.forEach((message: unknown, index) => {
     const at = `messages[${index}]`;
-    if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+    if (!isJsonObject(message)) throw wrongShape(at, "an object", message);
     const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
     // Turns are put together of several messages: there is no place for what nobody knows.
     reportRest(dropped, forwarded, `${at}.`);
@@ -112,12 +114,12 @@ function toAssistantBlocks(message: JsonObject, at: string, scope: ContentScope)
   ];
 }
 
-/** Thoughts go back as they came, with the signature that proves them. */
-function toReasoning(blocks: unknown, at: string, { dropped }: ContentScope): JsonObject[] {
+/** Thoughts go back to the model that they are of, with the signature that proves them. */
+function toReasoning(blocks: unknown, at: string, { dropped, model }: ContentScope): JsonObject[] {
   if (blocks === undefined) return [];
-  if (!Array.isArray(blocks)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(blocks)) throw wrongShape(at, "a list", blocks);
   return blocks.flatMap((block: unknown, index) => {
-    const { type, thinking, signature, data } = isJsonObject(block) ? block : {};
+    const { type, thinking, signature, data } = toOwnThinking(block, model) ?? {};
     if (type === "thinking" && typeof thinking === "string" && typeof signature === "string")
       return { reasoningContent: { reasoningText: { text: thinking, signature } } };
     if (type === "redacted_thinking" && typeof data === "string")
@@ -129,7 +131,7 @@ function toReasoning(blocks: unknown, at: string, { dropped }: ContentScope): Js
 
 function toToolUses(calls: unknown, at: string, { dropped }: ContentScope): JsonObject[] {
   if (calls === undefined) return [];
-  if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(calls)) throw wrongShape(at, "a list", calls);
   return calls.flatMap((call: unknown, index) => {
     const place = `${at}[${index}]`;
     if (!isJsonObject(call) || !isJsonObject(call["function"]))

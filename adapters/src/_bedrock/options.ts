@@ -6,13 +6,15 @@ import { ExtraHeaders } from "../_extra-headers.ts";
 
 const Credential = v.union([
   v.pipe(v.string(), v.nonEmpty()),
-  v.custom<Secret>(isSecret, "must be a string or a secret"),
+  v.custom<Secret>(isSecret, "a string or a secret"),
 ]);
+
+const REGION = "a region of AWS, such as `us-east-1`";
 
 export const BedrockOptions = v.pipe(
   v.strictObject({
     /** Where the models run, e.g. `eu-central-1`: part of the URL, and of what is signed. */
-    region: v.pipe(v.string(), v.regex(/^[a-z]{2,}(?:-[a-z]+)+-\d+$/, "must be a region, e.g. `us-east-1`")),
+    region: v.pipe(v.string(REGION), v.regex(/^[a-z]{2,}(?:-[a-z]+)+-\d+$/, REGION)),
     /** Access key that requests are signed with. Not needed with a Bedrock API key, which is the backend's `apiKey`. */
     accessKeyId: v.optional(Credential),
     /** The secret that goes with `accessKeyId`. */
@@ -42,7 +44,7 @@ export const BedrockOptions = v.pipe(
   }),
   v.check(
     ({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined),
-    "`accessKeyId` and `secretAccessKey` go together",
+    "an object with both `accessKeyId` and `secretAccessKey`, or neither",
   ),
 );
 export type BedrockSettings = v.InferOutput<typeof BedrockOptions>;

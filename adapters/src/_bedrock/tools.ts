@@ -1,4 +1,4 @@
-import { compact, isEmpty, isJsonObject, reportRest, UnsupportedField } from "gatewright";
+import { compact, isEmpty, isJsonObject, reportRest, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 import { toCachePoint } from "./content.ts";
 
@@ -15,8 +15,7 @@ export function toToolConfig(
     return undefined;
   }
   const { toolChoice, names, chosen } = readToolChoice(choice);
-  if (tools !== undefined && !Array.isArray(tools))
-    throw new UnsupportedField("tools", "`tools` must be a list");
+  if (tools !== undefined && !Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   const list: readonly unknown[] = tools ?? [];
   const offered = list.flatMap((tool, index) => {
     const blocks = toToolBlocks(tool, `tools[${index}]`, dropped);

@@ -11,8 +11,11 @@ import {
   sortFields,
   translate,
   UnsupportedField,
+  wrongShape,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { reportStreamOptions } from "../_stream-options.ts";
+import { isTextOnly } from "../_text-only.ts";
 import type { CohereSettings } from "./options.ts";
 
 /** Fates of the fields of a chat request. Cohere's: https://docs.cohere.com/v2/reference/chat */
@@ -48,7 +51,7 @@ export const chatFields: FieldTable = {
   top_logprobs: refuse("Cohere tells the chosen tokens' probabilities only", is(0)),
   functions: refuse("use `tools`", isEmpty),
   function_call: refuse("use `tools`"),
-  modalities: refuse("Cohere answers in text", (value) => Array.isArray(value) && value.every(is("text"))),
+  modalities: refuse("Cohere answers in text", isTextOnly),
   audio: refuse("Cohere answers in text"),
   web_search_options: refuse("Cohere does not search the web"),
   moderation: refuse("Cohere does not moderate"),
@@ -121,15 +124,6 @@ export function toChatRequest(request: JsonObject, info: MappingInfo<CohereSetti
   return { body, dropped: [...dropped] };
 }
 
-function reportStreamOptions(asked: unknown, dropped: Set<string>): void {
-  if (asked === undefined) return;
-  if (!isJsonObject(asked))
-    throw new UnsupportedField("stream_options", "`stream_options` must be an object");
-  const { include_usage: _, ...rest } = asked;
-  for (const [name, value] of Object.entries(rest))
-    if (value !== false && value !== null) report(dropped, `stream_options.${name}`);
-}
-
 function toPenalty(name: string, fields: JsonObject, dropped: Set<string>): unknown {
   const value = fields[name];
   if (typeof value !== "number") return value;
@@ -148,12 +142,12 @@ function toThinking(effort: unknown, dropped: Set<string>): JsonObject | undefin
 
 function toMessages(messages: unknown, dropped: Set<string>): JsonObject[] {
   if (!Array.isArray(messages) || messages.length === 0)
-    throw new UnsupportedField("messages", "`messages` must be a list of at least one message");
+    throw wrongShape("messages", "a list of at least one message", messages);
   return messages.map((message: unknown, index) => toMessage(message, `messages[${index}]`, dropped));
 }
 
 function toMessage(message: unknown, at: string, dropped: Set<string>): JsonObject {
-  if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(message)) throw wrongShape(at, "an object", message);
   const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
   const { role } = translated;
   if (role === "function") throw new UnsupportedField(`${at}.role`, `\`${at}.role\`: use \`tool\``);
@@ -189,7 +183,7 @@ function toThought(fields: JsonObject, at: string, dropped: Set<string>): string
     return text === undefined ? undefined : toText(text, `${at}.${name}`);
   }
   const place = `${at}.thinking_blocks`;
-  if (!Array.isArray(blocks)) throw new UnsupportedField(place, `\`${place}\` must be a list`);
+  if (!Array.isArray(blocks)) throw wrongShape(place, "a list", blocks);
   const texts = blocks.filter(isJsonObject).flatMap((block) => {
     const { type: _, thinking, ...rest } = block;
     reportRest(dropped, rest, `${place}[].`);
@@ -203,10 +197,10 @@ const TAKEN_PARTS: ReadonlySet<unknown> = new Set(["text", "image_url", "documen
 /** A text, or parts; those of Cohere's own pass. */
 function toContent(content: unknown, at: string, dropped: Set<string>): string | JsonObject[] | undefined {
   if (content === undefined || typeof content === "string") return content;
-  if (!Array.isArray(content)) throw new UnsupportedField(at, `\`${at}\` must be a string or a list`);
+  if (!Array.isArray(content)) throw wrongShape(at, "a string or a list", content);
   return content.map((part: unknown, index) => {
     const place = `${at}[${index}]`;
-    if (!isJsonObject(part)) throw new UnsupportedField(place, `\`${place}\` must be an object`);
+    if (!isJsonObject(part)) throw wrongShape(place, "an object", part);
     const { type, cache_control: cacheControl, ...rest } = part;
     if (cacheControl !== undefined && cacheControl !== null) report(dropped, `${place}.cache_control`);
     if (type === "refusal") return { type: "text", text: toText(part["refusal"], `${place}.refusal`) };
@@ -217,13 +211,13 @@ function toContent(content: unknown, at: string, dropped: Set<string>): string |
 }
 
 function toText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }
 
 function toToolCalls(calls: unknown, at: string, dropped: Set<string>): JsonObject[] | undefined {
   if (calls === undefined) return undefined;
-  if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(calls)) throw wrongShape(at, "a list", calls);
   return calls.map((call: unknown, index) => {
     const place = `${at}[${index}]`;
     if (!isJsonObject(call) || !isJsonObject(call["function"]))
@@ -251,7 +245,7 @@ interface ToolSettings {
 function toToolSettings(tools: unknown, choice: unknown, dropped: Set<string>): ToolSettings {
   const { mode, names } = readToolChoice(choice);
   if (tools === undefined) return { choice: mode };
-  if (!Array.isArray(tools)) throw new UnsupportedField("tools", "`tools` must be a list");
+  if (!Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   let strict: true | undefined;
   const functions = tools.map((tool: unknown, index) => {
     const at = `tools[${index}]`;

@@ -7,6 +7,7 @@ import {
   sortFields,
   translate,
   UnsupportedField,
+  wrongShape,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import type { CohereSettings } from "./options.ts";
@@ -28,7 +29,7 @@ export function toRerankRequest(request: JsonObject, info: MappingInfo<CohereSet
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, rerankFields, dropped);
   const { documents } = translated;
-  if (!Array.isArray(documents)) throw new UnsupportedField("documents", "`documents` must be a list");
+  if (!Array.isArray(documents)) throw wrongShape("documents", "a list", documents);
   const body = { ...forwarded, model: info.model, documents: documents.map(toDocument) };
   return { body, dropped: [...dropped] };
 }

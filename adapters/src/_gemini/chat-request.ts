@@ -1,6 +1,8 @@
 import { compact, drop, forward, is, isEmpty, isJsonObject, refuse, report, sortFields } from "gatewright";
 import { translate, UnsupportedField } from "gatewright";
 import type { FieldRule, FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { reportStreamOptions } from "../_stream-options.ts";
+import { isTextOnly } from "../_text-only.ts";
 import { toContents } from "./contents.ts";
 import { PARAMETERS, toGenerationConfig } from "./generation-config.ts";
 import type { GeminiSettings } from "./options.ts";
@@ -48,10 +50,7 @@ export const chatFields: FieldTable = {
   functions: refuse("use `tools`", isEmpty),
   function_call: refuse("use `tools`"),
   logit_bias: refuse("Gemini has no bias by token", isEmpty),
-  modalities: refuse(
-    "use `generationConfig.responseModalities`",
-    (value) => Array.isArray(value) && value.every(is("text")),
-  ),
+  modalities: refuse("use `generationConfig.responseModalities`", isTextOnly),
   audio: refuse("use `generationConfig.speechConfig`"),
   web_search_options: refuse("use the tool `{ googleSearch: {} }`"),
   moderation: refuse("use `safetySettings`"),
@@ -96,15 +95,4 @@ function readExtraBody(
   const { thinking_config: thinkingConfig, cached_content: cachedContent, ...rest } = google;
   for (const name of Object.keys(rest)) report(dropped, `extra_body.google.${name}`);
   return { thinkingConfig, cachedContent };
-}
-
-/** Members that ask for something else than usage cannot be had. */
-function reportStreamOptions(asked: unknown, dropped: Set<string>): void {
-  if (asked === undefined) return;
-  if (!isJsonObject(asked))
-    throw new UnsupportedField("stream_options", "`stream_options` must be an object");
-  for (const [name, value] of Object.entries(asked)) {
-    if (name !== "include_usage" && value !== false && value !== null)
-      report(dropped, `stream_options.${name}`);
-  }
 }

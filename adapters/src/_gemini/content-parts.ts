@@ -1,4 +1,4 @@
-import { isJsonObject, report, reportRest, UnsupportedField } from "gatewright";
+import { isJsonObject, report, reportRest, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** Formats of `input_audio` and their media types: https://ai.google.dev/gemini-api/docs/audio. */
@@ -46,12 +46,12 @@ export function toTextParts(value: unknown, at: string): JsonObject[] {
 }
 
 export function toText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }
 
 function toPart(part: unknown, at: string, dropped: Set<string>): JsonObject[] {
-  if (!isJsonObject(part)) throw new UnsupportedField(at, `\`${at}\` must be a content part`);
+  if (!isJsonObject(part)) throw wrongShape(at, "a content part", part);
   const { type, ...members } = part;
   if (typeof type !== "string" || !Object.hasOwn(PART_READERS, type)) {
     const field = typeof type === "string" && Object.hasOwn(members, type) ? `${at}.${type}` : at;
@@ -109,7 +109,7 @@ function toFile(file: unknown, at: string, dropped: Set<string>): JsonObject[] {
 }
 
 function members(value: unknown, at: string): JsonObject {
-  if (!isJsonObject(value)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(value)) throw wrongShape(at, "an object", value);
   return value;
 }
 

@@ -1,4 +1,13 @@
-import { drop, isEmpty, isJsonObject, report, sortFields, translate, UnsupportedField } from "gatewright";
+import {
+  drop,
+  isEmpty,
+  isJsonObject,
+  report,
+  sortFields,
+  translate,
+  UnsupportedField,
+  wrongShape,
+} from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { readArguments } from "../_call-arguments.ts";
 import { toParts, toPlainText, toTextParts } from "./content-parts.ts";
@@ -39,7 +48,7 @@ interface Conversation {
 }
 
 export function toContents(messages: unknown, model: string, dropped: Set<string>): Contents {
-  if (!Array.isArray(messages)) throw new UnsupportedField("messages", "`messages` must be a list");
+  if (!Array.isArray(messages)) throw wrongShape("messages", "a list", messages);
   const conversation: Conversation = {
     names: new Map(),
     systemTexts: [],
@@ -58,7 +67,7 @@ export function toContents(messages: unknown, model: string, dropped: Set<string
 }
 
 function addMessage(conversation: Conversation, message: unknown, at: string): void {
-  if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(message)) throw wrongShape(at, "an object", message);
   const { dropped, systemTexts, contents } = conversation;
   const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
   for (const name of Object.keys(forwarded)) report(dropped, `${at}.${name}`);
@@ -119,7 +128,7 @@ function readSignature(extra: unknown, at: string, dropped: Set<string>): string
 
 function toCalls(conversation: Conversation, calls: unknown, at: string): JsonObject[] {
   if (calls === undefined) return [];
-  if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(calls)) throw wrongShape(at, "a list", calls);
   return calls.map((call: unknown, index) => toCall(conversation, call, index, `${at}[${index}]`));
 }
 
@@ -156,10 +165,7 @@ function addResult(
 ): void {
   const name = names.get(id) ?? givenName;
   if (typeof name !== "string" || typeof id !== "string")
-    throw new UnsupportedField(
-      `${at}.tool_call_id`,
-      `\`${at}.tool_call_id\` must be the id of a call before it`,
-    );
+    throw wrongShape(`${at}.tool_call_id`, "the id of a call before it", id);
   const output = toPlainText(content, `${at}.content`, dropped, "\n");
   const part = { functionResponse: { id, name, response: { output } } };
   const last = contents.at(-1)?.["parts"] as JsonObject[] | undefined;

@@ -1,4 +1,4 @@
-import { isJsonObject, report, UnsupportedField } from "gatewright";
+import { isJsonObject, report, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 import { isBeforeGemini3 } from "./model-path.ts";
 import type { GeminiSettings } from "./options.ts";
@@ -45,8 +45,7 @@ export interface ConfigScope {
 /** The fields, then the client's own `generationConfig`, which wins; a field that lost is reported. */
 export function toGenerationConfig(fields: JsonObject, scope: ConfigScope): JsonObject | undefined {
   const given = fields["generationConfig"] ?? {};
-  if (!isJsonObject(given))
-    throw new UnsupportedField("generationConfig", "`generationConfig` must be an object");
+  if (!isJsonObject(given)) throw wrongShape("generationConfig", "an object", given);
   const config: JsonObject = { ...given };
   const set = (field: string, parameter: string, value: unknown): void => {
     if (value === undefined) return;

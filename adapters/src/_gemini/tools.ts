@@ -1,15 +1,14 @@
-import { isJsonObject, report, reportRest, UnsupportedField } from "gatewright";
+import { isJsonObject, report, reportRest, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** `tools` and `toolConfig`. Tools without a `type` are Gemini's own, e.g. `{ googleSearch: {} }`, and pass. */
 export function toTools(tools: unknown, choice: unknown, dropped: Set<string>): JsonObject {
-  if (tools !== undefined && !Array.isArray(tools))
-    throw new UnsupportedField("tools", "`tools` must be a list");
+  if (tools !== undefined && !Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   const declarations: JsonObject[] = [];
   const own: JsonObject[] = [];
   for (const [index, tool] of (tools ?? []).entries()) {
     const at = `tools[${index}]`;
-    if (!isJsonObject(tool)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+    if (!isJsonObject(tool)) throw wrongShape(at, "an object", tool);
     if (isJsonObject(tool["function"])) declarations.push(toDeclaration(tool, tool["function"], at, dropped));
     else if (tool["type"] === undefined) own.push(tool);
     else throw new UnsupportedField(at, `\`${at}\`: Gemini takes functions and its own tools only`);

@@ -3,6 +3,7 @@ import { drop, is, isEmpty, isJsonObject, refuse, UnsupportedField } from "gatew
 import type { JsonObject } from "gatewright";
 import { become, ONLY_MAX_TOKENS, rename } from "../_openai/field-changes.ts";
 import type { FieldChanges } from "../_openai/field-changes.ts";
+import { isTextOnly } from "../_text-only.ts";
 
 /** Members of a message; any other is refused (types of @mistralai/mistralai 2.7). */
 export const MESSAGE_MEMBERS: ReadonlySet<string> = new Set([
@@ -13,8 +14,6 @@ export const MESSAGE_MEMBERS: ReadonlySet<string> = new Set([
   "name",
   "prefix",
 ]);
-
-const isText = (value: unknown): boolean => Array.isArray(value) && value.every(is("text"));
 
 /** Mistral refuses a request with a field that it does not know, so all of OpenAI's stand here or are its own too. */
 export const chatChanges: FieldChanges = {
@@ -28,7 +27,7 @@ export const chatChanges: FieldChanges = {
   logit_bias: refuse("Mistral takes no biases", isEmpty),
   logprobs: refuse("Mistral does not tell them", is(false)),
   top_logprobs: refuse("Mistral does not tell them", is(0)),
-  modalities: refuse("Mistral answers in text", isText),
+  modalities: refuse("Mistral answers in text", isTextOnly),
   audio: refuse("Mistral answers in text"),
   web_search_options: refuse("Mistral searches by a tool of its own"),
   moderation: refuse("Mistral moderates by `guardrails`"),

@@ -1,10 +1,12 @@
-import { UnsupportedField } from "gatewright";
+import { UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { drop, forward, is, isEmpty, refuse, report, reportRest, sortFields, translate } from "gatewright";
 import type { FieldTable } from "gatewright";
 import { compact, isJsonObject } from "gatewright";
 import { readArguments } from "../_call-arguments.ts";
-import { generationFields, reportStreamOptions, toParameters } from "./options.ts";
+import { reportStreamOptions } from "../_stream-options.ts";
+import { isTextOnly } from "../_text-only.ts";
+import { generationFields, toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 
 /** Fates of the fields of a chat request. */
@@ -26,7 +28,7 @@ export const chatFields: FieldTable = {
   top_logprobs: forward("the same in Ollama"),
   functions: refuse("use `tools`", isEmpty),
   function_call: refuse("use `tools`"),
-  modalities: refuse("Ollama answers in text", (value) => Array.isArray(value) && value.every(is("text"))),
+  modalities: refuse("Ollama answers in text", isTextOnly),
   audio: refuse("Ollama answers in text"),
   web_search_options: refuse("Ollama does not search the web"),
   moderation: refuse("Ollama does not moderate"),
@@ -69,7 +71,7 @@ const THINK: ReadonlyMap<unknown, unknown> = new Map<unknown, unknown>([
 export function toChatRequest(request: JsonObject, info: MappingInfo<OllamaSettings>): MappedRequest {
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, chatFields, dropped);
-  reportStreamOptions(translated, dropped);
+  reportStreamOptions(translated["stream_options"], dropped);
   if (Object.hasOwn(forwarded, "think") && Object.hasOwn(translated, "reasoning_effort"))
     report(dropped, "reasoning_effort");
   if (Object.hasOwn(forwarded, "format") && Object.hasOwn(translated, "response_format"))
@@ -90,7 +92,7 @@ export function toChatRequest(request: JsonObject, info: MappingInfo<OllamaSetti
 
 function toMessages(messages: unknown, dropped: Set<string>): JsonObject[] {
   if (!Array.isArray(messages) || messages.length === 0)
-    throw new UnsupportedField("messages", "`messages` must be a list of at least one message");
+    throw wrongShape("messages", "a list of at least one message", messages);
   const toolNames = new Map<unknown, unknown>();
   return messages.map((message: unknown, index) =>
     toMessage(message, `messages[${index}]`, toolNames, dropped),
@@ -104,7 +106,7 @@ function toMessage(
   toolNames: Map<unknown, unknown>,
   dropped: Set<string>,
 ): JsonObject {
-  if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(message)) throw wrongShape(at, "an object", message);
   const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
   const { role, refusal, reasoning_content, reasoning, tool_calls, tool_call_id } = translated;
   if (role === "function") throw new UnsupportedField(`${at}.role`, `\`${at}.role\`: use \`tool\``);
@@ -140,7 +142,7 @@ function toContent(
   if (!Array.isArray(content)) return { texts: [toText(content, at)], images };
   for (const [index, part] of content.entries()) {
     const place = `${at}[${index}]`;
-    if (!isJsonObject(part)) throw new UnsupportedField(place, `\`${place}\` must be a content part`);
+    if (!isJsonObject(part)) throw wrongShape(place, "a content part", part);
     const { type, ...members } = part;
     if (type === "text" || type === "refusal") {
       const { [type]: text, ...rest } = members;
@@ -159,7 +161,7 @@ function toContent(
 }
 
 function toText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }
 
@@ -173,7 +175,7 @@ function toOwnImages(images: unknown, at: string, dropped: Set<string>): unknown
 
 /** Bare base64, as Ollama wants it. */
 function toImage(image: unknown, at: string, dropped: Set<string>): string {
-  if (!isJsonObject(image)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(image)) throw wrongShape(at, "an object", image);
   const { url, detail, ...rest } = image;
   if (detail !== undefined && detail !== null && detail !== "auto") report(dropped, `${at}.detail`);
   reportRest(dropped, rest, `${at}.`);
@@ -196,7 +198,7 @@ function toToolCalls(
   dropped: Set<string>,
 ): JsonObject[] | undefined {
   if (calls === undefined) return undefined;
-  if (!Array.isArray(calls)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(calls)) throw wrongShape(at, "a list", calls);
   return calls.map((call: unknown, index) => {
     const place = `${at}[${index}]`;
     if (!isJsonObject(call) || !isJsonObject(call["function"]))
@@ -212,8 +214,7 @@ function toToolCalls(
 
 /** Ollama has no tool choice: tools are given or left out. */
 function toTools(tools: unknown, choice: unknown, dropped: Set<string>): JsonObject[] | undefined {
-  if (tools !== undefined && !Array.isArray(tools))
-    throw new UnsupportedField("tools", "`tools` must be a list");
+  if (tools !== undefined && !Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   if (choice === "none") return undefined;
   const allowed = toAllowed(choice);
   if (tools === undefined && !allowed) return undefined;

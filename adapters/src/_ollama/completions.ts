@@ -3,7 +3,8 @@ import type { JsonObject, MappedRequest, MappingInfo, StreamMapping } from "gate
 import { forward, is, isEmpty, refuse, sortFields, translate } from "gatewright";
 import type { FieldTable } from "gatewright";
 import { compact, isJsonObject } from "gatewright";
-import { generationFields, reportStreamOptions, toParameters } from "./options.ts";
+import { reportStreamOptions } from "../_stream-options.ts";
+import { generationFields, toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 import { NO_ANSWER, readLogprobs, toCreated, toErrorMessage, toFinishReason, toUsage } from "./reply.ts";
 
@@ -24,7 +25,7 @@ export const completionsFields: FieldTable = {
 export function toGenerateRequest(request: JsonObject, info: Info): MappedRequest {
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, completionsFields, dropped);
-  reportStreamOptions(translated, dropped);
+  reportStreamOptions(translated["stream_options"], dropped);
   const body = compact({
     ...forwarded,
     model: info.model,

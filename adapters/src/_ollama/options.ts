@@ -1,4 +1,4 @@
-import { UnsupportedField } from "gatewright";
+import { wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 import * as v from "valibot";
 import { drop, forward, is, isEmpty, refuse, report, translate } from "gatewright";
@@ -82,7 +82,7 @@ export function toParameters(
   dropped: Set<string>,
 ): JsonObject | undefined {
   const given = fields["options"] ?? {};
-  if (!isJsonObject(given)) throw new UnsupportedField("options", "`options` must be an object");
+  if (!isJsonObject(given)) throw wrongShape("options", "an object", given);
   const parameters = compact(given);
   for (const [field, parameter] of PARAMETERS) {
     if (!Object.hasOwn(fields, field)) continue;
@@ -92,16 +92,4 @@ export function toParameters(
   }
   if (settings.numCtx !== undefined) parameters["num_ctx"] ??= settings.numCtx;
   return isEmpty(parameters) ? undefined : parameters;
-}
-
-/** Reports members of `stream_options` that ask for something else than usage. */
-export function reportStreamOptions(fields: JsonObject, dropped: Set<string>): void {
-  const asked = fields["stream_options"];
-  if (asked === undefined) return;
-  if (!isJsonObject(asked))
-    throw new UnsupportedField("stream_options", "`stream_options` must be an object");
-  for (const [name, value] of Object.entries(asked)) {
-    if (name !== "include_usage" && value !== false && value !== null)
-      report(dropped, `stream_options.${name}`);
-  }
 }

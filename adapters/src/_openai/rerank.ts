@@ -1,4 +1,4 @@
-import { isJsonObject, UnsupportedField } from "gatewright";
+import { isJsonObject, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
 import { become, changedMapping } from "./field-changes.ts";
 import type { FieldChanges, FieldedMapping } from "./field-changes.ts";
@@ -20,7 +20,7 @@ function toTexts(documents: unknown): unknown {
   return documents.map((document: unknown, index) => {
     if (typeof document === "string") return document;
     if (isJsonObject(document) && typeof document["text"] === "string") return document["text"];
-    throw new UnsupportedField(`documents[${index}]`, `\`documents[${index}]\` must be a text`);
+    throw wrongShape(`documents[${index}]`, "a text", document);
   });
 }
 

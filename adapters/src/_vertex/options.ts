@@ -4,10 +4,7 @@ import { ExtraHeaders } from "../_extra-headers.ts";
 import { generationOptions } from "../_gemini/options.ts";
 
 /** A name that stands in paths and host names as it is. */
-const Id = v.pipe(
-  v.string(),
-  v.regex(/^[a-z0-9](?:[a-z0-9.:-]*[a-z0-9])?$/, "must be an id of Google Cloud"),
-);
+const Id = v.pipe(v.string(), v.regex(/^[a-z0-9](?:[a-z0-9.:-]*[a-z0-9])?$/, "an id of Google Cloud"));
 
 export const VertexOptions = v.strictObject({
   /** Id of the Google Cloud project. Absent: express mode, whose API keys know their project. */

@@ -1,6 +1,18 @@
-import { compact, drop, forward, is, isEmpty, isJsonObject, refuse, report, reportRest } from "gatewright";
+import {
+  compact,
+  drop,
+  forward,
+  is,
+  isEmpty,
+  isJsonObject,
+  refuse,
+  report,
+  reportRest,
+  wrongShape,
+} from "gatewright";
 import { sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { isTextOnly } from "../_text-only.ts";
 
 /** Fates of the fields of a chat request. */
 export const chatFields: FieldTable = {
@@ -25,7 +37,7 @@ export const chatFields: FieldTable = {
   top_logprobs: refuse("Wenxin does not tell them", is(0)),
   functions: refuse("use `tools`", isEmpty),
   function_call: refuse("use `tool_choice`"),
-  modalities: refuse("Wenxin answers in text", (value) => Array.isArray(value) && value.every(is("text"))),
+  modalities: refuse("Wenxin answers in text", isTextOnly),
   audio: refuse("Wenxin answers in text"),
   web_search_options: refuse("Wenxin searches the web unless `disable_search` is true"),
   moderation: refuse("Wenxin moderates by itself"),
@@ -80,13 +92,13 @@ export function toChatRequest(request: JsonObject, { stream }: MappingInfo<unkno
 
 function toMessages(messages: unknown, dropped: Set<string>): { system: string; messages: JsonObject[] } {
   if (!Array.isArray(messages) || messages.length === 0)
-    throw new UnsupportedField("messages", "`messages` must be a list of at least one message");
+    throw wrongShape("messages", "a list of at least one message", messages);
   const system: string[] = [];
   const written: JsonObject[] = [];
   const names = new Map<unknown, unknown>();
   for (const [index, message] of messages.entries()) {
     const at = `messages[${index}]`;
-    if (!isJsonObject(message)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+    if (!isJsonObject(message)) throw wrongShape(at, "an object", message);
     const { forwarded, translated } = sortFields(message, messageFields, dropped, `${at}.`);
     reportRest(dropped, forwarded, `${at}.`);
     const { role, content, refusal, tool_calls, tool_call_id } = translated;
@@ -137,8 +149,7 @@ function toCall(
 }
 
 function toFunctions(tools: unknown, choice: unknown, dropped: Set<string>): JsonObject {
-  if (tools !== undefined && !Array.isArray(tools))
-    throw new UnsupportedField("tools", "`tools` must be a list");
+  if (tools !== undefined && !Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   if (choice === "required" || (isJsonObject(choice) && choice["type"] !== "function"))
     throw new UnsupportedField("tool_choice", "`tool_choice`: Wenxin takes `auto`, `none` or one function");
   if (tools === undefined || choice === "none") return {};
