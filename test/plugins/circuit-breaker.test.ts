@@ -1,5 +1,5 @@
 import { GatewayError } from "gatewright";
-import type { Middleware, Reply, Target, UpstreamFailure } from "gatewright";
+import type { Middleware, Reply, UpstreamFailure } from "gatewright";
 import { circuitBreaker } from "@gatewright/circuit-breaker";
 import type { Transition } from "@gatewright/circuit-breaker";
 import { balancer } from "@gatewright/balancer";
@@ -21,70 +21,28 @@ import {
   run,
   setupMiddlewares,
 } from "./_context.ts";
-import type { FakeHost, FakeRequest } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
+import { createTargetRig, FAILURE, place } from "./_target-rig.ts";
+import type { TargetRig, TargetRigOptions } from "./_target-rig.ts";
 
 describePlugin({ folder: "circuit-breaker", factory: "circuitBreaker", create: () => circuitBreaker() });
 
-const FAILURE: Partial<UpstreamFailure> = { status: 500 };
-
-function place(name: string, weight = 1): Target {
-  return createTarget(name, { weight, backend: createPlacedBackend(name) });
-}
-
-/** A breaker, the targets behind it, and what became of it so far. */
-interface Rig {
-  readonly host: FakeHost;
-  readonly targets: readonly Target[];
+interface Rig extends TargetRig {
   readonly transitions: Transition[];
-  /** Attempts in the order of their start. */
-  readonly attempts: FakeAttempt[];
-  /** What becomes of attempts; at first each succeeds. */
-  play: Play;
-  send(fields?: FakeRequest, play?: Play): Promise<Reply>;
-  /** So many requests one after the other that fail with a status. */
-  fail(times: number, failure?: Partial<UpstreamFailure>): Promise<void>;
 }
 
 type Input = Parameters<typeof circuitBreaker>[0];
 
 async function rigOf(
   options: Input = {},
-  {
-    targets = [place("x")],
-    before = [],
-    after = [],
-    host = createHost(),
-  }: { targets?: Target[]; before?: Middleware[]; after?: Middleware[]; host?: FakeHost } = {},
+  { targets = [place("x")], ...around }: Partial<TargetRigOptions> = {},
 ): Promise<Rig> {
-  placeTargets(host, targets);
   const transitions: Transition[] = [];
   const plugin = circuitBreaker({
     ...options,
     onTransition: (transition: Transition) => transitions.push(transition),
   });
-  const [middleware] = await setupMiddlewares([plugin], host);
-  const attempts: FakeAttempt[] = [];
-  const rig: Rig = {
-    host,
-    targets,
-    transitions,
-    attempts,
-    play: (attempt) => attempt.whole(),
-    send(fields, play) {
-      const dispatch = createAttemptDispatch(host, (attempt, ctx) => {
-        attempts.push(attempt);
-        return (play ?? rig.play)(attempt, ctx);
-      });
-      const ctx = new FakeContext({ candidates: targets, ...fields }, host);
-      return run([...before, middleware!, ...after], ctx, dispatch);
-    },
-    async fail(times, failure = FAILURE) {
-      for (let count = 0; count < times; count++)
-        await failureOf(rig.send({}, (attempt) => Promise.reject(attempt.fail(failure))));
-    },
-  };
-  return rig;
+  return Object.assign(await createTargetRig([plugin], { targets, ...around }), { transitions });
 }
 
 function statesOf({ transitions }: Rig): string[] {

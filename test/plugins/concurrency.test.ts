@@ -471,7 +471,17 @@ describe("options", () => {
   });
 
   it("leaves no timer behind when it closes", async () => {
-    const instance = await setupPlugin(concurrency({ shared: true }));
-    await instance.close!();
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    try {
+      const host = createHost();
+      const { middleware, close } = await setupPlugin(concurrency({ shared: true }), host);
+      const ctx = new FakeContext({ candidates: [createTarget("x")] }, host);
+      await run([middleware!], ctx, () => Promise.resolve({ status: 200, headers: {}, body: null }));
+      expect(vi.getTimerCount()).toBe(1);
+      await close!();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -613,6 +613,17 @@ describe("GET /v1beta/models", () => {
     expect(plain["supportedGenerationMethods"]).toEqual(["generateContent", "embedContent"]);
   });
 
+  it("lists counting tokens as a method of models whose backend counts those of a chat", async () => {
+    const stage = await startStage({
+      backends: {
+        claude: { adapter: "anthropic", baseURL: "http://127.0.0.1:9", models: ["claude-sonnet-4-5"] },
+      },
+      plugins: [geminiApi()],
+    });
+    const model = (await (await fetch(`${stage.url}/v1beta/models/claude-sonnet-4-5`)).json()) as Json;
+    expect(model["supportedGenerationMethods"]).toEqual(["generateContent", "countTokens"]);
+  });
+
   it("answers what it does not know in Google's shape", async () => {
     const stage = await stageOf({ openai: await simulated() });
     const unknown = await fetch(`${stage.url}/v1beta/models/nobody`);

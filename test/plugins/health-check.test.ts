@@ -1,5 +1,5 @@
 import { createSecret } from "../../core/src/config/secret.ts";
-import type { Middleware, Reply, Target, UpstreamFailure } from "gatewright";
+import type { Reply, Target, UpstreamFailure } from "gatewright";
 import { balancer } from "@gatewright/balancer";
 import { healthCheck } from "@gatewright/health-check";
 import type { HealthChange } from "@gatewright/health-check";
@@ -13,7 +13,7 @@ import { HealthCheckOptions } from "../../plugins/health-check/src/options.ts";
 import { mostEjected, selectUsable } from "../../plugins/health-check/src/pool.ts";
 import { findOutliers } from "../../plugins/health-check/src/success-rates.ts";
 import { createAttemptDispatch, createPlacedBackend, keepCarried, placeTargets } from "./_attempts.ts";
-import type { FakeAttempt, Play } from "./_attempts.ts";
+import type { Play } from "./_attempts.ts";
 import {
   createHost,
   createTarget,
@@ -24,72 +24,40 @@ import {
   setupMiddlewares,
   tally,
 } from "./_context.ts";
-import type { FakeHost, FakeRequest } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
+import { createTargetRig, FAILURE, place } from "./_target-rig.ts";
+import type { TargetRig, TargetRigOptions } from "./_target-rig.ts";
 
 describePlugin({ folder: "health-check", factory: "healthCheck", create: () => healthCheck() });
 
-const FAILURE: Partial<UpstreamFailure> = { status: 500 };
-
-function place(name: string, weight = 1): Target {
-  return createTarget(name, { weight, backend: createPlacedBackend(name) });
-}
-
-interface Rig {
-  readonly host: FakeHost;
-  readonly targets: readonly Target[];
+interface Rig extends TargetRig {
   readonly changes: HealthChange[];
-  readonly attempts: FakeAttempt[];
   /** Backends whose attempts fail, and how. */
   readonly failing: Map<string, Partial<UpstreamFailure>>;
-  send(fields?: FakeRequest, play?: Play): Promise<Reply>;
-  /** So many failing attempts at one target. */
-  fail(target: Target, times: number, failure?: Partial<UpstreamFailure>): Promise<void>;
 }
 
 async function rigOf(
   options: Parameters<typeof healthCheck>[0] = {},
-  {
-    targets = [place("x"), place("y")],
-    before = [],
-    host = createHost(),
-  }: { targets?: Target[]; before?: Middleware[]; host?: FakeHost } = {},
+  { targets = [place("x"), place("y")], ...around }: Partial<TargetRigOptions> = {},
 ): Promise<Rig> {
-  placeTargets(host, targets);
   const changes: HealthChange[] = [];
   const plugin = healthCheck({
     check: "off",
     ...options,
     onChange: (change: HealthChange) => changes.push(change),
   });
-  const middlewares = await setupMiddlewares([plugin, balancer()], host);
-  const attempts: FakeAttempt[] = [];
+  const rig = await createTargetRig([plugin, balancer()], { targets, ...around });
   const failing = new Map<string, Partial<UpstreamFailure>>();
-  const rig: Rig = {
-    host,
-    targets,
-    changes,
-    attempts,
-    failing,
-    send(fields, play) {
-      const dispatch = createAttemptDispatch(host, (attempt, ctx) => {
-        attempts.push(attempt);
-        if (play !== undefined) return play(attempt, ctx);
-        const failure = failing.get(attempt.target.backend.name);
-        return failure === undefined ? attempt.whole() : Promise.reject(attempt.fail(failure));
-      });
-      const ctx = new FakeContext({ candidates: targets, ...fields }, host);
-      ctx.resolve = () => targets;
-      return run([...before, ...middlewares], ctx, dispatch);
-    },
-    async fail(target, times, failure = FAILURE) {
-      for (let count = 0; count < times; count++) {
-        const play: Play = (attempt) => Promise.reject(attempt.fail(failure));
-        await failureOf(rig.send({ candidates: [target] }, play));
-      }
-    },
+  rig.play = (attempt) => {
+    const failure = failing.get(attempt.target.backend.name);
+    return failure === undefined ? attempt.whole() : Promise.reject(attempt.fail(failure));
   };
-  return rig;
+  return Object.assign(rig, { changes, failing });
+}
+
+/** So many failing attempts at one target. */
+function failAt(rig: Rig, target: Target, times: number, failure?: Partial<UpstreamFailure>): Promise<void> {
+  return rig.fail(times, failure, { candidates: [target] });
 }
 
 /** Backends that answered so many requests. */
@@ -106,11 +74,11 @@ describe("ejection", () => {
   it("re-6: five failures in a row eject a backend, and requests go to the others", async () => {
     const rig = await rigOf();
     const [x] = rig.targets;
-    await rig.fail(x!, 4);
+    await failAt(rig, x!, 4);
     await rig.send({ candidates: [x!] });
-    await rig.fail(x!, 4);
+    await failAt(rig, x!, 4);
     expect(rig.changes).toEqual([]);
-    await rig.fail(x!, 1);
+    await failAt(rig, x!, 1);
     expect(rig.changes).toMatchObject([{ backend: "x", to: "ejected", cause: "failures" }]);
     expect(await answeredBy(rig, 10)).toEqual({ y: 10 });
   });
@@ -131,7 +99,7 @@ describe("ejection", () => {
     ["429", { status: 429, retryAfterMs: 1_000 }],
   ])("B5: twenty replies of %s eject nothing", async (_, failure) => {
     const rig = await rigOf();
-    await rig.fail(rig.targets[0]!, 20, failure);
+    await failAt(rig, rig.targets[0]!, 20, failure);
     expect(rig.changes).toEqual([]);
   });
 
@@ -146,7 +114,7 @@ describe("ejection", () => {
     const rig = await rigOf({ rampMs: 0 });
     const [x] = rig.targets;
     const ejectedFor = async (): Promise<number> => {
-      await rig.fail(x!, 5);
+      await failAt(rig, x!, 5);
       const { forMs } = rig.changes.findLast(({ to }) => to === "ejected")!;
       rig.host.nowMs += forMs!;
       await rig.send();
@@ -175,14 +143,14 @@ describe("ejection", () => {
     for (const attempt of rig.attempts) attempt.settle("truncated", { kind: "truncated" });
     expect(rig.changes).toHaveLength(1);
     rig.host.nowMs = 30_000;
-    await rig.fail(x!, 4);
+    await failAt(rig, x!, 4);
     expect(rig.changes.map(({ to }) => to)).toEqual(["ejected", "returned"]);
   });
 
   it("can be switched off", async () => {
     const rig = await rigOf({ ejection: { enabled: false } });
-    await rig.fail(rig.targets[0]!, 50, { status: 401 });
-    await rig.fail(rig.targets[0]!, 50);
+    await failAt(rig, rig.targets[0]!, 50, { status: 401 });
+    await failAt(rig, rig.targets[0]!, 50);
     expect(rig.changes).toEqual([]);
   });
 
@@ -263,7 +231,7 @@ describe("panic", () => {
   it("is switched off by 0", async () => {
     expect(selectUsable([d], [d], () => "ejected", 0)).toEqual([]);
     const rig = await rigOf({ panicShare: 0 }, { targets: [c] });
-    await rig.fail(c, 5);
+    await failAt(rig, c, 5);
     const error = await failureOf(rig.send());
     expect([error.status, error.code]).toEqual([503, "no_available_instances"]);
     expect(Number(error.headers["retry-after"])).toBeGreaterThan(26);
@@ -274,7 +242,7 @@ describe("panic", () => {
 describe("slow start", () => {
   it("B8: gives a backend that returns a share of requests that grows over 30 seconds", async () => {
     const rig = await rigOf();
-    await rig.fail(rig.targets[0]!, 5);
+    await failAt(rig, rig.targets[0]!, 5);
     rig.host.nowMs = 30_000;
     // Offered to the first two and to one in ten, of which the rotation gives it half.
     const first = (await answeredBy(rig, 100))["x"];
@@ -289,7 +257,7 @@ describe("slow start", () => {
 
   it("offers it to the first two requests, so that a rotation over two tries it at once", async () => {
     const rig = await rigOf();
-    await rig.fail(rig.targets[0]!, 5);
+    await failAt(rig, rig.targets[0]!, 5);
     rig.host.nowMs = 30_000;
     expect(await answeredBy(rig, 2)).toEqual({ x: 1, y: 1 });
   });
@@ -297,10 +265,10 @@ describe("slow start", () => {
   it("uses all when every backend is coming back", async () => {
     const rig = await rigOf({ panicShare: 1 });
     const [x, y] = rig.targets;
-    await rig.fail(x!, 5);
+    await failAt(rig, x!, 5);
     rig.host.nowMs = 30_000;
     await rig.send();
-    await rig.fail(y!, 5);
+    await failAt(rig, y!, 5);
     rig.host.nowMs = 60_000 - 1;
     for (let count = 0; count < 50; count++) await rig.send();
     expect(new Set(rig.attempts.slice(-50).map(({ target }) => target.id)).size).toBe(2);
@@ -313,7 +281,7 @@ describe("slow start", () => {
       seen.push(ctx.vars.healthCheck);
       return attempt.whole();
     };
-    await rig.fail(rig.targets[0]!, 5);
+    await failAt(rig, rig.targets[0]!, 5);
     await rig.send({}, look);
     rig.host.nowMs = 30_000;
     for (let count = 0; count < 3; count++) await rig.send({}, look);
@@ -396,7 +364,7 @@ describe("refused credentials", () => {
     const account = (key: string): Target =>
       createTarget("x", { backend: createPlacedBackend("x", { apiKey: createSecret(key) }) });
     const first = await rigOf({}, { host, targets: [account("sk-one"), place("y")] });
-    await first.fail(first.targets[0]!, 1, { status: 401 });
+    await failAt(first, first.targets[0]!, 1, { status: 401 });
     const same = await rigOf({ rampMs: 0 }, { host, targets: [account("sk-one"), place("y")] });
     expect(await answeredBy(same, 4)).toEqual({ y: 4 });
     const renewed = await rigOf({ rampMs: 0 }, { host, targets: [account("sk-two"), place("y")] });
@@ -441,7 +409,7 @@ describe("reload", () => {
     const host = createHost();
     keepCarried(host);
     const first = await rigOf({}, { host });
-    await first.fail(first.targets[0]!, 5);
+    await failAt(first, first.targets[0]!, 5);
     const second = await rigOf({}, { host, targets: [place("x"), place("y"), place("new")] });
     const shares = await answeredBy(second, 100);
     expect(shares["x"]).toBeUndefined();
@@ -453,7 +421,7 @@ describe("reload", () => {
     const host = createHost();
     keepCarried(host);
     const first = await rigOf({}, { host });
-    await first.fail(first.targets[0]!, 5);
+    await failAt(first, first.targets[0]!, 5);
     const moved = createPlacedBackend("x", { baseURL: new URL("http://elsewhere.test/v1") });
     const second = await rigOf(
       { rampMs: 0 },

@@ -477,11 +477,16 @@ describe("mcp, the tools", () => {
     const unknown = await resultOf(gateway, chatCall({ model: "nosuch" }), version("2025-06-18"));
     expect(unknown).toEqual({
       isError: true,
-      content: [{ type: "text", text: "model_not_found: The model `nosuch` does not exist" }],
+      content: [
+        {
+          type: "text",
+          text: "model_not_found: The model `nosuch` does not exist; `GET /v1/models` lists those that do",
+        },
+      ],
       _meta: {
         "gatewright/error": {
           code: "model_not_found",
-          message: "The model `nosuch` does not exist",
+          message: "The model `nosuch` does not exist; `GET /v1/models` lists those that do",
           status: 404,
           param: "model",
         },

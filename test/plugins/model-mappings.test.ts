@@ -181,7 +181,7 @@ describe("mo-13: mappings", () => {
     const mapping = { model: "a", provider: "b", targetModel: "c" };
     expect(
       findFaults(modelMappings({ mappings: [mapping, { ...mapping, targetModel: "d" }] })),
-    ).toMatchObject([{ path: "mappings", message: "one mapping for each model and provider" }]);
+    ).toMatchObject([{ path: "mappings", message: "a list with one mapping for each model and provider" }]);
     const backends = { one: { adapter: "openai", baseURL: "http://127.0.0.1:1/v1", models: ["a"] } };
     await expect(
       startTestGateway({ backends, plugins: [modelMappings({ mappings: [mapping] })] }),

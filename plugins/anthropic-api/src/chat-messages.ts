@@ -6,8 +6,9 @@ import {
   stringifyJson,
   UnsupportedField,
   unseal,
+  wrongShape,
 } from "gatewright";
-import type { JsonObject } from "gatewright";
+import type { JsonObject, RequestMapping } from "gatewright";
 import {
   asText,
   keepCacheControl,
@@ -16,7 +17,6 @@ import {
   toContent,
   toParts,
   type Block,
-  type Mapping,
 } from "./content-parts.ts";
 import { toToolName } from "./tool-names.ts";
 
@@ -30,8 +30,8 @@ export interface ChatHistory {
 }
 
 /** `system` and `messages` as messages of chat. */
-export function toChatHistory(system: unknown, turns: unknown, mapping: Mapping): ChatHistory {
-  if (!Array.isArray(turns)) throw new UnsupportedField("messages", "`messages` must be a list of messages");
+export function toChatHistory(system: unknown, turns: unknown, mapping: RequestMapping): ChatHistory {
+  if (!Array.isArray(turns)) throw wrongShape("messages", "a list of messages", turns);
   const history = { messages: [] as JsonObject[], added: [] as unknown[], removed: new Set<unknown>() };
   if (system !== undefined) history.messages.push(toSystemMessage(toBlocks(system, "system"), mapping));
   for (const [index, turn] of turns.entries()) addTurn(turn, `messages[${index}]`, history, mapping);
@@ -42,9 +42,9 @@ function addTurn(
   turn: unknown,
   at: string,
   { messages, added, removed }: ChatHistory & { removed: Set<unknown> },
-  mapping: Mapping,
+  mapping: RequestMapping,
 ): void {
-  if (!isJsonObject(turn)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(turn)) throw wrongShape(at, "an object", turn);
   const { role, content, ...rest } = turn;
   reportRest(mapping.dropped, rest, `${at}.`);
   // A system message may be there for its other members alone.
@@ -58,7 +58,7 @@ function addTurn(
     throw new UnsupportedField(`${at}.role`, `\`${at}.role\` must be \`user\`, \`assistant\` or \`system\``);
 }
 
-function toSystemMessage(blocks: readonly Block[], mapping: Mapping): JsonObject {
+function toSystemMessage(blocks: readonly Block[], mapping: RequestMapping): JsonObject {
   const parts = blocks.flatMap((block) =>
     block.type === "text" ? toParts(block, mapping)! : refuseBlock(block),
   );
@@ -83,7 +83,7 @@ function changeTools({ type, members, at }: Block, added: unknown[], removed: Se
 }
 
 /** Results of tools first, one message each, then the rest of the turn with the media of the results. */
-function toUserMessages(blocks: readonly Block[], mapping: Mapping): JsonObject[] {
+function toUserMessages(blocks: readonly Block[], mapping: RequestMapping): JsonObject[] {
   const results: JsonObject[] = [];
   const media: JsonObject[] = [];
   const parts: JsonObject[] = [];
@@ -97,7 +97,7 @@ function toUserMessages(blocks: readonly Block[], mapping: Mapping): JsonObject[
 }
 
 /** A result in text. Images and files have no place in it: they go to `media`, and a mark stands for them. */
-function toToolMessage({ members, at }: Block, media: JsonObject[], mapping: Mapping): JsonObject {
+function toToolMessage({ members, at }: Block, media: JsonObject[], mapping: RequestMapping): JsonObject {
   const { tool_use_id, content, is_error, cache_control, ...rest } = members;
   reportRest(mapping.dropped, rest, `${at}.`);
   const id = asText(tool_use_id, `${at}.tool_use_id`);
@@ -123,7 +123,7 @@ function toToolMessage({ members, at }: Block, media: JsonObject[], mapping: Map
   return message;
 }
 
-function toAssistantMessage(blocks: readonly Block[], mapping: Mapping): JsonObject {
+function toAssistantMessage(blocks: readonly Block[], mapping: RequestMapping): JsonObject {
   const parts: JsonObject[] = [];
   const calls: JsonObject[] = [];
   const thinking: Block[] = [];
@@ -142,7 +142,7 @@ function toAssistantMessage(blocks: readonly Block[], mapping: Mapping): JsonObj
   return message;
 }
 
-function toToolCall({ members, at }: Block, mapping: Mapping): JsonObject {
+function toToolCall({ members, at }: Block, mapping: RequestMapping): JsonObject {
   const { id, name, input, cache_control, caller: _, ...rest } = members;
   reportRest(mapping.dropped, rest, `${at}.`);
   const call: JsonObject = {
@@ -158,15 +158,21 @@ function toToolCall({ members, at }: Block, mapping: Mapping): JsonObject {
  * Signed thinking as it is, and its text alone, each for backends that take it. What another vendor than the dialect's
  * wants back goes to its calls.
  */
-function addThinking(message: JsonObject, blocks: readonly Block[], { takes, dropped }: Mapping): void {
+function addThinking(
+  message: JsonObject,
+  blocks: readonly Block[],
+  { takes, dropped }: RequestMapping,
+): void {
   const signed: Block[] = [];
   let text = "";
   for (const block of blocks) {
     const { type, members, at } = block;
     if (type === "thinking") text += asText(members["thinking"], `${at}.thinking`);
     const items = unseal(members["signature"]);
-    if (!items && (type === "redacted_thinking" || members["signature"])) signed.push(block);
-    const { extras } = sortSealed(items ?? []);
+    const { extras, thinkingBlocks } = sortSealed(items ?? []);
+    const isSigned = items ? thinkingBlocks.length > 0 : type === "redacted_thinking" || members["signature"];
+    // Sealed thoughts stay so: whether they are its own the adapter sees.
+    if (isSigned) signed.push(block);
     if (takes("extra_content")) addExtras(message, extras);
     else if (extras.size > 0) report(dropped, `${at}.signature`);
   }

@@ -1,7 +1,16 @@
-import { compact, isJsonObject, report, reportRest, sortFields, UnsupportedField } from "gatewright";
-import type { JsonObject, MappingInfo, ReasoningEffortsOf } from "gatewright";
+import {
+  compact,
+  createRequestMapping,
+  isJsonObject,
+  report,
+  reportRest,
+  sortFields,
+  UnsupportedField,
+  wrongShape,
+} from "gatewright";
+import type { JsonObject, MappingInfo, ReasoningEffortsOf, RequestMapping } from "gatewright";
 import { toChatHistory, type ChatHistory } from "./chat-messages.ts";
-import { asText, keepCacheControl, type Mapping } from "./content-parts.ts";
+import { asText, keepCacheControl } from "./content-parts.ts";
 import { toReasoningEffort } from "./effort.ts";
 import { messagesFields, toolFields } from "./fields.ts";
 import { toToolName } from "./tool-names.ts";
@@ -15,10 +24,8 @@ export function toChatRequest(
   info: Pick<MappingInfo, "model" | "extensions" | "reasoningEfforts">,
   effortsFor: ReasoningEffortsOf,
 ): { body: JsonObject; dropped: readonly string[] } {
-  const dropped = new Set<string>();
-  const { extensions } = info;
-  const takes = (name: string): boolean => extensions === undefined || extensions.includes(name);
-  const mapping: Mapping = { dropped, takes };
+  const mapping = createRequestMapping(info);
+  const { dropped, takes } = mapping;
   const { forwarded, translated: fields } = sortFields(request, messagesFields, dropped);
   if (fields["max_tokens"] === 0)
     throw new UnsupportedField("max_tokens", "`max_tokens`: 0 warms the vendor's cache alone");
@@ -44,16 +51,15 @@ export function toChatRequest(
   return { body, dropped: [...dropped] };
 }
 
-function toTools(tools: unknown, { added, removed }: ChatHistory, mapping: Mapping): JsonObject[] {
-  if (tools !== undefined && !Array.isArray(tools))
-    throw new UnsupportedField("tools", "`tools` must be a list");
+function toTools(tools: unknown, { added, removed }: ChatHistory, mapping: RequestMapping): JsonObject[] {
+  if (tools !== undefined && !Array.isArray(tools)) throw wrongShape("tools", "a list", tools);
   return [...((tools as unknown[] | undefined) ?? []), ...added]
     .filter((tool) => !isJsonObject(tool) || !removed.has(tool["name"]))
     .map((tool, index) => toTool(tool, `tools[${index}]`, mapping));
 }
 
-function toTool(tool: unknown, at: string, mapping: Mapping): JsonObject {
-  if (!isJsonObject(tool)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+function toTool(tool: unknown, at: string, mapping: RequestMapping): JsonObject {
+  if (!isJsonObject(tool)) throw wrongShape(at, "an object", tool);
   const { forwarded, translated } = sortFields(tool, toolFields, mapping.dropped, `${at}.`);
   const { type = "custom", name, description, input_schema, strict, cache_control } = translated;
   if (type !== "custom")

@@ -1,12 +1,5 @@
-import { compact, isJsonObject, report, reportRest, UnsupportedField } from "gatewright";
-import type { JsonObject } from "gatewright";
-
-/** What the mapping of one request carries along. */
-export interface Mapping {
-  readonly dropped: Set<string>;
-  /** True for members beyond OpenAI's API that the backend takes. */
-  takes(extension: string): boolean;
-}
+import { compact, isJsonObject, report, reportRest, UnsupportedField, wrongShape } from "gatewright";
+import type { JsonObject, RequestMapping } from "gatewright";
 
 /** The members of a block but its type, and where it stands. */
 export interface Block {
@@ -19,17 +12,17 @@ export interface Block {
 /** The blocks of a content, which may be a text alone. */
 export function toBlocks(content: unknown, at: string): Block[] {
   if (typeof content === "string") return [{ type: "text", members: { text: content }, at }];
-  if (!Array.isArray(content)) throw new UnsupportedField(at, `\`${at}\` must be a text or a list of blocks`);
+  if (!Array.isArray(content)) throw wrongShape(at, "a text or a list of blocks", content);
   return content.map((block: unknown, index) => {
     const place = `${at}[${index}]`;
     const { type, ...members }: JsonObject = isJsonObject(block) ? block : {};
-    if (typeof type !== "string") throw new UnsupportedField(place, `\`${place}\` must be a content block`);
+    if (typeof type !== "string") throw wrongShape(place, "a content block", type);
     return { type, members, at: place };
   });
 }
 
 /** A block that a user may send, as parts; undefined for one of another type. */
-export function toParts({ type, members, at }: Block, mapping: Mapping): JsonObject[] | undefined {
+export function toParts({ type, members, at }: Block, mapping: RequestMapping): JsonObject[] | undefined {
   const { cache_control, ...rest } = members;
   const parts = partsOf({ type, members: rest, at }, mapping);
   if (parts) keepCacheControl(parts.at(-1), cache_control, at, mapping);
@@ -41,14 +34,14 @@ export function keepCacheControl(
   target: JsonObject | undefined,
   mark: unknown,
   at: string,
-  { takes, dropped }: Mapping,
+  { takes, dropped }: RequestMapping,
 ): void {
   if (mark === undefined || mark === null) return;
   if (target && takes("cache_control")) target["cache_control"] = mark;
   else report(dropped, `${at}.cache_control`);
 }
 
-function partsOf(block: Block, mapping: Mapping): JsonObject[] | undefined {
+function partsOf(block: Block, mapping: RequestMapping): JsonObject[] | undefined {
   switch (block.type) {
     case "text":
       return [{ type: "text", text: toText(block, mapping) }];
@@ -67,14 +60,14 @@ function partsOf(block: Block, mapping: Mapping): JsonObject[] | undefined {
   }
 }
 
-function toText({ members, at }: Block, { dropped }: Mapping): string {
+function toText({ members, at }: Block, { dropped }: RequestMapping): string {
   const { text, citations, ...rest } = members;
   if (Array.isArray(citations) && citations.length > 0) report(dropped, `${at}.citations`);
   reportRest(dropped, rest, `${at}.`);
   return asText(text, `${at}.text`);
 }
 
-function toImagePart({ members, at }: Block, { dropped }: Mapping): JsonObject {
+function toImagePart({ members, at }: Block, { dropped }: RequestMapping): JsonObject {
   const { source, ...rest } = members;
   reportRest(dropped, rest, `${at}.`);
   return { type: "image_url", image_url: { url: toURL(source, `${at}.source`) } };
@@ -89,7 +82,7 @@ function toURL(source: unknown, at: string): string {
 }
 
 /** A PDF is a `file`, a plain text its text. Title and context stand before it, as Claude sees them. */
-function toDocumentParts({ members, at }: Block, mapping: Mapping): JsonObject[] {
+function toDocumentParts({ members, at }: Block, mapping: RequestMapping): JsonObject[] {
   const { source, title, context, citations, ...rest } = members;
   if (isJsonObject(citations) && citations["enabled"] === true) report(mapping.dropped, `${at}.citations`);
   reportRest(mapping.dropped, rest, `${at}.`);
@@ -113,7 +106,7 @@ function toDocumentParts({ members, at }: Block, mapping: Mapping): JsonObject[]
   throw new UnsupportedField(place, `\`${place}\`: the document must come with the request`);
 }
 
-function toSearchText({ members, at }: Block, mapping: Mapping): string {
+function toSearchText({ members, at }: Block, mapping: RequestMapping): string {
   const { title, source, content, citations, ...rest } = members;
   if (isJsonObject(citations) && citations["enabled"] === true) report(mapping.dropped, `${at}.citations`);
   reportRest(mapping.dropped, rest, `${at}.`);
@@ -128,7 +121,7 @@ export function refuseBlock({ type, at }: Block): never {
 }
 
 export function asText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }
 

@@ -1,4 +1,4 @@
-import { defineOperation, GatewayError, isJsonObject } from "gatewright";
+import { defineOperation, GatewayError, isJsonObject, wholeOfQuery } from "gatewright";
 import type { JsonObject, Operation, Reply } from "gatewright";
 import { anthropicDialect } from "./dialect.ts";
 
@@ -32,7 +32,7 @@ function toAnthropic(reply: Reply, page: URLSearchParams): Reply {
 
 /** `has_more` is about the direction that was asked for: what follows, or with `before_id` what goes before. */
 function toPage(models: readonly JsonObject[], query: URLSearchParams): JsonObject {
-  const limit = readLimit(query.get("limit"));
+  const limit = wholeOfQuery(query, "limit", 1, MAX_LIMIT) ?? DEFAULT_LIMIT;
   const after = placeOf(models, query, "after_id");
   const before = placeOf(models, query, "before_id");
   if (after !== undefined && before !== undefined)
@@ -51,16 +51,6 @@ function toPage(models: readonly JsonObject[], query: URLSearchParams): JsonObje
   };
 }
 
-function readLimit(text: string | null): number {
-  if (text === null) return DEFAULT_LIMIT;
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new GatewayError("invalid_request", {
-    param: "limit",
-    message: `\`limit\` must be a whole number from 1 to ${MAX_LIMIT}`,
-  });
-}
-
 /** Where the model stands that a parameter names; an unknown one would begin the list again without end. */
 function placeOf(
   models: readonly JsonObject[],
@@ -71,7 +61,10 @@ function placeOf(
   if (wanted === null) return undefined;
   const place = models.findIndex(({ id }) => id === wanted);
   if (place >= 0) return place;
-  throw new GatewayError("invalid_request", { param, message: `\`${param}\` is no model of this list` });
+  throw new GatewayError("invalid_request", {
+    param,
+    message: `\`${param}\` must be the id of a model of this list`,
+  });
 }
 
 function toModel({ id, created, max_input_tokens, max_tokens }: JsonObject): JsonObject {

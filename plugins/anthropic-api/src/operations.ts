@@ -1,4 +1,11 @@
-import { defineOperation, isJsonObject } from "gatewright";
+import {
+  defineOperation,
+  isJsonObject,
+  checkWhole,
+  requireContent,
+  requireType,
+  wholeNumber,
+} from "gatewright";
 import type {
   DownstreamRequest,
   FieldFault,
@@ -98,24 +105,17 @@ function requireVersion({ headers }: DownstreamRequest): FieldFault | undefined 
   const param = "anthropic-version";
   return headers[param]
     ? undefined
-    : { param, missing: true, message: `the header \`${param}\` is required` };
+    : {
+        param,
+        missing: true,
+        message: `The header \`${param}\` is required: a version, such as \`2023-06-01\``,
+      };
 }
 
 function checkMessages(body: JsonView): FieldFault | undefined {
-  const param = "messages";
-  const type = body.typeOf(param);
-  if (type === "missing" || type === "null")
-    return { param, missing: true, message: "`messages` is required" };
-  if (type !== "array") return { param, message: "`messages` must be a list of messages" };
-  return body.isEmpty(param) ? { param, message: "`messages` must not be empty" } : undefined;
+  return requireContent(body, "messages", ["array"], "a list of messages");
 }
 
 function checkMaxTokens(body: JsonView): FieldFault | undefined {
-  const param = "max_tokens";
-  const type = body.typeOf(param);
-  if (type === "missing" || type === "null")
-    return { param, missing: true, message: "`max_tokens` is required" };
-  const value = body.get(param);
-  if (Number.isInteger(value) && (value as number) >= 0) return undefined;
-  return { param, message: "`max_tokens` must be a whole number of 0 or more" };
+  return requireType(body, "max_tokens", ["number"], wholeNumber(0)) ?? checkWhole(body, "max_tokens", 0);
 }

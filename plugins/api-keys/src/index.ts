@@ -1,6 +1,5 @@
-import { createPattern, defineGatewayPlugin, GatewayError } from "gatewright";
+import { createAddressMatcher, createPattern, defineGatewayPlugin, GatewayError } from "gatewright";
 import type { GatewayPluginFactory, Principal } from "gatewright";
-import { ipMatcher } from "./allowed-ips.ts";
 import { readCredential, readQueryCredential } from "./credential.ts";
 import { KeyRing } from "./key-ring.ts";
 import { ApiKeysOptions, keyHash, keyLength } from "./options.ts";
@@ -70,7 +69,7 @@ function toGrant(key: ApiKey): Grant {
   return {
     principal: toPrincipal(key),
     scopes: expandScopes(key.scopes),
-    allowsIp: key.allowedIps && ipMatcher(key.allowedIps),
+    allowsIp: key.allowedIps && createAddressMatcher(key.allowedIps),
     expiresAtMs: key.expiresAt === undefined ? undefined : Date.parse(key.expiresAt),
   };
 }

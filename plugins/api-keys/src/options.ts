@@ -1,7 +1,6 @@
-import { isSecret, revealSecret } from "gatewright";
+import { isAddressRange, isSecret, revealSecret } from "gatewright";
 import type { Secret } from "gatewright";
 import * as v from "valibot";
-import { isIpRange } from "./allowed-ips.ts";
 import { isToken, MAX_KEY_LENGTH } from "./credential.ts";
 import { hashKey } from "./key-ring.ts";
 import { SCOPES } from "./scope.ts";
@@ -53,7 +52,7 @@ export const ApiKey = v.pipe(
       /** Addresses and CIDR ranges it may be used from; absent: all. */
       allowedIps: v.optional(
         v.array(
-          v.pipe(v.string(), v.check(isIpRange, "Expected an address or a range such as `10.0.0.0/8`")),
+          v.pipe(v.string(), v.check(isAddressRange, "Expected an address or a range such as `10.0.0.0/8`")),
         ),
       ),
       /** From this instant on the key is refused: ISO 8601 with a zone, such as `2030-01-31T00:00:00Z`. */

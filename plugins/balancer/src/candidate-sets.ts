@@ -1,3 +1,4 @@
+import { BoundedMap } from "gatewright";
 import type { Target } from "gatewright";
 
 /** Model names kept; names under a vendor prefix are the client's to invent. */
@@ -16,7 +17,7 @@ interface Entry<T> {
  * the set unused for longest.
  */
 export class CandidateSets<T> {
-  readonly #models = new Map<string, Entry<T>[]>();
+  readonly #models = new BoundedMap<string, Entry<T>[]>(MAX_MODELS);
   readonly #create: (candidates: readonly Target[]) => T;
 
   constructor(create: (candidates: readonly Target[]) => T) {
@@ -38,7 +39,6 @@ export class CandidateSets<T> {
   }
 
   #addModel(model: string): Entry<T>[] {
-    if (this.#models.size >= MAX_MODELS) this.#models.delete(this.#models.keys().next().value!);
     const entries: Entry<T>[] = [];
     this.#models.set(model, entries);
     return entries;

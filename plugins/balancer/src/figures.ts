@@ -1,3 +1,4 @@
+import { backendPlace } from "gatewright";
 import type { GatewayHost, OperationName, Target } from "gatewright";
 
 /**
@@ -38,5 +39,5 @@ export class Figures<T> {
 }
 
 function placeOf({ id, backend }: Target): string {
-  return `${backend.adapter.name} ${backend.baseURL.href} ${id}`;
+  return `${backendPlace(backend)} ${id}`;
 }

@@ -1,4 +1,4 @@
-import { askServer, isJsonObject, revealSecret } from "gatewright";
+import { askServer, backendHeaders, isJsonObject } from "gatewright";
 import type { Backend, GatewayHost, JsonObject } from "gatewright";
 import type { LoadAwareOptions } from "./options.ts";
 
@@ -64,15 +64,10 @@ export class LoadReports {
   /** A backend that says nothing is one whose figures grow old. Rejects with what an adapter throws. */
   async #ask(backend: Backend): Promise<void> {
     const { path, timeoutMs, intervalMs } = this.#options;
-    const { adapter, apiKey, options, transport } = backend;
-    const headers = {
-      ...adapter.headers?.(options),
-      ...adapter.auth(apiKey && revealSecret(apiKey), options),
-    };
     const { signal } = this.#closing;
-    const answer = await askServer(transport, {
+    const answer = await askServer(backend.transport, {
       path,
-      headers,
+      headers: backendHeaders(backend),
       timeoutMs,
       maxBytes: MAX_REPLY_BYTES,
       signal,

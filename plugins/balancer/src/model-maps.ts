@@ -1,3 +1,4 @@
+import { BoundedMap } from "gatewright";
 import type { Target } from "gatewright";
 
 interface ModelMap<T> {
@@ -13,13 +14,12 @@ interface ModelMap<T> {
  * model with a single target needs none.
  */
 export class ModelMaps<T> {
-  readonly #maps = new Map<string, ModelMap<T>>();
+  readonly #maps: BoundedMap<string, ModelMap<T>>;
   readonly #create: (targets: readonly Target[]) => T;
-  readonly #most: number;
 
   constructor(create: (targets: readonly Target[]) => T, most: number) {
     this.#create = create;
-    this.#most = most;
+    this.#maps = new BoundedMap(most);
   }
 
   of(model: string, candidates: readonly Target[]): T {
@@ -28,9 +28,6 @@ export class ModelMaps<T> {
     if (known !== undefined && candidates.every((target) => known.targets.has(target))) {
       known.covered = candidates;
       return known.map;
-    }
-    if (known === undefined && this.#maps.size >= this.#most) {
-      this.#maps.delete(this.#maps.keys().next().value!);
     }
     const targets = new Set([...(known?.targets ?? []), ...candidates]);
     const map = this.#create([...targets]);

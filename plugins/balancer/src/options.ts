@@ -1,5 +1,5 @@
+import { isAddressRange } from "gatewright";
 import * as v from "valibot";
-import { isNetwork } from "./regions.ts";
 
 const VirtualNodes = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000));
 
@@ -177,7 +177,9 @@ const Region = v.strictObject({
   backends: v.pipe(Names, v.minLength(1)),
   /** Addresses and ranges of clients that are there. The narrowest range counts. @default [] */
   networks: v.optional(
-    v.array(v.pipe(v.string(), v.check(isNetwork, "Expected an address or a range such as `10.0.0.0/8`"))),
+    v.array(
+      v.pipe(v.string(), v.check(isAddressRange, "Expected an address or a range such as `10.0.0.0/8`")),
+    ),
     [],
   ),
   /** Countries whose clients are nearest to it: two letters each (ISO 3166-1). @default [] */
@@ -199,7 +201,7 @@ const Geo = v.strictObject({
     v.check(
       (regions) =>
         Object.values(regions).every(({ near }) => near.every((name) => Object.hasOwn(regions, name))),
-      "`near` names a region that is none",
+      "Name in `near` regions of this list alone",
     ),
   ),
   /**

@@ -1,4 +1,5 @@
-import { BlockList, isIP } from "node:net";
+import { isIPv6 } from "node:net";
+import { BoundedMap, createAddressMatcher } from "gatewright";
 import type { DownstreamRequest, Target } from "gatewright";
 import type { GeoOptions } from "./options.ts";
 
@@ -6,8 +7,7 @@ import type { GeoOptions } from "./options.ts";
 const MAX_ADDRESSES = 10_000;
 
 interface Network {
-  readonly addresses: BlockList;
-  readonly family: "ipv4" | "ipv6";
+  readonly holds: (address: string) => boolean;
   readonly prefix: number;
   readonly region: string;
 }
@@ -21,7 +21,7 @@ export class Regions {
   readonly #orders: ReadonlyMap<string, readonly string[]>;
   /** By the name of a backend, or the id of a target. */
   readonly #places: ReadonlyMap<string, string>;
-  readonly #known = new Map<string, string | undefined>();
+  readonly #known = new BoundedMap<string, string | undefined>(MAX_ADDRESSES);
 
   constructor({ regions, countryHeader }: GeoOptions) {
     const names = Object.keys(regions);
@@ -66,33 +66,14 @@ export class Regions {
   #ofAddress(address: string): string | undefined {
     if (this.#networks.length === 0) return undefined;
     if (this.#known.has(address)) return this.#known.get(address);
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    const found =
-      isIP(address) === 0
-        ? undefined
-        : this.#networks.find((each) => each.family === family && each.addresses.check(address, family));
-    if (this.#known.size >= MAX_ADDRESSES) this.#known.delete(this.#known.keys().next().value!);
+    const found = this.#networks.find((network) => network.holds(address));
     this.#known.set(address, found?.region);
     return found?.region;
   }
 }
 
-/** An address, or a range such as `10.0.0.0/8`. */
-export function isNetwork(text: string): boolean {
-  const [address = "", prefix, ...rest] = text.split("/");
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
-  return (
-    bits > 0 &&
-    rest.length === 0 &&
-    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
-  );
-}
-
 function toNetwork(text: string, region: string): Network {
   const [address = "", given] = text.split("/");
-  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-  const prefix = given === undefined ? (family === "ipv6" ? 128 : 32) : Number(given);
-  const addresses = new BlockList();
-  addresses.addSubnet(address, prefix, family);
-  return { addresses, family, prefix, region };
+  const prefix = given === undefined ? (isIPv6(address) ? 128 : 32) : Number(given);
+  return { holds: createAddressMatcher([text]), prefix, region };
 }

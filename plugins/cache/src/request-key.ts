@@ -1,5 +1,4 @@
-import { canonicalJson } from "gatewright";
-import { createHash } from "node:crypto";
+import { canonicalJson, digestParts } from "gatewright";
 import type { Context, Principal } from "gatewright";
 import type { CacheOptions } from "./options.ts";
 
@@ -7,9 +6,9 @@ import type { CacheOptions } from "./options.ts";
 const FORMAT = "2";
 
 /**
- * SHA-256 in hex over everything that an answer depends on, each part with its length: who asks, for what, where it
- * may go, the whole body (or what is given in its place), whether it is streamed, which some dialects say elsewhere,
- * and the headers that go upstream with it.
+ * A digest of everything that an answer depends on: who asks, for what, where it may go, the whole body (or what is
+ * given in its place), whether it is streamed, which some dialects say elsewhere, and the headers that go upstream
+ * with it.
  */
 export function requestKey(
   ctx: Context,
@@ -17,23 +16,21 @@ export function requestKey(
   body: unknown = ctx.body.json,
 ): string {
   const { principal, operation, model, candidates, stream, upstreamHeaders } = ctx;
-  const hash = createHash("sha256");
-  const parts = [
+  return digestParts([
     FORMAT,
     version,
-    ...ownerOf(principal, scope),
+    ...sharersOf(principal, scope),
     operation.name,
     model,
     canonicalJson(candidates.map(({ id }) => id).toSorted()),
     canonicalJson(body),
     String(stream),
     canonicalJson({ ...upstreamHeaders, ...forwardedHeaders(ctx) }),
-  ];
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest("hex");
+  ]);
 }
 
-function ownerOf(principal: Principal | undefined, scope: CacheOptions["scope"]): [string, string, string] {
+/** Who may have the answer. */
+function sharersOf(principal: Principal | undefined, scope: CacheOptions["scope"]): [string, string, string] {
   if (!principal) return ["nobody", "", ""];
   const { tenant, id } = principal;
   if (scope === "tenant" && tenant !== undefined) return ["tenant", tenant, ""];

@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, wrongField } from "gatewright";
 import type { Context } from "gatewright";
 import * as v from "valibot";
 
@@ -9,6 +9,8 @@ const CacheMember = v.strictObject({
   enabled: v.optional(v.boolean()),
   ttl: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(MAX_TTL_SECONDS))),
 });
+
+const EXPECTED = "an object with `enabled` (true or false) and `ttl` (seconds, from 1)";
 
 /** What a request itself says about caching. */
 export interface RequestWish {
@@ -50,10 +52,7 @@ function takeMember(ctx: Context): v.InferOutput<typeof CacheMember> {
   ctx.body = body.with({ cache: undefined });
   const parsed = v.safeParse(v.nullable(CacheMember), given);
   if (parsed.success) return parsed.output ?? {};
-  throw new GatewayError("invalid_request", {
-    param: "cache",
-    message: "`cache` must be an object with `enabled` (true or false) and `ttl` (seconds, from 1)",
-  });
+  throw new GatewayError("invalid_request", wrongField("cache", EXPECTED, given));
 }
 
 function readDirectives(header: string | undefined): Map<string, string> {

@@ -1,4 +1,5 @@
-import type { Backend, GatewayHost, Target } from "gatewright";
+import { backendPlace } from "gatewright";
+import type { GatewayHost, Target } from "gatewright";
 import { Breaker, createRecord } from "./breaker.ts";
 import type { BreakerHost, BreakerRules, Ledger, Transition } from "./breaker.ts";
 import type { CircuitBreakerOptions } from "./options.ts";
@@ -40,7 +41,7 @@ export class Breakers {
     const rules = this.#rulesOf(backend.name);
     if (rules === undefined) return undefined;
     const { records, notable } = this.ledger;
-    const place = placeOf(backend);
+    const place = backendPlace(backend);
     let record = records.get(id);
     if (record?.place !== place) {
       if (record !== undefined) notable.delete(record);
@@ -66,10 +67,6 @@ export class Breakers {
       notable.delete(record);
     }
   }
-}
-
-function placeOf({ adapter, baseURL }: Backend): string {
-  return `${adapter.name} ${baseURL.href}`;
 }
 
 /** The numbers of a backend win over the plugin's. Undefined: it has no breaker. */

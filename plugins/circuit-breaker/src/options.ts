@@ -15,7 +15,7 @@ export const GrowingOpenTime = v.pipe(
     /** Each is random by up to this share, up or down. @default 0.2 */
     jitter: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0), v.ltValue(1)), 0.2),
   }),
-  v.check(({ fromMs, toMs }) => fromMs <= toMs, "`fromMs` must not be above `toMs`"),
+  v.check(({ fromMs, toMs }) => fromMs <= toMs, "an object whose `fromMs` is not above `toMs`"),
 );
 
 export const OpenTime = v.union([Milliseconds, GrowingOpenTime]);

@@ -1,11 +1,5 @@
 import { defineGatewayPlugin } from "gatewright";
-import type {
-  ChainFact,
-  GatewayHost,
-  GatewayPluginFactory,
-  PluginInstance,
-  StandardSchemaV1,
-} from "gatewright";
+import type { ChainFact, GatewayHost, GatewayPluginFactory, PluginInstance, InputOf } from "gatewright";
 import { Admission } from "./admission.ts";
 import { ConcurrencyOptions } from "./options.ts";
 import { SharedSlots } from "./shared-slots.ts";
@@ -35,7 +29,7 @@ const ofBackends = define({ needs: ["target"] });
  * at each backend instead, and is listed after the balancer.
  */
 export const concurrency: GatewayPluginFactory<typeof ConcurrencyOptions> = Object.assign(
-  (options: StandardSchemaV1.InferInput<typeof ConcurrencyOptions> = {}) =>
+  (options: InputOf<typeof ConcurrencyOptions> = {}) =>
     options.slots === undefined ? ofRequests(options) : ofBackends(options),
   ofRequests,
 );

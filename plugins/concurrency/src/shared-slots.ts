@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { GatewayError } from "gatewright";
+import { GatewayError, isStateUnavailable } from "gatewright";
 import type { GatewayHost, State } from "gatewright";
 import { giveLease, renewLeases, takeLease } from "./leases.ts";
 import type { Slot, SlotPool } from "./slots.ts";
@@ -51,7 +51,7 @@ export class SharedSlots implements SlotPool {
       this.#noteAnswer();
       return fits === 1 ? this.#hold(slot) : undefined;
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      if (!isStateUnavailable(error)) throw error;
       this.#noteFailure(error);
       return this.#takeWithout(slot);
     } finally {
@@ -115,7 +115,7 @@ export class SharedSlots implements SlotPool {
         await work();
         this.#noteAnswer();
       } catch (error) {
-        if (isUnavailable(error)) this.#noteFailure(error);
+        if (isStateUnavailable(error)) this.#noteFailure(error);
         else this.#log.error("concurrency: slots could not be recorded", { error: String(error) });
       }
     })();
@@ -139,9 +139,4 @@ export class SharedSlots implements SlotPool {
       error: message,
     });
   }
-}
-
-/** By name, since two copies of core can meet. */
-function isUnavailable(error: unknown): error is Error {
-  return (error as Error).name === "StateUnavailable";
 }

@@ -1,4 +1,4 @@
-import { isBodyStream } from "gatewright";
+import { BoundedMap, isBodyStream } from "gatewright";
 import type { Context, Reply } from "gatewright";
 import { answerKey } from "./answer-key.ts";
 import type { FallbackCache } from "./options.ts";
@@ -13,22 +13,20 @@ export class AnswerCache {
   readonly #options: FallbackCache;
   readonly #now: () => number;
   /** Least recently used first. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: BoundedMap<string, Entry>;
 
   constructor(options: FallbackCache, now: () => number) {
     this.#options = options;
     this.#now = now;
+    this.#entries = new BoundedMap(options.maxEntries);
   }
 
   /** Keeps an answer, if it is one: whole, 2xx, not too long. */
   keep(ctx: Context, { status, headers, body }: Reply): void {
     if (!isKept(ctx) || status < 200 || status > 299 || body === null || isBodyStream(body)) return;
     if (Buffer.byteLength(body) > this.#options.maxEntryBytes) return;
-    const key = answerKey(ctx);
-    this.#entries.delete(key);
-    if (this.#entries.size >= this.#options.maxEntries)
-      this.#entries.delete(this.#entries.keys().next().value!);
-    this.#entries.set(key, { storedAt: this.#now(), reply: { status, headers: { ...headers }, body } });
+    const entry = { storedAt: this.#now(), reply: { status, headers: { ...headers }, body } };
+    this.#entries.set(answerKey(ctx), entry);
   }
 
   /** The same answer again, with its age. */
@@ -37,9 +35,11 @@ export class AnswerCache {
     const key = answerKey(ctx);
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    this.#entries.delete(key);
     const ageMs = this.#now() - entry.storedAt;
-    if (ageMs >= this.#options.ttlMs) return undefined;
+    if (ageMs >= this.#options.ttlMs) {
+      this.#entries.delete(key);
+      return undefined;
+    }
     this.#entries.set(key, entry);
     const headers = { "x-gatewright-fallback": "cache", age: String(Math.floor(ageMs / 1_000)) };
     return { ...entry.reply, headers: { ...entry.reply.headers, ...headers } };

@@ -18,7 +18,7 @@ const Places = v.pipe(
   v.record(Name, v.array(Place)),
   v.check(
     (lists) => Object.entries(lists).every(([model, places]) => !places.includes(model)),
-    "a model cannot be its own fallback",
+    "A model cannot be its own fallback",
   ),
 );
 

@@ -1,4 +1,4 @@
-import { GatewayError, stringifyJson } from "gatewright";
+import { GatewayError, stringifyJson, wholeOfQuery } from "gatewright";
 import type { JsonObject, Reply } from "gatewright";
 
 const DEFAULT_LIMIT = 20;
@@ -18,12 +18,15 @@ export async function pickPage<T>(
   query: URLSearchParams,
   find: (id: string) => Promise<T | undefined>,
 ): Promise<Page<T>> {
-  const limit = readLimit(query.get("limit"));
+  const limit = readLimit(query);
   const ordered = query.get("order") === "asc" ? ids.toReversed() : ids;
   const after = query.get("after");
   const start = after === null ? 0 : ordered.indexOf(after) + 1;
   if (after !== null && start === 0)
-    throw new GatewayError("invalid_request", { param: "after", message: "`after` is nothing of this list" });
+    throw new GatewayError("invalid_request", {
+      param: "after",
+      message: "`after` must be an id of this list",
+    });
   const items: T[] = [];
   for (let at = start; at < ordered.length && items.length <= limit; at += MAX_LIMIT) {
     const found = await Promise.all(ordered.slice(at, at + MAX_LIMIT).map(find));
@@ -33,15 +36,8 @@ export async function pickPage<T>(
 }
 
 /** OpenAI takes up to 10,000 for files: here a page is shorter, and says that there is more. */
-function readLimit(text: string | null): number {
-  if (text === null) return DEFAULT_LIMIT;
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1)
-    throw new GatewayError("invalid_request", {
-      param: "limit",
-      message: "`limit` must be a whole number from 1",
-    });
-  return Math.min(limit, MAX_LIMIT);
+function readLimit(query: URLSearchParams): number {
+  return Math.min(wholeOfQuery(query, "limit", 1) ?? DEFAULT_LIMIT, MAX_LIMIT);
 }
 
 export function pageReply(data: readonly JsonObject[], hasMore: boolean): Reply {

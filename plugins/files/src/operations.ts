@@ -1,4 +1,4 @@
-import { defineOperation, GatewayError, openaiDialect } from "gatewright";
+import { defineOperation, GatewayError, openaiDialect, requireType } from "gatewright";
 import type { DownstreamRequest, Operation } from "gatewright";
 
 declare module "gatewright" {
@@ -65,10 +65,7 @@ export function createOperations(): Operation[] {
       body: "json",
       reply: "json",
       replaySafe: false,
-      validate: (body) =>
-        body.typeOf("input_file_id") === "string"
-          ? undefined
-          : { param: "input_file_id", message: "`input_file_id` must be the id of a file" },
+      validate: (body) => requireType(body, "input_file_id", ["string"], "the id of a file"),
     }),
     defineOperation({
       ...batch,

@@ -1,4 +1,4 @@
-import { compact, drop, is, isEmpty, refuse, translate } from "gatewright";
+import { compact, createRequestMapping, drop, is, isEmpty, refuse, translate } from "gatewright";
 import type { FieldTable, JsonObject, MappingInfo, ReasoningEffortsOf } from "gatewright";
 import { toTexts } from "./contents.ts";
 import { toChatSettings } from "./generation-config.ts";
@@ -35,8 +35,8 @@ export function toChatRequest(
   info: Pick<MappingInfo, "model" | "extensions" | "reasoningEfforts">,
   effortsOf: ReasoningEffortsOf,
 ): { body: JsonObject; dropped: readonly string[] } {
-  const dropped = new Set<string>();
-  const backend = { dropped, takes: (member: string) => info.extensions?.includes(member) ?? true };
+  const mapping = createRequestMapping(info);
+  const { dropped } = mapping;
   const { forwarded, translated } = readMessage(request, generateContentFields, dropped, "");
   const { systemInstruction, contents, generationConfig = {}, toolConfig } = translated;
   const system =
@@ -45,10 +45,10 @@ export function toChatRequest(
   const choice = toToolChoice(toolConfig, tools ?? [], dropped);
   const body = compact({
     ...forwarded,
-    ...toChatSettings(generationConfig, { ...backend, efforts: effortsOf(info) }),
+    ...toChatSettings(generationConfig, { ...mapping, efforts: effortsOf(info) }),
     messages: [
       ...(system.length > 0 ? [{ role: "system", content: system.join("\n\n") }] : []),
-      ...toMessages(contents, backend),
+      ...toMessages(contents, mapping),
     ],
     tools,
     // A choice between no tools is an error elsewhere.

@@ -1,5 +1,14 @@
-import { compact, defineOperation, drop, isEmpty, report, translate, UnsupportedField } from "gatewright";
-import type { FieldTable, JsonObject, JsonView, MappingInfo, Operation } from "gatewright";
+import {
+  compact,
+  defineOperation,
+  drop,
+  isEmpty,
+  report,
+  translate,
+  UnsupportedField,
+  requireType,
+} from "gatewright";
+import type { FieldTable, JsonObject, MappingInfo, Operation } from "gatewright";
 import { listOf } from "./candidate.ts";
 import { geminiDialect } from "./dialect.ts";
 import { pathsOf } from "./generate-content.ts";
@@ -38,7 +47,7 @@ export const geminiEmbedContent: Operation = defineOperation({
   ...common,
   name: "geminiEmbedContent",
   paths: pathsOf("embedContent"),
-  validate: (body) => requireMember(body, "content", "object", "an object"),
+  validate: (body) => requireType(body, "content", ["object"], "an object"),
   bridge: {
     operation: "embeddings",
     toRequest(request) {
@@ -55,24 +64,13 @@ export const geminiBatchEmbedContents: Operation = defineOperation({
   ...common,
   name: "geminiBatchEmbedContents",
   paths: pathsOf("batchEmbedContents"),
-  validate: (body) => requireMember(body, "requests", "array", "a list"),
+  validate: (body) => requireType(body, "requests", ["array"], "a list"),
   bridge: {
     operation: "embeddings",
     toRequest: toBatch,
     fromResponse: (reply) => ({ embeddings: toEmbeddings(reply), ...toEmbeddingUsage(reply) }),
   },
 });
-
-function requireMember(body: JsonView, param: string, type: "object" | "array", expected: string) {
-  const given = body.typeOf(param);
-  if (given === type) return undefined;
-  const missing = given === "missing" || given === "null";
-  return {
-    param,
-    missing,
-    message: missing ? `\`${param}\` is required` : `\`${param}\` must be ${expected}`,
-  };
-}
 
 /** One request for all of them, which others take only with the same settings. */
 function toBatch(request: JsonObject, info: MappingInfo): { body: JsonObject; dropped: readonly string[] } {

@@ -1,4 +1,4 @@
-import { defineOperation, isJsonObject, viewOf } from "gatewright";
+import { defineOperation, isJsonObject, viewOf, requireContent, wholeNumber, wrongField } from "gatewright";
 import type {
   FieldFault,
   JsonObject,
@@ -108,30 +108,21 @@ export function createCountTokens(effortsOf: ReasoningEffortsOf): Operation {
 }
 
 function checkContents(body: JsonView): FieldFault | undefined {
-  const type = body.typeOf("contents");
-  if (type === "missing" || type === "null")
-    return { param: "contents", missing: true, message: "`contents` is required" };
-  if (type !== "array") return { param: "contents", message: "`contents` must be a list of contents" };
-  if (body.isEmpty("contents")) return { param: "contents", message: "`contents` must not be empty" };
-  return checkAmounts(settingsOf(body));
+  return requireContent(body, "contents", ["array"], "a list of contents") ?? checkAmounts(settingsOf(body));
 }
 
 /** Numbers that decide how much is produced: a negative or absurd one would make a negative or absurd cost. */
 function checkAmounts(settings: JsonView | undefined): FieldFault | undefined {
   const tokens = settingOf(settings, "maxOutputTokens", "max_output_tokens") ?? 0;
-  if (!isWhole(tokens) || tokens < 0) return wrongAmount("maxOutputTokens", "0 or more");
   const count = settingOf(settings, "candidateCount", "candidate_count") ?? 1;
-  if (!isWhole(count) || count < 1 || count > 128) return wrongAmount("candidateCount", "1 to 128");
-  return undefined;
+  return checkAmount("maxOutputTokens", tokens, 0) ?? checkAmount("candidateCount", count, 1, MAX_CANDIDATES);
 }
 
-function isWhole(value: unknown): value is number {
-  return Number.isInteger(value);
-}
+const MAX_CANDIDATES = 128;
 
-function wrongAmount(name: string, range: string): FieldFault {
-  const param = `generationConfig.${name}`;
-  return { param, message: `\`${param}\` must be a whole number of ${range}` };
+function checkAmount(name: string, given: unknown, least: number, most = Infinity): FieldFault | undefined {
+  if (Number.isInteger(given) && (given as number) >= least && (given as number) <= most) return undefined;
+  return wrongField(`generationConfig.${name}`, wholeNumber(least, most), given);
 }
 
 function candidatesOf(json: JsonObject): JsonObject[] {

@@ -1,9 +1,8 @@
 import { compact, drop, effortOfBudget, forward, is, isEmpty, nearestEffort, refuse } from "gatewright";
 import { REASONING_EFFORTS, report, translate, UnsupportedField } from "gatewright";
-import type { FieldTable, JsonObject, ReasoningEffort } from "gatewright";
+import type { FieldTable, JsonObject, ReasoningEffort, RequestMapping } from "gatewright";
 import { toJsonSchema } from "./json-schema.ts";
 import { readKnown, readMessage } from "./google-json.ts";
-import type { Conversation } from "./messages.ts";
 
 /** Fates of the members of `generationConfig`. */
 export const generationFields: FieldTable = {
@@ -47,7 +46,7 @@ export const thinkingFields: FieldTable = {
 };
 
 /** What the backend takes of the settings. */
-interface Backend extends Pick<Conversation, "dropped" | "takes"> {
+interface Backend extends RequestMapping {
   readonly efforts: readonly ReasoningEffort[];
 }
 

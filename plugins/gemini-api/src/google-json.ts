@@ -1,4 +1,4 @@
-import { isJsonObject, reportRest, sortFields, UnsupportedField } from "gatewright";
+import { isJsonObject, reportRest, sortFields, wrongShape } from "gatewright";
 import type { FieldTable, JsonObject, SortedFields } from "gatewright";
 
 /**
@@ -38,16 +38,16 @@ export function toCamelName(name: string): string {
 }
 
 export function toObject(value: unknown, at: string): JsonObject {
-  if (!isJsonObject(value)) throw new UnsupportedField(at, `\`${at}\` must be an object`);
+  if (!isJsonObject(value)) throw wrongShape(at, "an object", value);
   return value;
 }
 
 export function toList(value: unknown, at: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw new UnsupportedField(at, `\`${at}\` must be a list`);
+  if (!Array.isArray(value)) throw wrongShape(at, "a list", value);
   return value;
 }
 
 export function toText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw new UnsupportedField(at, `\`${at}\` must be a string`);
+  if (typeof value !== "string") throw wrongShape(at, "a string", value);
   return value;
 }

@@ -1,5 +1,5 @@
-import { compact, defineOperation, GatewayError } from "gatewright";
-import type { Adapter, Context, JsonObject, Operation, Reply } from "gatewright";
+import { compact, defineOperation, jsonReply, maySee, unknownModel, wholeOfQuery } from "gatewright";
+import type { Adapter, Context, JsonObject, Operation } from "gatewright";
 import { geminiDialect } from "./dialect.ts";
 
 type Router = Parameters<NonNullable<Operation["answer"]>>[1];
@@ -14,7 +14,7 @@ const MAX_PAGE_SIZE = 1_000;
 /** Methods by the adapter's operations that serve them. */
 const METHODS: readonly (readonly [method: string, ...operations: (keyof Adapter["operations"])[]])[] = [
   ["generateContent", "generateContent", "chat"],
-  ["countTokens", "geminiCountTokens"],
+  ["countTokens", "geminiCountTokens", "countTokens"],
   ["embedContent", "geminiEmbedContent", "embeddings"],
 ];
 
@@ -29,11 +29,10 @@ export const geminiModels: Operation = defineOperation({
   replaySafe: true,
   answer(ctx, router) {
     const name = ctx.requestedModel;
-    if (name === "") return json(listModels(ctx, router));
+    if (name === "") return jsonReply(listModels(ctx, router));
     const model = maySee(ctx, name) ? router.find(name) : undefined;
-    if (!model || model.targets.length === 0)
-      throw new GatewayError("model_not_found", { message: `The model \`${name}\` does not exist` });
-    return json(toModel(model));
+    if (!model || model.targets.length === 0) throw unknownModel(name, ctx, router);
+    return jsonReply(toModel(model));
   },
 });
 
@@ -51,14 +50,7 @@ function listModels(ctx: Context, { models }: Router): JsonObject {
 }
 
 function readWhole(query: URLSearchParams, name: string): number {
-  const text = query.get(name) ?? "0";
-  if (!/^\d{1,9}$/.test(text))
-    throw new GatewayError("invalid_request", { param: name, message: `\`${name}\` is not valid` });
-  return Number(text);
-}
-
-function maySee({ principal }: Context, model: string): boolean {
-  return principal?.allowsModel?.(model) ?? true;
+  return wholeOfQuery(query, name, 0, 999_999_999) ?? 0;
 }
 
 function toModel({ name, targets }: RoutedModel): JsonObject {
@@ -72,8 +64,4 @@ function toModel({ name, targets }: RoutedModel): JsonObject {
       operations.some((operation) => served.has(operation)),
     ).map(([method]) => method),
   });
-}
-
-function json(body: JsonObject): Reply {
-  return { status: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }

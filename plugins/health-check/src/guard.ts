@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { GatewayError, judgeAttempt, revealSecret } from "gatewright";
+import { backendPlace, GatewayError, judgeAttempt, revealSecret } from "gatewright";
 import type { Attempt, Backend, Context, GatewayHost, Target } from "gatewright";
 import { createHealthRecord, Health } from "./health.ts";
 import type { Exclusion, HealthChange, HealthHost, HealthLedger } from "./health.ts";
@@ -164,9 +164,10 @@ function poolOf(ctx: Context): readonly Target[] {
 }
 
 /** The credential by its digest only: what is carried must not hold it. */
-function placeOf({ adapter, baseURL, apiKey }: Backend): string {
+function placeOf(backend: Backend): string {
+  const { apiKey } = backend;
   const credential = apiKey && createHash("sha256").update(revealSecret(apiKey)).digest("hex");
-  return `${adapter.name} ${baseURL.href} ${credential ?? ""}`;
+  return `${backendPlace(backend)} ${credential ?? ""}`;
 }
 
 function note(

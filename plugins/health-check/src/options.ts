@@ -70,7 +70,10 @@ export const HealthCheckOptions = v.pipe(
       ),
     ),
   }),
-  v.check(({ ejection }) => ejection.baseMs <= ejection.maxMs, "`baseMs` must not be above `maxMs`"),
+  v.check(
+    ({ ejection }) => ejection.baseMs <= ejection.maxMs,
+    "an object whose `ejection.baseMs` is not above `ejection.maxMs`",
+  ),
 );
 
 export type HealthCheckOptions = v.InferOutput<typeof HealthCheckOptions>;

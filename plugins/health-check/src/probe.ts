@@ -1,6 +1,6 @@
 import { connect } from "node:net";
-import { createUndiciTransport, revealSecret } from "gatewright";
-import type { Backend, Transport, TransportCall, TransportFailure, TransportRequest } from "gatewright";
+import { askServer, backendHeaders, backendPath, createUndiciTransport } from "gatewright";
+import type { Backend, Transport } from "gatewright";
 
 /** What one check found. */
 export type CheckResult =
@@ -34,21 +34,21 @@ const MAX_REPLY_BYTES = 64 * 1024;
 /** Servers that are still reading their weights say so with 503, e.g. llama.cpp. */
 const LOADING = /\b(?:loading|initiali[sz]ing|warming up|starting up)\b/i;
 
+/** Where a check has another word for it. */
+const CAUSES: Readonly<Record<string, string>> = { connect_timeout: "timeout", "given up": "closed" };
+
 /** Undefined where the adapter has nothing that could be asked. */
 export function createProbe(backend: Backend, options: ProbeOptions): Probe | undefined {
   if (options.kind === "tcp") return new TcpProbe(backend.baseURL, options.timeoutMs);
   const { health, models } = backend.adapter;
   if (options.kind === "models")
-    return models && new HttpProbe(backend, under(backend, models.path), options.timeoutMs, models.read);
+    return (
+      models && new HttpProbe(backend, backendPath(backend, models.path), options.timeoutMs, models.read)
+    );
   if (options.path !== undefined) return new HttpProbe(backend, options.path, options.timeoutMs);
-  return health && new HttpProbe(backend, under(backend, health.path, health.outside), options.timeoutMs);
-}
-
-/** Below the base URL, whose query goes out with every call, or outside of what its path ends with. */
-function under({ baseURL: { pathname, search } }: Backend, path: string, outside = ""): string {
-  const base = pathname.replace(/\/+$/, "");
-  const below = (base.endsWith(outside) ? base.slice(0, base.length - outside.length) : base) + path;
-  return path.includes("?") ? below + search.replace("?", "&") : below + search;
+  return (
+    health && new HttpProbe(backend, backendPath(backend, health.path, health.outside), options.timeoutMs)
+  );
 }
 
 /** Connects and hangs up. */
@@ -85,7 +85,7 @@ class TcpProbe implements Probe {
   }
 }
 
-/** One GET on a connection of its own. Redirects are not followed. */
+/** One GET on a connection of its own. */
 class HttpProbe implements Probe {
   readonly #backend: Backend;
   readonly #transport: Transport;
@@ -93,7 +93,7 @@ class HttpProbe implements Probe {
   readonly #timeoutMs: number;
   /** Throws when the body is not what it should be. */
   readonly #read: ((body: unknown) => unknown) | undefined;
-  #cancel: (() => void) | undefined;
+  readonly #closing = new AbortController();
 
   constructor(backend: Backend, path: string, timeoutMs: number, read?: (body: unknown) => unknown) {
     this.#backend = backend;
@@ -104,48 +104,24 @@ class HttpProbe implements Probe {
   }
 
   async ask(): Promise<CheckResult> {
-    const request = this.#request();
-    return new Promise((resolve) => {
-      const chunks: Uint8Array[] = [];
-      let bytes = 0;
-      let status = 0;
-      let call: TransportCall | undefined;
-      const finish = (result: CheckResult): void => {
-        clearTimeout(timer);
-        call?.abort();
-        resolve(result);
-      };
-      const fail = (cause: string): void => finish({ passed: false, cause });
-      const timer = setTimeout(fail, this.#timeoutMs, "timeout").unref();
-      this.#cancel = () => fail("closed");
-      call = this.#transport.send(request, {
-        onHeaders: (code) => {
-          status = code;
-        },
-        onData: (chunk) => {
-          bytes += chunk.length;
-          if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
-          else finish(this.#judgeTooLarge(status));
-        },
-        onEnd: () => finish(this.#judge(status, Buffer.concat(chunks).toString("utf8"))),
-        onError: (failure) => fail(causeOf(failure)),
-      });
+    const answer = await askServer(this.#transport, {
+      path: this.#path,
+      // Mostly it is the status that counts.
+      headers: { accept: "*/*", ...backendHeaders(this.#backend) },
+      timeoutMs: this.#timeoutMs,
+      maxBytes: MAX_REPLY_BYTES,
+      signal: this.#closing.signal,
     });
+    if (answer.failure === undefined) return this.#judge(answer.status, answer.text);
+    const { failure, status } = answer;
+    // What the rest would say does not matter where the status is all that is asked for.
+    if (status !== undefined && (this.#read === undefined || status !== 200)) return this.#judge(status, "");
+    return { passed: false, cause: CAUSES[failure] ?? failure };
   }
 
   async close(): Promise<void> {
-    this.#cancel?.();
+    this.#closing.abort();
     await this.#transport.destroy();
-  }
-
-  #request(): TransportRequest {
-    const { adapter, apiKey, options } = this.#backend;
-    const headers = {
-      "user-agent": "gatewright",
-      ...adapter.headers?.(options),
-      ...adapter.auth(apiKey && revealSecret(apiKey), options),
-    };
-    return { method: "GET", path: this.#path, headers: Object.entries(headers).flat(), body: null };
   }
 
   #judge(status: number, body: string): CheckResult {
@@ -154,12 +130,6 @@ class HttpProbe implements Probe {
     if (status === 401 || status === 403) return { passed: false, cause: "auth" };
     if (status === 503 && LOADING.test(body)) return { passed: false, cause: "loading", loading: true };
     return { passed: false, cause: status >= 300 && status < 400 ? "redirect" : `status_${status}` };
-  }
-
-  /** What the rest would say does not matter where the status is all that is asked for. */
-  #judgeTooLarge(status: number): CheckResult {
-    if (this.#read === undefined || status !== 200) return this.#judge(status, "");
-    return { passed: false, cause: "too_large" };
   }
 
   #isReadable(body: string): boolean {
@@ -172,8 +142,4 @@ class HttpProbe implements Probe {
       return false;
     }
   }
-}
-
-function causeOf({ kind }: TransportFailure): string {
-  return kind === "connect_timeout" ? "timeout" : kind;
 }

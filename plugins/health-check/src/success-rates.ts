@@ -1,3 +1,5 @@
+import { BoundedMap } from "gatewright";
+
 const INTERVAL_MS = 30_000;
 const LEAST_BACKENDS = 5;
 const LEAST_ATTEMPTS = 100;
@@ -17,7 +19,7 @@ interface Interval {
 
 /** Compares the success rates of the backends of each model, interval by interval. */
 export class SuccessRates {
-  readonly #models = new Map<string, Interval>();
+  readonly #models = new BoundedMap<string, Interval>(MAX_MODELS);
 
   /** Takes an outcome in. When an interval is over: the backends that fell behind in it. */
   record(model: string, backend: string, succeeded: boolean, nowMs: number): string[] {
@@ -38,7 +40,6 @@ export class SuccessRates {
   #intervalOf(model: string, nowMs: number): Interval {
     const known = this.#models.get(model);
     if (known !== undefined) return known;
-    if (this.#models.size >= MAX_MODELS) this.#models.delete(this.#models.keys().next().value!);
     const interval: Interval = { startMs: nowMs, byBackend: new Map() };
     this.#models.set(model, interval);
     return interval;

@@ -1,3 +1,5 @@
+import { BoundedMap } from "gatewright";
+
 /** Newest samples kept for each kind of request. */
 const WINDOW = 500;
 /** Kinds kept; then the oldest goes. Names under a vendor prefix are the client's to invent. */
@@ -15,7 +17,7 @@ interface Samples {
 
 /** What requests of each kind took lately. Bounded: the newest 500 samples of 1,000 kinds. */
 export class Latencies {
-  readonly #kinds = new Map<string, Samples>();
+  readonly #kinds = new BoundedMap<string, Samples>(MAX_KINDS);
   readonly #percentile: number;
   readonly #minSamples: number;
 
@@ -42,7 +44,6 @@ export class Latencies {
   }
 
   #add(kind: string): Samples {
-    if (this.#kinds.size >= MAX_KINDS) this.#kinds.delete(this.#kinds.keys().next().value!);
     const samples = { ring: new Float64Array(WINDOW), count: 0, computedAt: 0, percentileMs: 0 };
     this.#kinds.set(kind, samples);
     return samples;

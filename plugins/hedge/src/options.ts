@@ -25,7 +25,7 @@ export const HedgeOptions = v.pipe(
   }),
   v.check(
     ({ afterMs, afterPercentile }) => afterMs !== undefined || afterPercentile !== undefined,
-    "one of `afterMs` and `afterPercentile` is required",
+    "an object with `afterMs`, `afterPercentile` or both",
   ),
 );
 

@@ -30,7 +30,7 @@ export class Guard {
   }
 
   async answer(ctx: Context, next: Next, key: string): Promise<Reply> {
-    if (key === "" || key.length > 255) throw malformedKey(this.#options.header);
+    if (key === "" || key.length > 255) throw malformedKey(this.#options.header, key.length);
     const { id, fingerprint } = identify(ctx, key);
     const held = { id, owner: randomUUID() };
     let result: ClaimResult;

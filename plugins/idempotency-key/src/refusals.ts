@@ -5,10 +5,10 @@ const CONFLICT = { status: 409, type: "invalid_request_error" } as const;
 
 const NO_RETRY = { "x-should-retry": "false" };
 
-export function malformedKey(header: string): GatewayError {
+export function malformedKey(header: string, length: number): GatewayError {
   return new GatewayError("invalid_request", {
     param: header,
-    message: `The header \`${header}\` must have 1 to 255 characters`,
+    message: `The header \`${header}\` must have 1 to 255 characters, got ${length}`,
   });
 }
 
@@ -38,9 +38,7 @@ export function answerLost(): GatewayError {
 }
 
 export function storeDown(cause: unknown): GatewayError {
-  return new GatewayError("idempotency_unavailable", {
-    status: 503,
-    type: "service_unavailable",
+  return new GatewayError("state_unavailable", {
     message: "Idempotency keys cannot be checked at present",
     headers: { "retry-after": "1" },
     cause,

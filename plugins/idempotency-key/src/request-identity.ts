@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { digestParts } from "gatewright";
 import type { Context } from "gatewright";
 
 /** Digests, in hex, under which a request with a key is kept. */
@@ -14,14 +14,7 @@ export function identify(
   key: string,
 ): RequestIdentity {
   return {
-    id: digest([principal?.tenant ?? "", principal?.id ?? "", operation.name, key]),
-    fingerprint: digest([model, String(stream), body.bytes ?? JSON.stringify(body.json)]),
+    id: digestParts([principal?.tenant ?? "", principal?.id ?? "", operation.name, key]),
+    fingerprint: digestParts([model, String(stream), body.bytes ?? JSON.stringify(body.json)]),
   };
-}
-
-/** Each part with its length, so that no two lists of parts are one text. */
-function digest(parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest("hex");
 }

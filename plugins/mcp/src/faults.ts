@@ -2,15 +2,6 @@ import { GatewayError } from "gatewright";
 
 const TYPE = "invalid_request_error";
 
-/** 403: a web page calls that is not to. */
-export function originNotAllowed(): GatewayError {
-  return new GatewayError("origin_not_allowed", {
-    status: 403,
-    type: "permission_error",
-    message: "Web pages of this origin may not call the gateway",
-  });
-}
-
 export function methodNotFound(method: string): GatewayError {
   return new GatewayError("mcp_method_not_found", {
     status: 404,

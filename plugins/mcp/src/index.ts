@@ -1,7 +1,6 @@
-import { defineGatewayPlugin, defineOperation } from "gatewright";
+import { checkWebOrigin, defineGatewayPlugin, defineOperation } from "gatewright";
 import type { GatewayPluginFactory } from "gatewright";
 import { mcpDialect } from "./dialect.ts";
-import { originNotAllowed } from "./faults.ts";
 import type { McpServer } from "./methods.ts";
 import { McpOptions } from "./options.ts";
 import { RunningCalls } from "./running-calls.ts";
@@ -40,9 +39,7 @@ export const mcp: GatewayPluginFactory<typeof McpOptions> = defineGatewayPlugin(
           replaySafe: false,
           carriesRequests: true,
           async answer(ctx) {
-            const { origin } = ctx.request.headers;
-            // A page whose name was made to mean this machine sends its own (DNS rebinding).
-            if (origin !== undefined && !allowed.has(origin)) throw originNotAllowed();
+            checkWebOrigin(ctx, (origin) => allowed.has(origin));
             return serve(ctx, server);
           },
         }),

@@ -1,4 +1,4 @@
-import { GatewayError, isJsonObject } from "gatewright";
+import { GatewayError, isJsonObject, describeGiven, wrongField } from "gatewright";
 import type { JsonObject } from "gatewright";
 
 /** An integer too long for a number is an opaque text, of which `stringifyJson` makes the digits again. */
@@ -20,15 +20,15 @@ export type RpcMessage =
 
 /** Throws 400 for what is no message. */
 export function readMessage(json: unknown): RpcMessage {
-  if (!isJsonObject(json)) throw notRpc("Expected a JSON-RPC message, an object");
+  if (!isJsonObject(json)) throw notRpc(`Expected a JSON-RPC message, an object, got ${describeGiven(json)}`);
   const { jsonrpc, id, method, params = {} } = json;
-  if (jsonrpc !== "2.0") throw notRpc('`jsonrpc` must be "2.0"');
+  if (jsonrpc !== "2.0") throw wrong("jsonrpc", '"2.0"', jsonrpc);
   if (method === undefined && ("result" in json || "error" in json)) return { kind: "response" };
-  if (typeof method !== "string") throw notRpc("`method` must be a text");
-  if (!isJsonObject(params)) throw notRpc("`params` must be an object");
+  if (typeof method !== "string") throw wrong("method", "a text", method);
+  if (!isJsonObject(params)) throw wrong("params", "an object", params);
   if (id === undefined) return { kind: "notification", method, params };
   // Unlike in JSON-RPC it must not be null (MCP, "Base Protocol", Requests).
-  if (!isRequestId(id)) throw notRpc("`id` must be a text or an integer");
+  if (!isRequestId(id)) throw wrong("id", "a text or an integer", id);
   return { kind: "request", id, method, params };
 }
 
@@ -63,6 +63,10 @@ const INTERNAL_ERROR = -32_603;
 
 function rpcCode({ code, status }: GatewayError): number {
   return RPC_CODES[code] ?? (status >= 500 ? INTERNAL_ERROR : INVALID_REQUEST);
+}
+
+function wrong(member: string, expected: string, given: unknown): GatewayError {
+  return notRpc(wrongField(member, expected, given).message);
 }
 
 function notRpc(message: string): GatewayError {

@@ -1,4 +1,4 @@
-import { isJsonObject, VERSION } from "gatewright";
+import { isJsonObject, VERSION, wrongField } from "gatewright";
 import type { Context, GatewayHost, JsonObject } from "gatewright";
 import { chat } from "./chat.ts";
 import { embeddings } from "./embeddings.ts";
@@ -98,7 +98,7 @@ async function runTool(
   const { name, arguments: args = {} } = params;
   const tool = TOOLS.get(name);
   if (!tool) throw invalidParams(`Unknown tool: ${typeof name === "string" ? name : "it has no name"}`);
-  if (!isJsonObject(args)) throw invalidParams("`arguments` must be an object");
+  if (!isJsonObject(args)) throw invalidParams(wrongField("arguments", "an object", args).message);
   const { gateway, calls } = server;
   const { watch, leaving = new AbortController() } = watcher ?? {};
   const callName = revision.stateless ? undefined : nameOfCall(ctx, id);

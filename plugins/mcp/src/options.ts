@@ -1,12 +1,7 @@
+import { isWebOrigin } from "gatewright";
 import * as v from "valibot";
 
-const Origin = v.pipe(
-  v.string(),
-  v.check(
-    (text) => URL.canParse(text) && new URL(text).origin === text,
-    "Expected an origin, such as `https://app.example.com`",
-  ),
-);
+const Origin = v.pipe(v.string(), v.check(isWebOrigin, "an origin, such as `https://app.example`"));
 
 export const McpOptions = v.strictObject({
   /**

@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { isJsonObject, wrongField } from "gatewright";
 import type { DownstreamRequest, JsonObject } from "gatewright";
 import { headerMismatch, invalidParams, unsupportedVersion } from "./faults.ts";
 import type { RpcRequest } from "./json-rpc.ts";
@@ -39,7 +39,8 @@ export function statedRevision(headers: Headers): Revision {
 
 /** What `initialize` agrees upon: what the client asks for, or the newest of its kind. */
 export function negotiate({ protocolVersion }: JsonObject): Revision {
-  if (typeof protocolVersion !== "string") throw invalidParams("`protocolVersion` must be a text");
+  if (typeof protocolVersion !== "string")
+    throw invalidParams(wrongField("protocolVersion", "a text", protocolVersion).message);
   const known = REVISIONS.filter(({ stateless }) => !stateless);
   return known.find(({ version }) => version === protocolVersion) ?? known[0]!;
 }

@@ -18,11 +18,11 @@ export const Mapping = v.strictObject({
 export const ModelMappingsOptions = v.strictObject({
   /** One for each model and provider. */
   mappings: v.pipe(
-    v.array(Mapping),
+    v.array(Mapping, "a list of mappings"),
     v.check(
       (mappings) =>
         new Set(mappings.map(({ model, provider }) => `${provider} ${model}`)).size === mappings.length,
-      "one mapping for each model and provider",
+      "a list with one mapping for each model and provider",
     ),
   ),
 });

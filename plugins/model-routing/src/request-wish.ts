@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, wrongField } from "gatewright";
 import type { RequestBody, TargetPreference } from "gatewright";
 import * as v from "valibot";
 
@@ -83,10 +83,7 @@ function read<F extends Field>(body: RequestBody, field: F): ValueOf<F> | undefi
   if (value === undefined || value === null) return undefined;
   const parsed = v.safeParse<(typeof SHAPES)[F]["schema"]>(SHAPES[field].schema, value);
   if (parsed.success) return parsed.output;
-  throw new GatewayError("invalid_request", {
-    param: field,
-    message: `\`${field}\` must be ${SHAPES[field].expected}`,
-  });
+  throw new GatewayError("invalid_request", wrongField(field, SHAPES[field].expected, value));
 }
 
 function toPreference(strategy: Strategy | undefined): TargetPreference | undefined {

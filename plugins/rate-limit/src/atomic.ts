@@ -23,7 +23,7 @@ export const SLIDING_COUNTERS = 3;
 export const FIXED_WINDOW = 4;
 
 /** Arguments of one limit: algorithm, its three numbers, cost. */
-export const ADMIT_ARGS = 5;
+const ADMIT_ARGS = 5;
 /** Arguments of one limit: algorithm, its three numbers, difference, time of admission. */
 const CORRECT_ARGS = 6;
 /** Before the figures of the limits, the result has: admitted (1 or 0), the store's time in microseconds. */

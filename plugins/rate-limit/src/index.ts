@@ -7,7 +7,7 @@ import type {
   Next,
   PluginInstance,
   Reply,
-  StandardSchemaV1,
+  InputOf,
 } from "gatewright";
 import type { Decision } from "./decision.ts";
 import { retryHeaders, setLimitHeaders, setStandardHeaders } from "./headers.ts";
@@ -46,8 +46,7 @@ const factories = { headers: at("headers"), body: at("body"), target: at("target
  * backend are listed after the balancer and are asked for each attempt.
  */
 export const rateLimit: GatewayPluginFactory<typeof RateLimitOptions> = Object.assign(
-  (options: StandardSchemaV1.InferInput<typeof RateLimitOptions> = {}) =>
-    factories[placeOf(options)](options),
+  (options: InputOf<typeof RateLimitOptions> = {}) => factories[placeOf(options)](options),
   factories.headers,
 );
 

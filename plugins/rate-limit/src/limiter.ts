@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, isStateUnavailable } from "gatewright";
 import type { Context, GatewayHost } from "gatewright";
 import { admit, ADMIT_FIGURES, ADMIT_HEAD, correct, NEVER } from "./atomic.ts";
 import type { Decision } from "./decision.ts";
@@ -106,7 +106,7 @@ export class Limiter {
 
   /** The request goes on, or is over: nobody else is to hear of it. */
   #noteLost(error: unknown): void {
-    if (isUnavailable(error)) this.#outage.failed(error);
+    if (isStateUnavailable(error)) this.#outage.failed(error);
     else this.#host.log.error("rateLimit: a correction was lost", { error: String(error) });
   }
 
@@ -126,7 +126,7 @@ export class Limiter {
   }
 
   #without(question: Question, error: unknown): Verdict | undefined {
-    if (!isUnavailable(error)) throw error;
+    if (!isStateUnavailable(error)) throw error;
     this.#outage.failed(error);
     switch (this.#options.onStoreFailure) {
       case "open":
@@ -173,11 +173,6 @@ export class Limiter {
     // Field by field: a spread took most of the time of a decision.
     return { limits, keys, costs, bound, admitted: figures[0] === 1, decisions, takenAtUs, source };
   }
-}
-
-/** By name, since two copies of core can meet. */
-function isUnavailable(error: unknown): error is Error {
-  return (error as Error).name === "StateUnavailable";
 }
 
 function admitArgs({ limits, costs }: Question, source: Decision["source"]): number[] {

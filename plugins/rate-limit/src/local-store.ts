@@ -1,3 +1,4 @@
+import { BoundedMap } from "gatewright";
 import type { AtomicOp, AtomicRecord, GatewayHost } from "gatewright";
 
 /** Records kept; then the oldest goes. */
@@ -5,7 +6,7 @@ const MAX_RECORDS = 10_000;
 
 /** Counts for this process alone while the store is down: the same ops on a bounded map. */
 export class LocalStore {
-  readonly #records = new Map<string, { state: AtomicRecord; expiresAtUs: number }>();
+  readonly #records = new BoundedMap<string, { state: AtomicRecord; expiresAtUs: number }>(MAX_RECORDS);
   readonly #nowUs: () => number;
 
   constructor(host: Pick<GatewayHost, "now">) {
@@ -25,8 +26,6 @@ export class LocalStore {
     });
     const step = op.reduce(states, args, nowUs);
     for (const [i, key] of keys.entries()) {
-      this.#records.delete(key);
-      if (this.#records.size >= MAX_RECORDS) this.#records.delete(this.#records.keys().next().value!);
       this.#records.set(key, { state: step.states[i]!, expiresAtUs: nowUs + step.ttlMs[i]! * 1_000 });
     }
     return step.result;

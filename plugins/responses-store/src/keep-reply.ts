@@ -1,4 +1,4 @@
-import { isEventStream, isJsonObject, parseJson, stringifyJson, toStreamEvent } from "gatewright";
+import { isEventStream, isJsonObject, readJsonReply, stringifyJson, toStreamEvent } from "gatewright";
 import type { Context, EventStream, JsonObject, Reply, Target } from "gatewright";
 import { toItems, withIds } from "./history.ts";
 import { isId } from "./ids.ts";
@@ -50,7 +50,7 @@ export async function noteReply(
       },
     });
   } else {
-    const response = readWhole(reply);
+    const response = readJsonReply(reply);
     if (response) await note(response);
   }
   return reply;
@@ -71,7 +71,7 @@ export async function keepReply(
     keepStream(reply.body, isWanted, options);
     return isWanted ? withoutDropped(reply, "store") : reply;
   }
-  const response = readWhole(reply);
+  const response = readJsonReply(reply);
   if (!response) return reply;
   const isKept = isWanted && (await keep(restate(response, true, previousId), options));
   const body = stringifyJson(restate(response, isKept, previousId));
@@ -124,12 +124,6 @@ function fits(input: readonly JsonObject[], response: JsonObject, { maxBytes }: 
 /** What only the keeper knows of a response. */
 function restate(response: JsonObject, store: boolean, previousId: string | undefined): JsonObject {
   return { ...response, store, previous_response_id: previousId ?? null };
-}
-
-function readWhole({ status, body }: Reply): JsonObject | undefined {
-  if (status !== 200 || (typeof body !== "string" && !(body instanceof Uint8Array))) return undefined;
-  const json = parseJson(typeof body === "string" ? body : Buffer.from(body).toString());
-  return isJsonObject(json) ? json : undefined;
 }
 
 /** What the translation could not carry was done here. */

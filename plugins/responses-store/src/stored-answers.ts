@@ -1,4 +1,4 @@
-import { GatewayError, stringifyJson } from "gatewright";
+import { GatewayError, jsonReply, wholeOfQuery } from "gatewright";
 import type { Context, GatewayHost, JsonObject, Next, Reply } from "gatewright";
 import { toListed } from "./history.ts";
 import { readStoredRequest } from "./operations.ts";
@@ -24,17 +24,17 @@ export async function answerStored(ctx: Context, next: Next, options: StoredAnsw
   }
   if (isDeletion) {
     await records.removeResponse(owner, id);
-    return json({ id, object: "response", deleted: true });
+    return jsonReply({ id, object: "response", deleted: true });
   }
   if (part === "/cancel")
     throw new GatewayError("invalid_request", { message: "Only background responses can be cancelled" });
-  if (part === "/input_items") return json(listItems(record, ctx.request.query));
+  if (part === "/input_items") return jsonReply(listItems(record, ctx.request.query));
   if (ctx.stream)
     throw new GatewayError("unsupported_parameter", {
       param: "stream",
       message: "`stream`: only the stream of a background response can be taken up again",
     });
-  return json(record.response);
+  return jsonReply(record.response);
 }
 
 /** A target that is no longer configured took the response with it. */
@@ -59,14 +59,14 @@ const MAX_LIMIT = 100;
 /** A page of the input, the latest item first unless asked otherwise. */
 function listItems({ input }: Kept, query: string): JsonObject {
   const wanted = new URLSearchParams(query);
-  const limit = readLimit(wanted.get("limit"));
+  const limit = wholeOfQuery(wanted, "limit", 1, MAX_LIMIT) ?? DEFAULT_LIMIT;
   const items = wanted.get("order") === "asc" ? input : input.toReversed();
   const after = wanted.get("after");
   const start = after === null ? 0 : items.findIndex(({ id }) => id === after) + 1;
   if (after !== null && start === 0)
     throw new GatewayError("invalid_request", {
       param: "after",
-      message: "`after` is no item of this input",
+      message: "`after` must be the id of an item of this input",
     });
   const data = items.slice(start, start + limit).map(toListed);
   return {
@@ -76,18 +76,4 @@ function listItems({ input }: Kept, query: string): JsonObject {
     last_id: data.at(-1)?.["id"] ?? null,
     has_more: start + data.length < items.length,
   };
-}
-
-function readLimit(text: string | null): number {
-  if (text === null) return DEFAULT_LIMIT;
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new GatewayError("invalid_request", {
-    param: "limit",
-    message: `\`limit\` must be a whole number from 1 to ${MAX_LIMIT}`,
-  });
-}
-
-function json(body: JsonObject): Reply {
-  return { status: 200, headers: { "content-type": "application/json" }, body: stringifyJson(body) };
 }

@@ -33,7 +33,7 @@ export const RetryOptions = v.pipe(
   }),
   v.check(
     ({ baseDelayMs, maxDelayMs }) => baseDelayMs <= maxDelayMs,
-    "`baseDelayMs` must not be above `maxDelayMs`",
+    "an object whose `baseDelayMs` is not above `maxDelayMs`",
   ),
 );
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from "gatewright";
 import type { RetryBudgetOptions } from "./options.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
@@ -6,7 +7,7 @@ const MAX_MODELS = 1_000;
 
 /** The budget of each model's pool. */
 export class RetryBudgets {
-  readonly #byModel = new Map<string, RetryBudget>();
+  readonly #byModel = new BoundedMap<string, RetryBudget>(MAX_MODELS);
   readonly #options: RetryBudgetOptions;
 
   constructor(options: RetryBudgetOptions) {
@@ -16,7 +17,6 @@ export class RetryBudgets {
   of(model: string): RetryBudget {
     const known = this.#byModel.get(model);
     if (known !== undefined) return known;
-    if (this.#byModel.size >= MAX_MODELS) this.#byModel.delete(this.#byModel.keys().next().value!);
     const budget = new RetryBudget(this.#options);
     this.#byModel.set(model, budget);
     return budget;

@@ -20,7 +20,7 @@ export class Trail {
     this.#triedBackends.add(target.backend);
   }
 
-  /** The target's backend refuses our credential: none of its targets is called again. */
+  /** The target's backend refuses our credential, or its account is used up: none of its targets is called again. */
   bar(target: Target): void {
     this.#barredBackends.add(target.backend);
   }

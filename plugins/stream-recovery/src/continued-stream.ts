@@ -3,6 +3,7 @@ import {
   EventPipe,
   isEventStream,
   isGatewayError,
+  isJsonObject,
   isOfProvider,
   toStreamEvent,
 } from "gatewright";
@@ -13,7 +14,6 @@ import type {
   EventPipeOwner,
   EventStream,
   GatewayError,
-  JsonObject,
   Next,
   Reply,
   RequestBody,
@@ -104,7 +104,7 @@ export class ContinuedStream implements EventPipeOwner {
   }
 
   #tell(event: StreamEvent): void {
-    if (isObject(event.json)) this.#told.add(event.json);
+    if (isJsonObject(event.json)) this.#told.add(event.json);
     this.pipe.push(event);
   }
 
@@ -242,7 +242,7 @@ export class ContinuedStream implements EventPipeOwner {
 
   /** Tells an event of a further stream as one of the first. */
   #tellAdopted(event: StreamEvent): void {
-    if (!isObject(event.json)) {
+    if (!isJsonObject(event.json)) {
       this.#tell(event);
       return;
     }
@@ -258,15 +258,11 @@ export class ContinuedStream implements EventPipeOwner {
  * other text, by something that is no text, or by its end.
  */
 function spliced(event: StreamEvent, splice: Splice, dialect: AnswerDialect): StreamEvent | null | undefined {
-  if (!isObject(event.json)) return undefined;
+  if (!isJsonObject(event.json)) return undefined;
   const { text, plain, finishes } = dialect.read(event.json);
   const fresh = plain ? splice.take(text) : undefined;
   if (fresh === undefined) return undefined;
   if (!splice.joined) return finishes ? undefined : null;
   if (fresh === text) return text === "" && !finishes ? null : event;
   return toStreamEvent(dialect.withText(event.json, fresh), event.type);
-}
-
-function isObject(json: unknown): json is JsonObject {
-  return typeof json === "object" && json !== null;
 }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 const Name = v.pipe(v.string(), v.nonEmpty());
-const Variable = v.pipe(v.string(), v.regex(/^[A-Za-z_]\w*$/, "must be the name of an environment variable"));
+const Variable = v.pipe(v.string(), v.regex(/^[A-Za-z_]\w*$/, "the name of an environment variable"));
 
 export const Vendor = v.strictObject({
   /** Adapter of the vendor's API. */

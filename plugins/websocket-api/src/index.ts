@@ -1,6 +1,11 @@
-import { defineGatewayPlugin, defineOperation, openaiDialect, readSubprotocols } from "gatewright";
+import {
+  checkWebOrigin,
+  defineGatewayPlugin,
+  defineOperation,
+  openaiDialect,
+  readSubprotocols,
+} from "gatewright";
 import type { GatewayPluginFactory } from "gatewright";
-import { checkOrigin } from "./origin.ts";
 import { WebsocketApiOptions } from "./options.ts";
 import { Session } from "./session.ts";
 
@@ -33,7 +38,9 @@ export const websocketApi: GatewayPluginFactory<typeof WebsocketApiOptions> = de
         carriesRequests: true,
         websocket: { readHeaders: readSubprotocols },
         answer(ctx) {
-          checkOrigin(ctx, options.allowedOrigins);
+          const { allowedOrigins } = options;
+          // A page that has no key to show is one that the config names.
+          checkWebOrigin(ctx, (origin) => allowedOrigins?.includes(origin) ?? ctx.principal !== undefined);
           return { status: 101, headers: {}, body: null, switch: new Session(ctx, gateway, options) };
         },
       }),

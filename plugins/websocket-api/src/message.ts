@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, missingField, wrongField } from "gatewright";
 
 /** What one message asks for. */
 export type Wish =
@@ -15,19 +15,19 @@ const MAX_ID_LENGTH = 256;
 export function readId(members: Members): string {
   const id = valueOf(members, "id");
   if (typeof id === "string" && id !== "" && id.length <= MAX_ID_LENGTH) return id;
-  throw invalid("id", `\`id\` must be a text of 1 to ${MAX_ID_LENGTH} characters`);
+  throw wrong("id", `a text of 1 to ${MAX_ID_LENGTH} characters`, id);
 }
 
 /** What a message asks for. Throws 400; whether there is such an endpoint, and what it takes, the chain knows. */
 export function readWish(members: Members): Wish {
   const event = valueOf(members, "event");
   if (event === "cancel") return { cancel: true };
-  if (event !== undefined) throw invalid("event", "The one event that clients send is `cancel`");
+  if (event !== undefined) throw wrong("event", "`cancel`, the one event that clients send", event);
   const path = valueOf(members, "endpoint");
   if (typeof path !== "string" || !/^\/[^#\s]*$/.test(path))
-    throw invalid("endpoint", "`endpoint` must be a path, such as `/v1/chat/completions`");
+    throw wrong("endpoint", "a path, such as `/v1/chat/completions`", path);
   const body = members.get("body");
-  if (!body) throw new GatewayError("missing_parameter", { param: "body", message: "`body` is required" });
+  if (!body) throw new GatewayError("missing_parameter", missingField("body", "the body of the request"));
   return { path, body };
 }
 
@@ -36,6 +36,6 @@ function valueOf(members: Members, name: string): unknown {
   return text && (JSON.parse(text.toString("utf8")) as unknown);
 }
 
-function invalid(param: string, message: string): GatewayError {
-  return new GatewayError("invalid_request", { param, message });
+function wrong(param: string, expected: string, given: unknown): GatewayError {
+  return new GatewayError("invalid_request", wrongField(param, expected, given));
 }

@@ -1,15 +1,10 @@
+import { isWebOrigin } from "gatewright";
 import * as v from "valibot";
 
 const Count = v.pipe(v.number(), v.integer(), v.minValue(1));
 /** Longest timer of Node. */
 const Milliseconds = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_147_483_647));
-const Origin = v.pipe(
-  v.string(),
-  v.check(
-    (text) => URL.canParse(text) && new URL(text).origin === text,
-    "Expected an origin such as `https://app.example`",
-  ),
-);
+const Origin = v.pipe(v.string(), v.check(isWebOrigin, "an origin, such as `https://app.example`"));
 
 export const WebsocketApiOptions = v.strictObject({
   /** Requests that may run at once on one connection; one more is refused. @default 16 */
