@@ -1,5 +1,5 @@
-import type { Adapter, ForeignMembers, OperationMapping } from "../adapter.ts";
-import type { Backend } from "../backend.ts";
+import type { ForeignMembers, OperationMapping } from "../adapter.ts";
+import { backendHeaders, type Backend } from "../backend.ts";
 import { bridgedMapping, directMapping } from "../can-serve.ts";
 import { revealSecret } from "../config/secret.ts";
 import { GatewayError } from "../errors.ts";
@@ -73,7 +73,7 @@ function createCallPlan(target: Target, operation: Operation, scope: PlanScope):
       typeof mapping.path === "string"
         ? addQuery(basePath + mapping.path.replace("{model}", encodeURIComponent(model)), baseQuery)
         : undefined,
-    headers: fixedHeaders(adapter, backend, credential, operation),
+    headers: fixedHeaders(backend, operation),
     via: `1.1 ${scope.via}`,
     credential,
     translation,
@@ -104,14 +104,9 @@ function bridgedTranslation(
   return { operation, mapping: reading ? { ...mapping, ...reading } : mapping, bridge: { from, to } };
 }
 
-function fixedHeaders(
-  adapter: Adapter,
-  backend: Backend,
-  credential: string | undefined,
-  operation: Operation,
-): string[] {
+function fixedHeaders(backend: Backend, operation: Operation): string[] {
   const headers: Record<string, string> = { "user-agent": "gatewright" };
   if (operation.body === "json") headers["content-type"] = "application/json";
-  Object.assign(headers, adapter.headers?.(backend.options), adapter.auth(credential, backend.options));
+  Object.assign(headers, backendHeaders(backend));
   return Object.entries(headers).flat();
 }

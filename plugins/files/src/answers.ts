@@ -1,9 +1,8 @@
-import { GatewayError, isGatewayError, isJsonObject, isOfProvider, ownerOf } from "gatewright";
+import { GatewayError, isGatewayError, isJsonObject, isOfProvider, ownerOf, readJsonReply } from "gatewright";
 import type { Context, JsonObject, Next, Reply } from "gatewright";
 import { pageReply, pickPage } from "./list-page.ts";
 import { readId, type Kind } from "./operations.ts";
 import type { Place, Places } from "./places.ts";
-import { readObject } from "./reply-object.ts";
 
 /** A new file goes where the balancer sends it, or to the provider that the query names. */
 export async function upload(ctx: Context, next: Next, places: Places): Promise<Reply> {
@@ -94,7 +93,7 @@ async function latestOf(
   const pages = await Promise.allSettled(targets.map((target) => next({ candidates: [target], target })));
   const found = new Map<string, JsonObject>();
   for (const page of pages) {
-    const list = page.status === "fulfilled" ? readObject(page.value)?.["data"] : undefined;
+    const list = page.status === "fulfilled" ? readJsonReply(page.value)?.["data"] : undefined;
     for (const object of Array.isArray(list) ? list.filter(isJsonObject) : [])
       found.set(String(object["id"]), object);
   }
@@ -103,7 +102,7 @@ async function latestOf(
 
 /** Where what the reply tells of is kept, so that it is found again. */
 async function note(ctx: Context, reply: Reply, kind: Kind, places: Places): Promise<Reply> {
-  const object = readObject(reply);
+  const object = readJsonReply(reply);
   const backend = reply.attempt?.target.backend.name;
   if (object && backend !== undefined) await keep(ownerOf(ctx), kind, { backend, object }, places);
   return reply;

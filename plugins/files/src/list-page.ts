@@ -1,4 +1,4 @@
-import { GatewayError, stringifyJson, wholeOfQuery } from "gatewright";
+import { GatewayError, jsonReply, wholeOfQuery } from "gatewright";
 import type { JsonObject, Reply } from "gatewright";
 
 const DEFAULT_LIMIT = 20;
@@ -48,5 +48,5 @@ export function pageReply(data: readonly JsonObject[], hasMore: boolean): Reply 
     last_id: data.at(-1)?.["id"] ?? null,
     has_more: hasMore,
   };
-  return { status: 200, headers: { "content-type": "application/json" }, body: stringifyJson(list) };
+  return jsonReply(list);
 }
