@@ -117,5 +117,6 @@ const NO_CLIENT: Downstream = {
   stream: () => {
     throw new GatewayError("internal_error");
   },
+  onAbort() {},
   expire() {},
 };

@@ -79,7 +79,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
   #committedAt = 0;
   /** The client is slow. Only after the commit point. */
   #paused = false;
-  #headers: UpstreamHeaders = {};
+  #headers = NO_HEADERS;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #events: EventRelay | undefined;
@@ -115,7 +115,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
   }
 
   #send(): void {
-    const { request } = this.#prepared;
+    const request = this.#prepared.request!;
     const { body } = request;
     const isUpload = typeof body === "object" && body !== null && Symbol.asyncIterator in body;
     this.#call = this.target.backend.transport.send(
@@ -139,7 +139,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     const refused = this.#refused;
     let authorized: TransportRequest | undefined;
     try {
-      authorized = await authorizeRequest(request, this.target.backend, plan.credential, {
+      authorized = await authorizeRequest(request!, this.target.backend, plan.credential, {
         refused: refused !== undefined,
         signal: controller.signal,
       });
@@ -201,7 +201,8 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
 
   onSettled(listener: (attempt: Attempt) => void): void {
     if (this.outcome) this.#exchange.tellSettled(listener, this);
-    else (this.#listeners ??= []).push(listener);
+    else if (this.#listeners) this.#listeners.push(listener);
+    else this.#listeners = [listener];
   }
 
   /** The request is over or this attempt is not wanted any more: closes the upstream connection at once. */
@@ -480,7 +481,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     const now = performance.now();
     this.timeToFirstTokenMs = this.#ageMs(now);
     this.#settle("complete", now);
-    this.#resolve(reply);
+    this.#answer(reply);
   }
 
   // --- streams
@@ -505,7 +506,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     const reply = this.#reply(this.#events!.stream);
     reply.headers["content-type"] = "text/event-stream; charset=utf-8";
     reply.headers["x-accel-buffering"] = "no";
-    this.#resolve(reply);
+    this.#answer(reply);
   }
 
   onUsage(usage: Usage): void {
@@ -560,7 +561,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
   #commitBytes(): void {
     if (this.#phase !== "firstToken") return;
     this.#commit();
-    this.#resolve(this.#reply(this.#opaque!));
+    this.#answer(this.#reply(this.#opaque!));
   }
 
   #commit(): void {
@@ -577,6 +578,15 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     this.#toldDrops = dropped?.size ?? 0;
     if (dropped && dropped.size > 0) headers["x-gatewright-dropped"] = [...dropped].join(", ");
     return { status: this.status!, headers, body, attempt: this };
+  }
+
+  #answer(reply: Reply): void {
+    const resolve = this.#resolve;
+    // A stream may last for minutes, and many do at once: what it does not need any more is not kept for it.
+    this.#resolve = this.#reject = DONE;
+    this.#headers = NO_HEADERS;
+    this.#prepared.request = undefined;
+    resolve(reply);
   }
 
   #fail(error: GatewayError, outcome: Outcome | "cancelled"): void {
@@ -603,3 +613,8 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     if (listeners) for (const listener of listeners) this.#exchange.tellSettled(listener, this);
   }
 }
+
+const NO_HEADERS: UpstreamHeaders = {};
+
+/** In the place of the ends of a promise that is settled. */
+const DONE = (): void => {};

@@ -9,8 +9,8 @@ import type { Hidden } from "./upstream-error.ts";
 export interface PreparedCall {
   readonly target: Target;
   readonly plan: CallPlan;
-  /** With headers of authorisation once these are made. */
-  request: TransportRequest;
+  /** With headers of authorisation once these are made. Not kept once an answer is on its way. */
+  request: TransportRequest | undefined;
   /** Present where the backend speaks another dialect than the client. */
   readonly translated: TranslatedCall | undefined;
   /** What was left out on either way so far. */

@@ -72,7 +72,7 @@ export class WebSocketRun implements RunningAttempt, TransportHandler {
 
   async #send(): Promise<void> {
     const { backend } = this.target;
-    let request = this.#prepared.request;
+    let request = this.#prepared.request!;
     if (backend.adapter.authorize) {
       const { signal } = this.#authorizing;
       const { credential } = this.#prepared.plan;

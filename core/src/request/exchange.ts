@@ -17,6 +17,8 @@ export interface Downstream {
   readAll(limit: number): Uint8Array | Promise<Uint8Array>;
   /** The body as it comes, with back-pressure. */
   stream(): AsyncIterable<Uint8Array>;
+  /** The request is aborted: told once, before anything else learns of it. */
+  onAbort(reason: GatewayError): void;
   /** Looks at the limits of slow clients, and keeps silent streams alive. */
   expire(nowMs: number): void;
 }
@@ -73,8 +75,6 @@ export class Exchange implements Expirable {
   replyHeaders: Record<string, string> | undefined;
   /** Why the request is over before its answer is. */
   abortReason: GatewayError | undefined;
-  /** Called once when the request is aborted, before anything else learns of it. */
-  onAbort: ((reason: GatewayError) => void) | undefined;
   /** Set once the reply's first byte may go out: the deadline no longer holds. */
   committed = false;
   previous: Expirable | undefined = undefined;
@@ -123,7 +123,7 @@ export class Exchange implements Expirable {
   abort(reason: GatewayError): void {
     if (this.abortReason || this.#finished) return;
     this.abortReason = reason;
-    this.onAbort?.(reason);
+    this.downstream.onAbort(reason);
     for (const attempt of this.attempts) attempt.abort(reason);
     this.#controller?.abort(reason);
   }
@@ -183,7 +183,9 @@ export class Exchange implements Expirable {
 
   onFinished(listener: (finished: Finished) => void): void {
     if (this.#finished) this.#tellFinished(listener, this.#finished);
-    else (this.#finishListeners ??= []).push(listener);
+    else if (this.#finishListeners) this.#finishListeners.push(listener);
+    // A literal has room for what is in it, a first push makes room for seventeen.
+    else this.#finishListeners = [listener];
   }
 
   #tellFinished(listener: (finished: Finished) => void, finished: Finished): void {

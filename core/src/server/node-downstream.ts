@@ -17,7 +17,7 @@ import { hasLength, notBytes, takeBody } from "./sendable.ts";
 import { endAfterReply } from "./staged-close.ts";
 import { leavesBodyUnread } from "./unread-body.ts";
 import { countUploaded } from "./upload-garbage.ts";
-import { writeChunk } from "./write-chunk.ts";
+import { forgetHead, writeChunk } from "./write-chunk.ts";
 
 /**
  * Bodies up to this size leave as text: Node writes text in one piece with the headers, bytes as a second one. In
@@ -64,7 +64,6 @@ export class NodeDownstream implements Downstream, BodySink {
 
   attach(exchange: Exchange): void {
     this.#exchange = exchange;
-    exchange.onAbort = this.#onAbort;
     this.#res.on("close", this.#onClose);
   }
 
@@ -75,38 +74,42 @@ export class NodeDownstream implements Downstream, BodySink {
     if (Number(req.headers["content-length"]) > limit) throw bodyTooLarge(limit);
     this.#begin("json");
     // Most bodies come in the same packet as their headers: all of it is there, and can be taken without the events of
-    // a stream.
-    if (req.complete && req.readableLength <= limit) {
+    // a stream. Node says so of a body (`complete`) only when it looks for what follows.
+    const held = req.readableLength;
+    if ((req.complete || held === Number(req.headers["content-length"])) && held <= limit) {
       this.#reading = "done";
       return (req.read() as Buffer | null) ?? Buffer.alloc(0);
     }
-    return new Promise((resolve, reject) => {
-      this.#rejectRead = reject;
-      this.#collect(limit, resolve, reject);
-    });
+    return new Promise((resolve, reject) => this.#collect(limit, resolve, reject));
   }
 
   #collect(limit: number, resolve: (body: Buffer) => void, reject: (error: GatewayError) => void): void {
     const req = this.#req;
     const chunks: Buffer[] = [];
     let length = 0;
-    const giveUp = (error: GatewayError): void => {
-      // The request lives on until its connection ends.
-      chunks.length = 0;
-      reject(error);
+    // The request lives on until its connection ends, and what listens to it as well.
+    const stop = (): void => {
+      this.#rejectRead = undefined;
+      req.off("data", take).off("end", finish);
     };
-    this.#rejectRead = giveUp;
-    req.on("data", (chunk: Buffer) => {
+    const take = (chunk: Buffer): void => {
       length += chunk.length;
-      if (length > limit) {
-        req.pause();
-        giveUp(bodyTooLarge(limit));
-      } else chunks.push(chunk);
-    });
-    req.on("end", () => {
+      chunks.push(chunk);
+      if (length <= limit) return;
+      stop();
+      req.pause();
+      reject(bodyTooLarge(limit));
+    };
+    const finish = (): void => {
+      stop();
       this.#reading = "done";
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length));
-    });
+    };
+    this.#rejectRead = (error) => {
+      stop();
+      reject(error);
+    };
+    req.on("data", take).on("end", finish);
   }
 
   async *stream(): AsyncGenerator<Uint8Array> {
@@ -220,12 +223,18 @@ export class NodeDownstream implements Downstream, BodySink {
     }
     this.#exchange.bytesOut += chunk.length;
     this.#wrote = true;
-    // The first piece takes the head with it.
-    const goesOn = this.#begun ? writeChunk(this.#res, chunk) : this.#res.write(chunk);
-    this.#begun = true;
+    const goesOn = this.#begun ? writeChunk(this.#res, chunk) : this.#writeFirst(chunk);
     if (goesOn || this.#blockedSince > 0) return;
     this.#stream.pause();
     this.#waitForDrain(() => this.#stream?.resume());
+  }
+
+  /** The first piece takes the head with it. */
+  #writeFirst(chunk: Uint8Array): boolean {
+    this.#begun = true;
+    const goesOn = this.#res.write(chunk);
+    forgetHead(this.#res);
+    return goesOn;
   }
 
   #waitForDrain(goOn: () => void): void {
@@ -260,6 +269,7 @@ export class NodeDownstream implements Downstream, BodySink {
 
   /** An answer that comes before the body was read: a long rest is not waited for. */
   #finishUnread(headers: string[]): void {
+    if (this.#reading === "done") return;
     const halfRead = this.#reading === "upload" || this.#reading === "given up";
     if (halfRead) endAfterReply(this.#socket);
     if (halfRead || leavesBodyUnread(this.#req, this.#res)) headers.push("connection", "close");
@@ -319,10 +329,10 @@ export class NodeDownstream implements Downstream, BodySink {
     this.#exchange.abort(new GatewayError("request_timeout"));
   }
 
-  readonly #onAbort = (reason: GatewayError): void => {
+  onAbort(reason: GatewayError): void {
     this.#rejectRead?.(reason);
     if (!this.#stream) this.fail(reason);
-  };
+  }
 
   readonly #onClose = (): void => {
     const exchange = this.#exchange;

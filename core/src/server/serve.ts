@@ -40,9 +40,12 @@ export async function serve(
 export function runningServer(server: Server, gateway: GatewayProcess, host: string): RunningServer {
   const { port } = server.address() as { port: number };
   const sockets = new Set<Socket>();
+  function forget(this: Socket): void {
+    sockets.delete(this);
+  }
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    socket.on("close", forget);
   });
   let stopping: Promise<boolean> | undefined;
   return {

@@ -43,11 +43,12 @@ export class WebDownstream implements Downstream, BodySink {
 
   attach(exchange: Exchange): void {
     this.#exchange = exchange;
-    exchange.onAbort = (reason) => {
-      this.#rejectRead?.(reason);
-      if (!this.#stream) this.fail(reason);
-    };
     this.#request.signal.addEventListener("abort", () => this.#leave(), { once: true });
+  }
+
+  onAbort(reason: GatewayError): void {
+    this.#rejectRead?.(reason);
+    if (!this.#stream) this.fail(reason);
   }
 
   async readAll(limit: number): Promise<Uint8Array> {

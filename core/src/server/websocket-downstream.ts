@@ -51,15 +51,16 @@ export class WebSocketDownstream implements Downstream {
 
   attach(exchange: Exchange): void {
     this.#exchange = exchange;
-    exchange.onAbort = (reason) => {
-      if (this.#session) this.#session.close(reason);
-      else this.fail(reason);
-    };
     const socket = this.#socket;
     socket.on("data", this.#onEarlyData);
     socket.on("end", this.#onEarlyEnd);
     socket.on("error", this.#onEarlyEnd);
     socket.on("close", this.#onEarlyEnd);
+  }
+
+  onAbort(reason: GatewayError): void {
+    if (this.#session) this.#session.close(reason);
+    else this.fail(reason);
   }
 
   readAll(): Promise<Uint8Array> {

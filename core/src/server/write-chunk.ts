@@ -20,3 +20,14 @@ export function writeChunk(response: ServerResponse, chunk: Uint8Array): boolean
   const text = asBuffer(chunk).toString("latin1");
   return writeAtOnce(socket, `${chunk.length.toString(16)}\r\n${text}\r\n`, "latin1");
 }
+
+/**
+ * Lets go of the text of a head that was sent. Node keeps it, in the some thirty pieces it was joined of, until the reply
+ * is over, though it only asks whether there is one.
+ */
+export function forgetHead(response: ServerResponse): void {
+  const head = response as { _header?: string | null; _headerSent?: boolean };
+  if (head._header && head._headerSent) head._header = SENT;
+}
+
+const SENT = "sent";

@@ -19,7 +19,7 @@ export class ByteRelay implements BodyStream {
 
   constructor(owner: ByteRelayOwner) {
     this.#owner = owner;
-    this.#pressure = new Pressure((pause) => owner.onPressure(pause));
+    this.#pressure = new Pressure(owner);
   }
 
   push(chunk: Uint8Array): void {

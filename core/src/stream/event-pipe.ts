@@ -73,7 +73,7 @@ export class EventPipe implements EventStream {
   /** `offered` is false where nobody can start it before `offer` is called. */
   constructor(owner: EventPipeOwner, offered = true) {
     this.#owner = owner;
-    this.#pressure = new Pressure((pause) => owner.onPressure(pause), offered);
+    this.#pressure = new Pressure(owner, offered);
   }
 
   get closed(): boolean {
@@ -149,11 +149,16 @@ export class EventPipe implements EventStream {
   // --- the consumer's side
 
   observe(observer: StreamObserver): void {
-    (this.#stages ??= []).push({ observer });
+    this.#add({ observer });
   }
 
   transform(transform: EventTransform): void {
-    (this.#stages ??= []).push({ transform });
+    this.#add({ transform });
+  }
+
+  #add(stage: Stage): void {
+    if (this.#stages) this.#stages.push(stage);
+    else this.#stages = [stage];
   }
 
   start(sink: BodySink): void {

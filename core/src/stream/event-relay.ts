@@ -70,7 +70,7 @@ export class EventRelay {
     this.#rules = options.rules;
     const { finishMember, createText } = options.rules;
     this.#toText = createText && options.translator ? createText() : stringifyJson;
-    if (finishMember !== undefined) this.#finishMember = Buffer.from(finishMember);
+    if (finishMember !== undefined) this.#finishMember = bytesOf(finishMember);
     const format = options.translator?.format ?? "sse";
     if (format === "sse") this.#sse = new SseDecoder();
     else if (format === "ndjson") this.#ndjson = new NdjsonDecoder();
@@ -88,20 +88,19 @@ export class EventRelay {
   push(chunk: Uint8Array): void {
     if (this.stream.closed) return;
     if (this.#sse) this.#sse.push(chunk, this.#onBlock, this.#takePlain);
-    else if (this.#ndjson) this.#ndjson.push(chunk, this.#onLine);
-    else this.#framed!.push(chunk, this.#onFramed);
+    else if (this.#ndjson) this.#ndjson.push(chunk, (line) => this.#onLine(line));
+    else this.#framed!.push(chunk, (json, type) => this.#onFramed(json, type));
     if (this.#flushing) return;
     this.#flushing = true;
-    // Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well.
-    void SOON.then(this.#flush);
+    flushSoon(this);
   }
 
   /** The upstream body ended. Throws when it was not whole. */
   end(): void {
     if (this.stream.closed) return;
     if (this.#sse) this.#sse.end(this.#onBlock);
-    else if (this.#ndjson) this.#ndjson.end(this.#onLine);
-    else this.#framed!.end(this.#onFramed);
+    else if (this.#ndjson) this.#ndjson.end((line) => this.#onLine(line));
+    else this.#framed!.end((json, type) => this.#onFramed(json, type));
     this.#endTranslation();
     if (!this.whole)
       throw new GatewayError(this.#committed ? "upstream_interrupted" : "provider_error", {
@@ -117,10 +116,11 @@ export class EventRelay {
     this.stream.fail(error);
   }
 
-  readonly #flush = (): void => {
+  /** Hands on what was read since the last time. */
+  flush(): void {
     this.#flushing = false;
     this.stream.flush();
-  };
+  }
 
   /**
    * Lets an event pass as it came that says nothing but more content: read strictly, but neither parsed nor copied.
@@ -156,13 +156,13 @@ export class EventRelay {
     else this.#accept(json, block.type, block.raw, block.data);
   };
 
-  readonly #onLine = (line: string): void => {
+  #onLine(line: string): void {
     this.#translated(this.#options.translator!.translate(parseEvent(line), undefined));
-  };
+  }
 
-  readonly #onFramed = (json: JsonObject, type?: string): void => {
+  #onFramed(json: JsonObject, type?: string): void {
     this.#translated(this.#options.translator!.translate(json, type));
-  };
+  }
 
   #translated(events: readonly JsonObject[]): void {
     const { eventName } = this.#rules;
@@ -264,6 +264,29 @@ function glance(buffer: Buffer, start: number, end: number, watch: Uint8Array): 
 
 /** Waiting for it costs less than a microtask of Node's, which carries the context of asynchronous calls. */
 const SOON = Promise.resolve();
+/** With something to hand on. */
+let fed: EventRelay[] = [];
+
+/** Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well. */
+function flushSoon(relay: EventRelay): void {
+  if (fed.push(relay) === 1) void SOON.then(flushFed);
+}
+
+function flushFed(): void {
+  const relays = fed;
+  fed = [];
+  for (const relay of relays) relay.flush();
+}
+
+/** Names of members as bytes: there are a few, of the operations. */
+const memberBytes = new Map<string, Uint8Array>();
+
+function bytesOf(member: string): Uint8Array {
+  let bytes = memberBytes.get(member);
+  if (!bytes) memberBytes.set(member, (bytes = Buffer.from(member)));
+  return bytes;
+}
+
 const OPEN_BRACE = 0x7b;
 const NOT_JSON = "The backend sent a stream event that is not JSON";
 

@@ -1,20 +1,25 @@
 /** Held back until the consumer starts; beyond, the feeder is asked to pause. */
 const HIGH_WATER_BYTES = 256 * 1024;
 
+/** Whoever feeds a stream: told `true` where it is to wait, `false` where it may go on. */
+export interface Feeder {
+  onPressure(pause: boolean): void;
+}
+
 /** When the feeder of a stream is to wait: while too much is held back before its start, and while the sink is full. */
 export class Pressure {
-  readonly #onPressure: (pause: boolean) => void;
+  readonly #feeder: Feeder;
   #offered: boolean;
   #heldBytes = 0;
   #holding = false;
   #sinkPaused = false;
 
   /**
-   * Told `true` where the feeder is to wait, `false` where it may go on. Nobody could start a stream before it is offered,
-   * and so nobody would ever tell the feeder to go on: until then it is not made to wait.
+   * Nobody could start a stream before it is offered, and so nobody would ever tell the feeder to go on: until then it is
+   * not made to wait.
    */
-  constructor(onPressure: (pause: boolean) => void, offered = true) {
-    this.#onPressure = onPressure;
+  constructor(feeder: Feeder, offered = true) {
+    this.#feeder = feeder;
     this.#offered = offered;
   }
 
@@ -38,7 +43,7 @@ export class Pressure {
   #holdBack(): void {
     if (!this.#offered || this.#holding || this.#heldBytes <= HIGH_WATER_BYTES) return;
     this.#holding = true;
-    this.#onPressure(true);
+    this.#feeder.onPressure(true);
   }
 
   /** What was held has gone out. */
@@ -46,16 +51,16 @@ export class Pressure {
     this.#heldBytes = 0;
     if (!this.#holding) return;
     this.#holding = false;
-    if (!this.#sinkPaused) this.#onPressure(false);
+    if (!this.#sinkPaused) this.#feeder.onPressure(false);
   }
 
   pause(): void {
     this.#sinkPaused = true;
-    this.#onPressure(true);
+    this.#feeder.onPressure(true);
   }
 
   resume(): void {
     this.#sinkPaused = false;
-    this.#onPressure(false);
+    this.#feeder.onPressure(false);
   }
 }

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { buildConnector, Client, errors, util, type Dispatcher } from "undici";
 import { groupWrites } from "../group-writes.ts";
@@ -39,6 +39,7 @@ export function createUndiciTransport(origin: URL, options: UndiciTransportOptio
 class ConnectionPool implements Transport {
   readonly #origin: URL;
   readonly #options: UndiciTransportOptions;
+  readonly #connect: Connect;
   readonly #all: Connection[] = [];
   readonly #idle: Connection[] = [];
   /** Calls that wait for a connection, oldest first. */
@@ -47,8 +48,10 @@ class ConnectionPool implements Transport {
   #onIdle: (() => void) | undefined;
 
   constructor(origin: URL, options: UndiciTransportOptions) {
-    this.#origin = origin;
+    this.#origin = new URL(origin.origin);
     this.#options = options;
+    // One for all connections: it remembers TLS sessions, which make the handshake of a further connection short.
+    this.#connect = createConnector(options.connectMs);
   }
 
   send(request: TransportRequest, handler: TransportHandler): TransportCall {
@@ -62,7 +65,7 @@ class ConnectionPool implements Transport {
 
   #open(): Connection | undefined {
     if (this.#all.length >= this.#options.connections) return undefined;
-    const connection = new Connection(this.#origin, this.#options);
+    const connection = new Connection(this.#origin, this.#options, this.#connect);
     this.#all.push(connection);
     return connection;
   }
@@ -95,16 +98,20 @@ class ConnectionPool implements Transport {
 class Connection extends Client {
   readonly line: Line;
 
-  constructor(origin: URL, { connectMs, maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions) {
+  constructor(
+    origin: URL,
+    { maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions,
+    connect: Connect,
+  ) {
     const line = new Line();
-    super(origin.origin, {
+    super(origin, {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: 4_000,
       keepAliveMaxTimeout: 60_000,
       maxHeaderSize: maxHeaderBytes,
-      connect: createConnector(connectMs, line),
+      connect: (options, callback) => line.attach(connect(options, callback)),
     });
     this.line = line;
   }
@@ -119,35 +126,46 @@ class Connection extends Client {
 class Line {
   /** It carried a call. */
   used = false;
-  /** Why it broke. */
-  failure: Error | undefined;
-  #held = false;
-  #socket: Socket | undefined;
+  held = false;
+  #socket: LineSocket | undefined;
 
-  attach(socket: Socket): void {
-    this.used = this.#held = false;
-    this.failure = undefined;
+  attach(socket: LineSocket): void {
+    this.used = this.held = false;
     this.#socket = socket;
-    socket.on("error", (error) => (this.failure = error));
-    const { read } = socket;
-    socket.read = (size) => (this.#held ? null : (read.call(socket, size) as unknown));
+    socket[LINE] = this;
+    socket.read = readLine;
+  }
+
+  /** Why it broke. */
+  get failure(): Error | null {
+    return this.#socket?.errored ?? null;
   }
 
   hold(): void {
-    this.#held = true;
+    this.held = true;
   }
 
   release(): void {
-    if (!this.#held) return;
-    this.#held = false;
+    if (!this.held) return;
+    this.held = false;
     // Not at once: the parser may be the one who called.
     process.nextTick(() => {
-      if (!this.#held) this.#socket?.emit("readable");
+      if (!this.held) this.#socket?.emit("readable");
     });
   }
 }
 
-function createConnector(connectMs: number, line: Line): buildConnector.connector {
+const LINE = Symbol("line");
+type LineSocket = Socket & { [LINE]?: Line };
+
+/** The `read` of a socket: one function for all, where hundreds of streams may begin together. */
+function readLine(this: LineSocket, size?: number): unknown {
+  return this[LINE]!.held ? null : Socket.prototype.read.call(this, size);
+}
+
+type Connect = (options: buildConnector.Options, callback: buildConnector.Callback) => Socket;
+
+function createConnector(connectMs: number): Connect {
   const connect = buildConnector({ timeout: 0 });
   return (options, callback) => {
     let timer: NodeJS.Timeout | undefined;
@@ -159,9 +177,9 @@ function createConnector(connectMs: number, line: Line): buildConnector.connecto
     }) as unknown as Socket;
     joinWrites(socket);
     groupWrites(socket);
-    line.attach(socket);
     if (connectMs > 0)
       timer = setTimeout(() => socket.destroy(new ConnectTimeout("connect timeout")), connectMs);
+    return socket;
   };
 }
 
@@ -179,7 +197,8 @@ function asConnectError(error: Error): Error {
  * each call, and that parses trailers which nobody reads. The version is pinned.
  */
 class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
-  readonly #request: TransportRequest;
+  /** Until it is handed over. */
+  #request: TransportRequest | undefined;
   readonly #handler: TransportHandler;
   readonly #pool: ConnectionPool;
   #connection: Connection | undefined;
@@ -205,7 +224,8 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   }
 
   start(connection: Connection): void {
-    const { method, path, headers, body, upgrade = null } = this.#request;
+    const { method, path, headers, body, upgrade = null } = this.#request!;
+    this.#request = undefined;
     this.#connection = connection;
     connection.dispatch(
       { method, path, headers, body: body as Dispatcher.DispatchOptions["body"], upgrade },
