@@ -7,6 +7,7 @@ import { anthropicApi } from "@gatewright/anthropic-api";
 import { isSealed, type JsonObject } from "gatewright";
 import { afterEach, describe, expect, it } from "vitest";
 import { converseStream } from "../../adapters/src/_bedrock/chat-reply.ts";
+import { toHubThinking, toOwnThinking } from "../../adapters/src/_bedrock/thinking.ts";
 import { startTestGateway, type TestGateway } from "../_support/gateway.ts";
 
 const NOVA = "amazon.nova-2-lite-v1:0";
@@ -119,6 +120,31 @@ describe.each(doors)("thoughts of Nova at $door", ({ door, turnOf, rest }) => {
     expect(anthropic.asked).toHaveLength(1);
     for (const own of ["novas-own", REDACTED.redactedContent, "gatewrightv1"])
       expect(sent).not.toContain(own);
+  });
+});
+
+describe("one model by several names", () => {
+  const NAMES = [
+    NOVA,
+    ...["us", "eu", "apac", "jp", "us-gov", "global"].map((geography) => `${geography}.${NOVA}`),
+    `arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.${NOVA}`,
+    `arn:aws-us-gov:bedrock:us-gov-west-1:111122223333:inference-profile/us-gov.${NOVA}`,
+    `arn:aws:bedrock:eu-central-1::foundation-model/${NOVA}`,
+  ];
+  const THOUGHT = { type: "thinking", thinking: "Hm", signature: "novas-own" };
+
+  it.each(NAMES)("takes its own thought back, whatever it was called when it had it: %s", (name) => {
+    for (const later of NAMES)
+      expect(toOwnThinking(toHubThinking(THOUGHT, name), later)).toMatchObject(THOUGHT);
+    expect(toOwnThinking(toHubThinking(THOUGHT, name), `us.${OTHER}`)).toBeUndefined();
+  });
+
+  it("does not take a vendor for a geography, nor guess what a profile of one's own stands for", () => {
+    const own = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3";
+    const others = [own, own.replace("a1b2c3", "d4e5f6"), "openai.gpt-5.1", "zai.gpt-5.1", NOVA];
+    for (const signer of others)
+      for (const reader of others)
+        expect(toOwnThinking(toHubThinking(THOUGHT, signer), reader) !== undefined).toBe(signer === reader);
   });
 });
 

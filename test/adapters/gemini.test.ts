@@ -177,12 +177,21 @@ describe("errors of gemini", () => {
     expect(gemini.retryAfterMs?.({}, { error: { details } })).toBe(waitMs);
   });
 
-  it.each([{}, { candidates: [] }, { candidates: [{ content: {} }] }, { error: { code: 500 } }])(
+  it.each([{}, { candidates: [] }, { candidates: [{ content: {} }] }, { error: "?" }])(
     "takes a 200 with %j for no answer of a chat",
     (body) => {
       expect(gemini.errorInReply?.(body, "chat")).toMatchObject({ status: 502 });
     },
   );
+
+  it("takes an error in a 200 for what its own number says", () => {
+    const error = { code: 429, status: "RESOURCE_EXHAUSTED" };
+    for (const message of [undefined, "Slow down"])
+      expect(gemini.errorInReply?.({ error: { ...error, message } }, "generateContent")).toEqual({
+        status: 429,
+        ...(message !== undefined && { message }),
+      });
+  });
 
   it("takes a 200 without vectors for no answer of embeddings", () => {
     expect(gemini.errorInReply?.({ embeddings: [{}] }, "embeddings")).toMatchObject({ status: 502 });

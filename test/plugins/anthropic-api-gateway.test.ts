@@ -364,6 +364,19 @@ describe("backends of the same dialect", () => {
     expect((await stage.ended()).outcome).toBe("upstream_error");
   });
 
+  it("say what is known of an error without a message: its status and its type", async () => {
+    const error = '{"type":"error","error":{"type":"rate_limit_error"}}';
+    const stage = await stageOn(
+      anthropicAt(await anthropic(streamReply(`event: error\ndata: ${error}\n\n`))),
+    );
+    const reply = await send(stage, { ...HELLO, stream: true });
+    expect(reply.status).toBe(429);
+    expect(((await reply.json()) as { error: JsonObject }).error).toMatchObject({
+      type: "rate_limit_error",
+      message: "The backend answered 429",
+    });
+  });
+
   it("in-11: errors keep status, type and message", async () => {
     const error = { type: "invalid_request_error", message: "max_tokens: too large" };
     const stage = await stageOn(
@@ -450,7 +463,7 @@ describe("other backends", () => {
 describe("E16: a silent stream", () => {
   const HEAD = replyHead(200, { "content-type": "text/event-stream", "transfer-encoding": "chunked" });
   const CONTENT = 'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n';
-  const limits = { server: { limits: { streamKeepAliveMs: 60 } }, timeouts: { idleMs: 400 } };
+  const limits = { server: { limits: { streamKeepAliveMs: 60 } }, timeouts: { idleMs: 1_000 } };
   const stalling = () =>
     scripted(async (connection) => {
       await connection.readRequest();

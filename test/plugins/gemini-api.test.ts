@@ -170,6 +170,21 @@ describe("Gemini backends", () => {
     }
   });
 
+  it("says what is known of an error without a message: its status and its code", async () => {
+    const gemini = await answering(
+      streamReply(`data: ${JSON.stringify({ error: { code: 429, status: "RESOURCE_EXHAUSTED" } })}\n\n`),
+    );
+    const stage = await stageOf({ gemini });
+    const response = await post(`${stage.url}${generatePath(GEMINI, true)}?alt=sse`, HELLO);
+    expect(response.status).toBe(429);
+    expect(await errorOf(response)).toMatchObject({
+      code: 429,
+      status: "RESOURCE_EXHAUSTED",
+      message: "The backend answered 429",
+      details: [{ reason: "RESOURCE_EXHAUSTED" }],
+    });
+  });
+
   it("counts tokens, and embeds one content or several, as they do", async () => {
     const replies: Record<string, Json> = {
       countTokens: { totalTokens: 7 },

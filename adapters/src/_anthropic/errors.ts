@@ -68,11 +68,8 @@ function named(type: string, message: string, error: JsonObject): Omit<ReadError
 export function errorInReply(
   body: JsonObject,
   operation: OperationName,
-): { status: number; message: string; code?: string } | undefined {
-  if (body["type"] === "error") {
-    const { message, code, status } = readError(body);
-    return { status: status ?? 502, message, code };
-  }
+): { status: number; message?: string; code?: string } | undefined {
+  if (body["type"] === "error") return { status: 502, ...readError(body) };
   const answers =
     operation === "messagesCountTokens" || operation === "countTokens"
       ? typeof body["input_tokens"] === "number"
@@ -85,12 +82,12 @@ export function toErrorEvent(event: JsonObject): JsonObject {
   return { error: readError(event) };
 }
 
-function readError(body: JsonObject): { message: string; code?: string; status?: number } {
+function readError(body: JsonObject): { message?: string; code?: string; status?: number } {
   const error = isJsonObject(body["error"]) ? body["error"] : {};
   const type = typeof error["type"] === "string" ? error["type"] : "";
-  const { message = "The backend reported an error", code } = fromError(0, body);
+  const { message, code } = fromError(0, body);
   return {
-    message,
+    ...(message !== undefined && { message }),
     ...(code !== undefined && { code }),
     ...(Object.hasOwn(STATUSES, type) && { status: STATUSES[type] }),
   };

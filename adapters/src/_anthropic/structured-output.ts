@@ -1,5 +1,6 @@
 import { isEmpty, isJsonObject, report, UnsupportedField } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
+import { otherFormat } from "../_response-format.ts";
 import { traitsOf } from "./claude-models.ts";
 import type { ClaudeSettings } from "./options.ts";
 import type { ToolSetup } from "./tools.ts";
@@ -42,7 +43,7 @@ export function toStructuredOutput(
     }
     throw refused("this model has no structured output; the config may allow one by a tool");
   }
-  throw refused("Anthropic gives text, or JSON by a schema");
+  throw otherFormat("text, or JSON by a schema, for Anthropic", response_format);
 }
 
 function refused(why: string): UnsupportedField {

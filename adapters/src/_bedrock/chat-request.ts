@@ -10,9 +10,9 @@ import {
   sortFields,
   stringifyJson,
   translate,
-  UnsupportedField,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { otherFormat } from "../_response-format.ts";
 import { reportStreamOptions } from "../_stream-options.ts";
 import { isTextOnly } from "../_text-only.ts";
 import { toConversation } from "./messages.ts";
@@ -206,7 +206,7 @@ function toTextFormat(format: unknown): JsonObject | undefined {
       return { type: "json_schema", structure: { jsonSchema } };
     }
   }
-  throw new UnsupportedField("response_format", "`response_format`: Bedrock gives text, or JSON by a schema");
+  throw otherFormat("text, or JSON by a schema, for Bedrock", format);
 }
 
 function toGuardrailConfig(guardrail: BedrockSettings["guardrail"]): JsonObject | undefined {

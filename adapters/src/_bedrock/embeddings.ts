@@ -1,6 +1,7 @@
 import { compact, drop, isEmpty, report, sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
-import { checkEncoding, toEmbeddings, toTexts } from "../_cohere/embeddings.ts";
+import { toEmbeddings, toTexts } from "../_cohere/embeddings.ts";
+import { checkEncoding } from "../_embedding-encoding.ts";
 import { floatsOf } from "../_cohere/reply.ts";
 import type { BedrockSettings } from "./options.ts";
 import { count } from "./reply.ts";

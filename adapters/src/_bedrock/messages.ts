@@ -12,6 +12,7 @@ import {
 } from "gatewright";
 import type { FieldTable, JsonObject } from "gatewright";
 import { readArguments } from "../_call-arguments.ts";
+import { toMistralCallId } from "../_mistral/call-id.ts";
 import { toBlocks, toCachePoint, toText } from "./content.ts";
 import { toOwnThinking } from "./thinking.ts";
 import type { ContentScope } from "./content.ts";
@@ -129,7 +130,7 @@ function toReasoning(blocks: unknown, at: string, { dropped, model }: ContentSco
   });
 }
 
-function toToolUses(calls: unknown, at: string, { dropped }: ContentScope): JsonObject[] {
+function toToolUses(calls: unknown, at: string, { dropped, model }: ContentScope): JsonObject[] {
   if (calls === undefined) return [];
   if (!Array.isArray(calls)) throw wrongShape(at, "a list", calls);
   return calls.flatMap((call: unknown, index) => {
@@ -141,7 +142,7 @@ function toToolUses(calls: unknown, at: string, { dropped }: ContentScope): Json
     reportRest(dropped, rest, `${place}.`);
     reportRest(dropped, others, `${place}.function.`);
     const input = readArguments(text, `${place}.function.arguments`);
-    const toolUse = { toolUseId: toToolUseId(id, `${place}.id`), name, input };
+    const toolUse = { toolUseId: toToolUseId(id, `${place}.id`, model), name, input };
     return [{ toolUse }, ...toCachePoint(mark)];
   });
 }
@@ -151,13 +152,17 @@ function toToolResult(message: JsonObject, at: string, scope: ContentScope): Jso
   // A cache point stands beside a result, not in it.
   const content = blocks.filter((block) => !("cachePoint" in block));
   if (content.length < blocks.length) report(scope.dropped, `${at}.content[].cache_control`);
-  const toolUseId = toToolUseId(message["tool_call_id"], `${at}.tool_call_id`);
+  const toolUseId = toToolUseId(message["tool_call_id"], `${at}.tool_call_id`, scope.model);
   return { toolResult: { toolUseId, content } };
 }
 
-/** Ids of other vendors may hold other characters; call and result lose them alike. */
-function toToolUseId(id: unknown, at: string): string {
-  return toText(id, at)
-    .replaceAll(/[^A-Za-z0-9_.:-]/g, "_")
-    .slice(-64);
+/**
+ * Ids of other vendors may hold other characters, such as `get_weather:0`; call and result lose them alike. Dots and colons
+ * are refused by Claude, and by Bedrock itself for long:
+ * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html
+ */
+function toToolUseId(id: unknown, at: string, model: string): string {
+  const text = toText(id, at);
+  if (model.includes("mistral.")) return toMistralCallId(text);
+  return text.replaceAll(/[^\w-]/g, "_").slice(-64);
 }

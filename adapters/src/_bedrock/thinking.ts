@@ -9,7 +9,7 @@ import { isClaude } from "./claude.ts";
  */
 export function toHubThinking(block: JsonObject, model: string): JsonObject {
   if (isClaude(model)) return block;
-  const sealed = seal([{ ...block, model }]);
+  const sealed = seal([{ ...block, model: modelOf(model) }]);
   return block["type"] === "thinking" ? { ...block, signature: sealed } : { ...block, data: sealed };
 }
 
@@ -20,5 +20,19 @@ export function toOwnThinking(block: unknown, model: string): JsonObject | undef
   const sealed = [signature, data].find(isSealed);
   if (isClaude(model)) return sealed === undefined ? block : undefined;
   const signed = unseal(sealed)?.[0];
-  return signed?.["model"] === model ? signed : undefined;
+  return signed?.["model"] === modelOf(model) ? signed : undefined;
+}
+
+/** Of a model, or of a profile of Amazon's own: one that a user made has an id that does not tell its model. */
+const ARN = /^arn:[^/]*:(?:foundation-model|inference-profile)\//;
+
+/** `us`, `eu`, `jp`, `us-gov`…, before the vendor and the model, which may have dots of its own. */
+const GEOGRAPHY = /^(?:global|apac|[a-z]{2}(?:-gov)?)\.(?=[^.]+\.)/;
+
+/**
+ * The model behind a profile, which is called like it with a prefix for where its regions are:
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+ */
+function modelOf(id: string): string {
+  return id.replace(ARN, "").replace(GEOGRAPHY, "");
 }

@@ -14,6 +14,7 @@ import {
   wrongShape,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { otherFormat } from "../_response-format.ts";
 import { reportStreamOptions } from "../_stream-options.ts";
 import { isTextOnly } from "../_text-only.ts";
 import type { CohereSettings } from "./options.ts";
@@ -297,5 +298,5 @@ function toResponseFormat(format: unknown, dropped: Set<string>): JsonObject | u
       return compact({ type: "json_object", json_schema: named["schema"] });
     }
   }
-  throw new UnsupportedField("response_format", "`response_format`: Cohere gives text, or JSON by a schema");
+  throw otherFormat("text, or JSON with or without a schema, for Cohere", format);
 }

@@ -10,7 +10,7 @@ import {
   UnsupportedField,
 } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
-import { toFloatBase64 } from "./float-base64.ts";
+import { checkEncoding, toFloatBase64 } from "../_embedding-encoding.ts";
 import type { CohereSettings } from "./options.ts";
 import { floatsOf, toUsage } from "./reply.ts";
 
@@ -71,11 +71,6 @@ export function toTexts(input: unknown): string[] {
   const texts: readonly unknown[] = Array.isArray(input) ? input : [input];
   if (texts.every((text) => typeof text === "string")) return [...texts] as string[];
   throw new UnsupportedField("input", "`input`: the backend takes texts only");
-}
-
-export function checkEncoding(format: unknown): void {
-  if (format === undefined || format === "float" || format === "base64") return;
-  throw new UnsupportedField("encoding_format", "`encoding_format` must be `float` or `base64`");
 }
 
 function toEmbedUsage(meta: unknown): JsonObject | undefined {

@@ -1,8 +1,7 @@
-import { isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo, StreamMapping } from "gatewright";
 import { startAnswer, toDeltas } from "./deltas.ts";
 import type { AnswerState } from "./deltas.ts";
-import { readError } from "./errors.ts";
+import { readFailure } from "./errors.ts";
 import type { GeminiSettings } from "./options.ts";
 import {
   candidatesOf,
@@ -57,12 +56,7 @@ export const chatStream: StreamMapping<GeminiSettings, ChatStreamState> = {
 };
 
 function failureIn(reply: JsonObject): JsonObject | undefined {
-  const { error } = reply;
-  if (error) {
-    const { message = "The backend reported an error", code } = readError(reply);
-    const status = isJsonObject(error) ? error["code"] : undefined;
-    return { message, ...(code && { code }), ...(typeof status === "number" && { status }) };
-  }
+  if (reply["error"]) return { ...readFailure(reply) };
   for (const candidate of candidatesOf(reply)) {
     const message = failureOf(candidate);
     if (message !== undefined) return { message };

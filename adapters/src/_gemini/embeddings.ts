@@ -1,5 +1,6 @@
 import { drop, isEmpty, isJsonObject, sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { checkEncoding, toFloatBase64 } from "../_embedding-encoding.ts";
 import { resourceName } from "./model-path.ts";
 
 /** Fates of the fields of an embeddings request. */
@@ -43,7 +44,8 @@ export function toEmbeddingList(
   tokens: number | undefined,
   info: MappingInfo<unknown>,
 ): JsonObject {
-  const encode = info.request["encoding_format"] === "base64" ? toBase64 : (numbers: number[]) => numbers;
+  const encode =
+    info.request["encoding_format"] === "base64" ? toFloatBase64 : (numbers: number[]) => numbers;
   return {
     object: "list",
     data: vectors.map((numbers, index) => ({ object: "embedding", index, embedding: encode(numbers) })),
@@ -56,16 +58,4 @@ export function toTexts(input: unknown): string[] {
   const texts: unknown[] = Array.isArray(input) ? input : [input];
   if (texts.length > 0 && texts.every((text) => typeof text === "string")) return texts;
   throw new UnsupportedField("input", "`input`: Gemini takes texts only");
-}
-
-export function checkEncoding(format: unknown): void {
-  if (format !== undefined && format !== "float" && format !== "base64")
-    throw new UnsupportedField("encoding_format", "`encoding_format` must be `float` or `base64`");
-}
-
-/** As OpenAI's SDK reads it: float32, little-endian. */
-function toBase64(numbers: readonly number[]): string {
-  const bytes = Buffer.alloc(numbers.length * 4);
-  for (const [index, number] of numbers.entries()) bytes.writeFloatLE(number, index * 4);
-  return bytes.toString("base64");
 }

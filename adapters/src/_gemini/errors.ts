@@ -2,11 +2,17 @@ import { isJsonObject } from "gatewright";
 import type { JsonObject, OperationName } from "gatewright";
 import { candidatesOf, failureOf, hasEnded, isBlocked } from "./reply.ts";
 
+interface ReadError {
+  message?: string;
+  code?: string;
+  status?: number;
+}
+
 /**
  * Reads `{ error: { code, message, status, details } }`, which comes in a list of one where `alt=sse` was missing:
  * https://ai.google.dev/gemini-api/docs/troubleshooting and https://cloud.google.com/apis/design/errors.
  */
-export function readError(body: unknown): { message?: string; code?: string; status?: number } {
+export function readError(body: unknown): ReadError {
   const error = errorOf(body);
   if (!error) return {};
   const { message } = error;
@@ -17,6 +23,12 @@ export function readError(body: unknown): { message?: string; code?: string; sta
     // A key that is none gets a 400, as if the client were at fault.
     ...(hasReason(error, "API_KEY_INVALID") && { status: 401 }),
   };
+}
+
+/** The same of an error that has no HTTP status but its own number: in an event, or in a body of status 200. */
+export function readFailure(body: unknown): ReadError {
+  const status = errorOf(body)?.["code"];
+  return { ...(typeof status === "number" && { status }), ...readError(body) };
 }
 
 /** `retryDelay` of a `google.rpc.RetryInfo`, e.g. `34.07s`, in milliseconds. */
@@ -30,9 +42,8 @@ export function readRetryDelay(_headers: Record<string, string>, body: unknown):
 export function errorInReply(
   body: JsonObject,
   operation: OperationName,
-): { status: number; message: string } | undefined {
-  if (body["error"])
-    return { status: 502, message: readError(body).message ?? "The backend reported an error" };
+): { status: number; message?: string; code?: string } | undefined {
+  if (body["error"]) return { status: 502, ...readFailure(body) };
   if (operation === "chat") return noAnswerIn(body);
   if (operation === "embeddings") return hasVectors(body) ? undefined : NO_ANSWER;
   if (operation === "countTokens") return typeof body["totalTokens"] === "number" ? undefined : NO_ANSWER;

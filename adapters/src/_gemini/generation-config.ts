@@ -1,5 +1,6 @@
 import { isJsonObject, report, UnsupportedField, wrongShape } from "gatewright";
 import type { JsonObject } from "gatewright";
+import { otherFormat } from "../_response-format.ts";
 import { isBeforeGemini3 } from "./model-path.ts";
 import type { GeminiSettings } from "./options.ts";
 
@@ -74,10 +75,7 @@ function toFormat(format: unknown, dropped: Set<string>): { mimeType?: string; s
       return { mimeType: "application/json", schema: named["schema"] ?? undefined };
     }
   }
-  throw new UnsupportedField(
-    "response_format",
-    "`response_format`: Gemini gives text, JSON or JSON by a schema",
-  );
+  throw otherFormat("text, or JSON with or without a schema, for Gemini", format);
 }
 
 /** `thinkingConfig` of the body, of `extra_body.google` as Google's OpenAI surface takes it, or of the effort. */

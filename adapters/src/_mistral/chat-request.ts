@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { drop, is, isEmpty, isJsonObject, refuse, UnsupportedField } from "gatewright";
 import type { JsonObject } from "gatewright";
 import { become, ONLY_MAX_TOKENS, rename } from "../_openai/field-changes.ts";
 import type { FieldChanges } from "../_openai/field-changes.ts";
 import { isTextOnly } from "../_text-only.ts";
+import { toMistralCallId } from "./call-id.ts";
 
 /** Members of a message; any other is refused (types of @mistralai/mistralai 2.7). */
 export const MESSAGE_MEMBERS: ReadonlySet<string> = new Set([
@@ -75,7 +75,7 @@ function toOwnMessages(messages: unknown): unknown {
       ...(content !== refusal && { refusal }),
       content: toContent(content, `messages[${index}].content`),
       ...(Array.isArray(tool_calls) && { tool_calls: tool_calls.map(toCall) }),
-      ...(typeof tool_call_id === "string" && { tool_call_id: toCallId(tool_call_id) }),
+      ...(typeof tool_call_id === "string" && { tool_call_id: toMistralCallId(tool_call_id) }),
     };
   });
 }
@@ -98,11 +98,5 @@ function toContent(content: unknown, at: string): unknown {
 
 function toCall(call: unknown): unknown {
   if (!isJsonObject(call) || typeof call["id"] !== "string") return call;
-  return { ...call, id: toCallId(call["id"]) };
-}
-
-/** Nine letters and digits, or the request is refused; the same for the same id, so that result and call still meet. */
-function toCallId(id: string): string {
-  if (/^[a-zA-Z0-9]{9}$/.test(id)) return id;
-  return createHash("sha256").update(id).digest("hex").slice(0, 9);
+  return { ...call, id: toMistralCallId(call["id"]) };
 }

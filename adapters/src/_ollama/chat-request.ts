@@ -4,6 +4,7 @@ import { drop, forward, is, isEmpty, refuse, report, reportRest, sortFields, tra
 import type { FieldTable } from "gatewright";
 import { compact, isJsonObject } from "gatewright";
 import { readArguments } from "../_call-arguments.ts";
+import { otherFormat } from "../_response-format.ts";
 import { reportStreamOptions } from "../_stream-options.ts";
 import { isTextOnly } from "../_text-only.ts";
 import { generationFields, toParameters } from "./options.ts";
@@ -256,10 +257,7 @@ function toFormat(format: unknown, dropped: Set<string>): unknown {
       return named["schema"] ?? "json";
     }
   }
-  throw new UnsupportedField(
-    "response_format",
-    "`response_format`: Ollama gives text, JSON or JSON by a schema",
-  );
+  throw otherFormat("text, or JSON with or without a schema, for Ollama", format);
 }
 
 function toThink(effort: unknown): unknown {

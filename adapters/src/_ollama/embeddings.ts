@@ -3,6 +3,7 @@ import type { JsonObject, MappedRequest, MappingInfo } from "gatewright";
 import { drop, forward, isEmpty, sortFields, translate } from "gatewright";
 import type { FieldTable } from "gatewright";
 import { compact } from "gatewright";
+import { checkEncoding, toFloatBase64 } from "../_embedding-encoding.ts";
 import { toParameters } from "./options.ts";
 import type { OllamaSettings } from "./options.ts";
 import { toUsage } from "./reply.ts";
@@ -23,11 +24,10 @@ export const embeddingsFields: FieldTable = {
 export function toEmbedRequest(request: JsonObject, info: Info): MappedRequest {
   const dropped = new Set<string>();
   const { forwarded, translated } = sortFields(request, embeddingsFields, dropped);
-  const { input, encoding_format: format = "float" } = translated;
+  const { input } = translated;
   if (!isText(input) && !(Array.isArray(input) && input.every(isText)))
     throw new UnsupportedField("input", "`input`: Ollama takes texts only");
-  if (format !== "float" && format !== "base64")
-    throw new UnsupportedField("encoding_format", "`encoding_format` must be `float` or `base64`");
+  checkEncoding(translated["encoding_format"]);
   const body = compact({
     ...forwarded,
     model: info.model,
@@ -39,7 +39,8 @@ export function toEmbedRequest(request: JsonObject, info: Info): MappedRequest {
 }
 
 export function fromEmbedReply(reply: JsonObject, info: Info): JsonObject {
-  const encode = info.request["encoding_format"] === "base64" ? toBase64 : (numbers: number[]) => numbers;
+  const encode =
+    info.request["encoding_format"] === "base64" ? toFloatBase64 : (numbers: number[]) => numbers;
   const { prompt_tokens } = toUsage(reply);
   return {
     object: "list",
@@ -51,13 +52,6 @@ export function fromEmbedReply(reply: JsonObject, info: Info): JsonObject {
     model: info.requestedModel,
     usage: { prompt_tokens, total_tokens: prompt_tokens },
   };
-}
-
-/** As OpenAI's SDK reads it: float32, little-endian. */
-function toBase64(numbers: readonly number[]): string {
-  const bytes = Buffer.alloc(numbers.length * 4);
-  for (const [index, number] of numbers.entries()) bytes.writeFloatLE(number, index * 4);
-  return bytes.toString("base64");
 }
 
 function isText(value: unknown): value is string {

@@ -1,5 +1,6 @@
 import { isJsonObject } from "gatewright";
 import type { JsonObject, MappingInfo } from "gatewright";
+import { toFloatBase64 } from "../_embedding-encoding.ts";
 import { become, changedMapping } from "./field-changes.ts";
 import type { FieldChanges, FieldedMapping } from "./field-changes.ts";
 
@@ -27,16 +28,9 @@ function toAskedEncoding(reply: JsonObject, { request }: MappingInfo<unknown>): 
 
 function toEncoded(item: unknown): unknown {
   if (!isJsonObject(item) || !isNumbers(item["embedding"])) return item;
-  return { ...item, embedding: toBase64(item["embedding"]) };
+  return { ...item, embedding: toFloatBase64(item["embedding"]) };
 }
 
 function isNumbers(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((number) => typeof number === "number");
-}
-
-/** As OpenAI's SDK reads it: float32, little-endian. */
-function toBase64(numbers: readonly number[]): string {
-  const bytes = Buffer.alloc(numbers.length * 4);
-  for (const [index, number] of numbers.entries()) bytes.writeFloatLE(number, index * 4);
-  return bytes.toString("base64");
 }

@@ -1,6 +1,7 @@
 import { compact, drop, isEmpty, isJsonObject, sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
-import { checkEncoding, toEmbeddingList, toTexts } from "../_gemini/embeddings.ts";
+import { checkEncoding } from "../_embedding-encoding.ts";
+import { toEmbeddingList, toTexts } from "../_gemini/embeddings.ts";
 import { toCount } from "../_gemini/reply.ts";
 import { usesEmbedContent } from "./model-path.ts";
 import type { VertexSettings } from "./options.ts";

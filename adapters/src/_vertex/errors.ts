@@ -7,7 +7,7 @@ import * as gemini from "../_gemini/errors.ts";
 export function errorInReply(
   body: JsonObject,
   operation: OperationName,
-): { status: number; message: string; code?: string } | undefined {
+): { status: number; message?: string; code?: string } | undefined {
   const isClaudes = operation === "messages" || operation === "messagesCountTokens";
   return isClaudes || (operation === "chat" && (body["type"] === "message" || isClaudeError(body)))
     ? claude.errorInReply(body, operation)

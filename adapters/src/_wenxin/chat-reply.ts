@@ -73,10 +73,10 @@ export const chatStream: StreamMapping<unknown, ChatStreamState> = {
 export function errorInReply({
   error_code,
   error_msg,
-}: JsonObject): { status: number; message: string; code: string } | undefined {
+}: JsonObject): { status: number; message?: string; code: string } | undefined {
   if (typeof error_code !== "number" || error_code === 0) return undefined;
-  const message = typeof error_msg === "string" ? error_msg : "The backend reported an error";
-  return { status: STATUSES.get(error_code) ?? 500, message, code: String(error_code) };
+  const status = STATUSES.get(error_code) ?? 500;
+  return { status, ...(typeof error_msg === "string" && { message: error_msg }), code: String(error_code) };
 }
 
 const STATUSES: ReadonlyMap<number, number> = new Map([

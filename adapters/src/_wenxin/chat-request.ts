@@ -12,6 +12,7 @@ import {
 } from "gatewright";
 import { sortFields, translate, UnsupportedField } from "gatewright";
 import type { FieldTable, JsonObject, MappedRequest, MappingInfo } from "gatewright";
+import { otherFormat } from "../_response-format.ts";
 import { isTextOnly } from "../_text-only.ts";
 
 /** Fates of the fields of a chat request. */
@@ -181,8 +182,5 @@ function toFormat(format: unknown): unknown {
   const type = isJsonObject(format) ? format["type"] : undefined;
   if (type === "text") return undefined;
   if (type === "json_object") return type;
-  throw new UnsupportedField(
-    "response_format",
-    "`response_format`: Wenxin gives text or JSON without a schema",
-  );
+  throw otherFormat("text, or JSON without a schema, for Wenxin", format);
 }

@@ -61,7 +61,10 @@ export function createOperations(effortsFor: ReasoningEffortsOf): Operation[] {
       error(json) {
         if (json["type"] !== "error") return undefined;
         const { type, message }: Record<string, unknown> = isJsonObject(json["error"]) ? json["error"] : {};
-        return { message: String(message), ...(typeof type === "string" && { code: type }) };
+        return {
+          ...(typeof message === "string" && { message }),
+          ...(typeof type === "string" && { code: type }),
+        };
       },
       usage(json, _type, before) {
         const { message } = json;

@@ -38,7 +38,7 @@ const stream: StreamRules = {
     if (!isJsonObject(error)) return undefined;
     const { message, status, code } = error;
     return {
-      message: typeof message === "string" ? message : "error",
+      ...(typeof message === "string" && { message }),
       ...(typeof status === "string" && { code: status }),
       ...(typeof code === "number" && { status: code }),
     };

@@ -38,7 +38,7 @@ const stream: StreamRules = {
     if (type !== "error") return undefined;
     const { message, code } = isJsonObject(error) ? error : {};
     return {
-      message: typeof message === "string" ? message : "error",
+      ...(typeof message === "string" && { message }),
       ...(typeof code === "string" && { code }),
     };
   },
