@@ -1,17 +1,18 @@
-/**
- * Writes `adapters/src/index.gen.ts`: every adapter by name, loaded on first use, and its options known to types.
- * An adapter is there by its file being there; files that start with `_` are internal.
- */
-import { readdirSync, writeFileSync } from "node:fs";
-import { argv } from "node:process";
-import { fileURLToPath } from "node:url";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { GeneratedFile } from "./generate.ts";
+import { ROOT } from "./workspace.ts";
 
-const folder = new URL("../adapters/src/", import.meta.url);
-export const indexFile: string = fileURLToPath(new URL("index.gen.ts", folder));
+const FOLDER = join(ROOT, "adapters/src");
 
-/** Names of the adapters, by their files. */
+/** `adapters/src/index.gen.ts`: every adapter by name, loaded on first use, and its options known to types. */
+export function generateAdapterIndex(): GeneratedFile[] {
+  return [{ file: join(FOLDER, "index.gen.ts"), text: renderIndex(listAdapters()) }];
+}
+
+/** Names of the adapters. One is there by its file being there; files that start with `_` are internal. */
 export function listAdapters(): string[] {
-  return readdirSync(folder, { withFileTypes: true })
+  return readdirSync(FOLDER, { withFileTypes: true })
     .filter((entry) => entry.isFile() && /^[a-z][a-z0-9-]*\.ts$/.test(entry.name))
     .map((entry) => entry.name.slice(0, -".ts".length))
     .sort();
@@ -43,5 +44,3 @@ function toIdentifier(name: string): string {
 function toKey(name: string): string {
   return name.includes("-") ? JSON.stringify(name) : name;
 }
-
-if (argv[1] === fileURLToPath(import.meta.url)) writeFileSync(indexFile, renderIndex(listAdapters()));

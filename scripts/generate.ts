@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
-import { indexFile, listAdapters, renderIndex } from "./generate-adapters.ts";
+import { generateAdapterIndex } from "./generate-adapters.ts";
 import { generateLock } from "./generate-lock.ts";
 import { generateReadme } from "./generate-readme.ts";
 import { generateReference } from "./generate-reference.ts";
@@ -17,7 +17,7 @@ export interface GeneratedFile {
 /** Every generated file as it should be now. */
 export async function generateAll(): Promise<GeneratedFile[]> {
   return [
-    { file: indexFile, text: renderIndex(listAdapters()) },
+    ...generateAdapterIndex(),
     ...generateLock(),
     ...generateTsconfig(),
     ...(await generateReference()),

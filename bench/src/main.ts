@@ -15,7 +15,7 @@ import { readOptions, USAGE } from "./options.ts";
 import type { MeasureName, Options } from "./options.ts";
 import { FULL, QUICK } from "./plan.ts";
 import type { Plan } from "./plan.ts";
-import { killPrograms } from "./process.ts";
+import { killPrograms, killProgramsOnExit } from "./process.ts";
 import { plotSubjects, renderSvg } from "./report/svg.ts";
 import { renderReport } from "./report/table.ts";
 import { checkRequirements } from "./requirements.ts";
@@ -47,7 +47,8 @@ async function main(): Promise<void> {
   }
   const startedMs = performance.now();
   const plan = options.quick ? QUICK : FULL;
-  endOnSignals(plan.limitMs);
+  killProgramsOnExit();
+  giveUpAfter(plan.limitMs);
   const cores = pinLoad();
   const { subjects, facts } = prepare(createSubjects(cores), options);
   const upstream = await startUpstream();
@@ -73,11 +74,8 @@ async function main(): Promise<void> {
   if (run.failures.length > 0) process.exitCode = 1;
 }
 
-/** Whatever ends this process ends what it started, and a run that hangs ends too. */
-function endOnSignals(limitMs: number): void {
-  process.once("exit", killPrograms);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => process.exit(130));
+/** A run that hangs ends too. */
+function giveUpAfter(limitMs: number): void {
   const limit = setTimeout(() => {
     process.stderr.write(`bench: not done after ${limitMs / 1_000} s, given up\n`);
     process.exit(1);
@@ -214,4 +212,7 @@ function say(text: string): void {
   process.stderr.write(`bench: ${text}\n`);
 }
 
-await main();
+main().catch((error: unknown) => {
+  process.stderr.write(`bench: ${(error as Error).message}\n`);
+  process.exitCode = 1;
+});

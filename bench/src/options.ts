@@ -34,7 +34,7 @@ export interface Options {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --quick           everything, but short: about a minute instead of twelve
+  --quick           everything, but short: about a minute instead of fourteen
   --only NAMES      these measures: ${MEASURES.join(", ")}
   --subjects NAMES  these subjects: ${SUBJECTS.join(", ")}
   --save            also write docs/bench/latest.json and docs/bench/throughput.svg

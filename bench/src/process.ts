@@ -85,6 +85,13 @@ export function killPrograms(): void {
   for (const child of running) child.kill("SIGKILL");
 }
 
+/** Whatever ends this process ends what it started. */
+export function killProgramsOnExit(): void {
+  process.once("exit", killPrograms);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => process.exit(130));
+}
+
 /** A loopback port that was free just now. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");

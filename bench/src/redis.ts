@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Cores } from "./machine.ts";
 import { freePort, startProgram } from "./process.ts";
 
@@ -39,7 +40,7 @@ export async function startRedis(cores: Cores | null, namedPort?: number): Promi
       await program.stop();
       throw new Error(`redis-server ${failure ?? "did not answer"}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
   return {
     url: `redis://127.0.0.1:${port}`,

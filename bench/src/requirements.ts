@@ -14,7 +14,7 @@ export interface Requirement {
   readonly isMet: boolean | null;
 }
 
-/** Every requirement of both chains, whether measured or not. */
+/** Every requirement, whether measured or not. */
 export function checkRequirements(measures: Measures): Requirement[] {
   const { throughput } = measures;
   const rates = (name: string) => throughput?.[name]?.rounds ?? [];

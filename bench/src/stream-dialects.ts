@@ -10,7 +10,10 @@ export interface StreamDialect {
   readonly end: Buffer;
 }
 
-const OPENAI = dialect("text/event-stream", { word: PLAIN_FRAME, after: [LAST_FRAMES] });
+export const OPENAI: StreamDialect = dialect("text/event-stream", {
+  word: PLAIN_FRAME,
+  after: [LAST_FRAMES],
+});
 
 const OLLAMA = dialect("application/x-ndjson", {
   word: ollamaLine({ message: { role: "assistant", content: " token" }, done: false }),

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Cores } from "./machine.ts";
 import type { MeasureName } from "./options.ts";
@@ -191,7 +192,7 @@ async function firstAnswer(name: string, endpoint: Endpoint, program: Program): 
     }
     status = await callOnce(endpoint, request);
     // Short beside any start, long enough to leave the starting process its disk and kernel.
-    if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (status !== 200) await sleep(5);
   }
 }
 

@@ -1,9 +1,11 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { httpChunk, LAST_FRAMES, stampedFrame } from "./frames.ts";
+import { httpChunk, stampedFrame } from "./frames.ts";
 import { MessageReader } from "./http1.ts";
-import { dialectOf } from "./stream-dialects.ts";
+import { jsonReply, MODEL_LIST } from "./json-reply.ts";
+import { FILLER, pour } from "./pour.ts";
+import { dialectOf, OPENAI } from "./stream-dialects.ts";
 import type { StreamDialect } from "./stream-dialects.ts";
 
 /** What the simulated backend answers to each POST. */
@@ -81,21 +83,8 @@ function answer(socket: Socket, behaviour: Behaviour, head: string): void {
 }
 
 function burst(socket: Socket, frames: number, dialect: StreamDialect): void {
-  const words = wordsOf(dialect);
-  let left = frames;
   socket.write(dialect.head);
-  const pour = () => {
-    while (left > 0) {
-      const count = Math.min(left, BURST_FRAMES);
-      left -= count;
-      if (!socket.write(words.subarray(0, count * dialect.word.length))) {
-        socket.once("drain", pour);
-        return;
-      }
-    }
-    socket.write(dialect.end);
-  };
-  pour();
+  pour(socket, wordsOf(dialect), frames * dialect.word.length, () => socket.write(dialect.end));
 }
 
 function wordsOf(dialect: StreamDialect): Buffer {
@@ -106,52 +95,28 @@ function wordsOf(dialect: StreamDialect): Buffer {
 
 function paced(socket: Socket, frames: number, intervalMs: number): void {
   let sequence = 0;
-  socket.write(STREAM_HEAD);
+  socket.write(OPENAI.head);
   const tick = () => {
     socket.write(httpChunk(stampedFrame(sequence, performance.now())), "latin1");
     sequence += 1;
     if (sequence < frames) return;
     clearInterval(timer);
-    socket.write(STREAM_END);
+    socket.write(OPENAI.end);
   };
   const timer = setInterval(tick, intervalMs);
   socket.once("close", () => clearInterval(timer));
 }
 
 function download(socket: Socket, bytes: number): void {
-  let left = bytes;
   socket.write(`HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: ${bytes}\r\n\r\n`);
-  const pour = () => {
-    while (left > 0) {
-      const count = Math.min(left, BLOCK.length);
-      left -= count;
-      if (!socket.write(BLOCK.subarray(0, count)) && left > 0) {
-        socket.once("drain", pour);
-        return;
-      }
-    }
-  };
-  pour();
+  pour(socket, FILLER, bytes);
 }
 
 const REPLY_BYTES = 420;
 const CHAT_REPLY = jsonReply(chatReply(REPLY_BYTES));
-const MODEL_LIST = jsonReply(
-  JSON.stringify({ object: "list", data: [{ id: "bench-model", object: "model", owned_by: "bench" }] }),
-);
-const STREAM_HEAD = Buffer.from(
-  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
-);
-const STREAM_END = Buffer.from(`${httpChunk(LAST_FRAMES)}0\r\n\r\n`);
 /** Frames per write: some 7 KB, below the high-water mark of a socket. */
 const BURST_FRAMES = 32;
 const WORDS = new Map<StreamDialect, Buffer>();
-const BLOCK = Buffer.alloc(64 * 1024, 0x55);
-
-function jsonReply(json: string): Buffer {
-  const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${json.length}\r\n\r\n`;
-  return Buffer.from(head + json);
-}
 
 /** A chat completion whose text fills it up to `bytes`. */
 function chatReply(bytes: number): string {

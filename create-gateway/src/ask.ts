@@ -4,9 +4,6 @@ import {
   defaultBackends,
   defaultModel,
   STORES,
-  toModel,
-  toRedisURL,
-  toServerURL,
   type GivenAnswers,
   type Store,
 } from "./answers.ts";
@@ -15,6 +12,7 @@ import { checkFolder } from "./folder.ts";
 import { PLUGINS } from "./plugins.ts";
 import type { Choice, Prompts } from "./prompts.ts";
 import { CreationRefused, UsageError } from "./refusal.ts";
+import { toModel, toRedisURL, toServerURL } from "./values.ts";
 
 /** Asks for what no flag said. Port and example are left to flags: few want others. */
 export async function ask(

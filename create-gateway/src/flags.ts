@@ -1,20 +1,10 @@
 import type { ArgsDef, ParsedArgs } from "citty";
-import {
-  DEFAULT_FOLDER,
-  STORES,
-  toBackends,
-  toModel,
-  toPlugins,
-  toPort,
-  toProjectName,
-  toRedisURL,
-  toServerURL,
-  toStore,
-  type GivenAnswers,
-} from "./answers.ts";
+import { DEFAULT_FOLDER, STORES, type GivenAnswers } from "./answers.ts";
 import { BACKENDS } from "./backends.ts";
 import { PLUGINS } from "./plugins.ts";
+import { toProjectName } from "./project-name.ts";
 import { UsageError } from "./refusal.ts";
+import { toBackends, toModel, toPlugins, toPort, toRedisURL, toServerURL, toStore } from "./values.ts";
 
 const ids = (kinds: readonly { id: string }[]): string => kinds.map(({ id }) => id).join(", ");
 

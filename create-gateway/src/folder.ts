@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { toProjectName } from "./answers.ts";
+import { toProjectName } from "./project-name.ts";
 import { CreationRefused } from "./refusal.ts";
 
 /** What one file of the project holds. */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { parseArgs, renderUsage, type CommandDef } from "citty";
-import { completeAnswers, DEFAULT_FOLDER, toProjectName, type Answers } from "./answers.ts";
+import { completeAnswers, DEFAULT_FOLDER, type Answers } from "./answers.ts";
 import { ask } from "./ask.ts";
 import { missingKeys } from "./files/variables.ts";
 import { VERSION } from "./files/manifest.ts";
@@ -8,6 +8,7 @@ import { FLAGS, readFlags } from "./flags.ts";
 import { checkFolder, writeProject } from "./folder.ts";
 import { detectPackageManager, type PackageManager } from "./package-manager.ts";
 import { renderProject } from "./project.ts";
+import { toProjectName } from "./project-name.ts";
 import { Cancelled, terminalPrompts } from "./prompts.ts";
 import { CreationRefused, UsageError } from "./refusal.ts";
 

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { toProjectName, type Answers } from "./answers.ts";
+import type { Answers } from "./answers.ts";
 import { renderConfig } from "./files/gateway-config.ts";
 import { renderManifest } from "./files/manifest.ts";
 import { renderReadme } from "./files/readme.ts";
 import { renderVariables } from "./files/variables.ts";
 import type { ProjectFile } from "./folder.ts";
 import type { PackageManager } from "./package-manager.ts";
+import { toProjectName } from "./project-name.ts";
 
 const TEMPLATE = fileURLToPath(new URL("../template/", import.meta.url));
 

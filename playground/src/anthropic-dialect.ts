@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { countMessages, createMessage } from "./anthropic/messages.ts";
 import { listModels, showModel } from "./anthropic/models.ts";
 import { bearerOf, type Dialect } from "./dialect.ts";
+import { newId } from "./ids.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Anthropic's API: https://platform.claude.com/docs/en/api/overview. */
@@ -14,7 +14,7 @@ export function createAnthropicDialect(): Dialect {
       "GET /v1/models/*": showModel,
     },
     headers: () => ({
-      "request-id": requestId(),
+      "request-id": newId("req"),
       "anthropic-organization-id": "00000000-0000-4000-8000-000000000000",
     }),
     keyOf: (headers) => headers["x-api-key"] ?? bearerOf(headers),
@@ -22,7 +22,7 @@ export function createAnthropicDialect(): Dialect {
     error: (status, message) => ({
       type: "error",
       error: { type: ERROR_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error"), message },
-      request_id: requestId(),
+      request_id: newId("req"),
     }),
   };
 }
@@ -39,7 +39,3 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
   504: "timeout_error",
   529: "overloaded_error",
 };
-
-function requestId(): string {
-  return `req_${randomUUID().replaceAll("-", "")}`;
-}

@@ -1,4 +1,4 @@
-import type { Dialect, Handler } from "./dialect.ts";
+import type { Dialect, Exchange, Handler } from "./dialect.ts";
 import { batchEmbedContents, embedContent } from "./gemini/embed.ts";
 import { countTokens, generateContent } from "./gemini/generate-content.ts";
 import { listModels, showModel } from "./gemini/models.ts";
@@ -47,8 +47,6 @@ async function callMethod(exchange: Exchange): Promise<void> {
   if (colon < 0 || !method) throw new Refusal(404, `Not found: ${rest}`);
   await method({ ...exchange, rest: rest.slice(0, colon) });
 }
-
-type Exchange = Parameters<Handler>[0];
 
 /** https://ai.google.dev/gemini-api/docs/troubleshooting. */
 const STATUSES: Readonly<Record<number, string>> = {

@@ -1,5 +1,5 @@
-import { randomUUID } from "node:crypto";
 import { bearerOf, type Dialect } from "./dialect.ts";
+import { newId } from "./ids.ts";
 import { hear, speech } from "./openai/audio.ts";
 import { chat } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
@@ -34,7 +34,7 @@ export function createOpenAIDialect(): Dialect {
       "GET /health": ({ reply }) => reply.json({ status: "ok" }),
     },
     headers: () => ({
-      "x-request-id": `req_${randomUUID().replaceAll("-", "")}`,
+      "x-request-id": newId("req"),
       "openai-version": "2020-10-01",
       "openai-processing-ms": "1",
     }),

@@ -1,16 +1,16 @@
 import { env } from "gatewright";
+import { isSecretNode, type SchemaNode as ConfigNode } from "../../core/src/config/schema-walk.ts";
 import type { Docs } from "./docstrings.ts";
 
-/** The part of a valibot schema that is read here. */
-export interface SchemaNode {
+/** What a reference reads of a valibot schema beside what the check of configs does. */
+export interface SchemaNode extends ConfigNode {
   readonly type: string;
   readonly entries?: Readonly<Record<string, SchemaNode>>;
   readonly item?: SchemaNode;
   readonly value?: SchemaNode;
   readonly wrapped?: SchemaNode;
   readonly default?: unknown;
-  readonly literal?: unknown;
-  readonly options?: readonly (SchemaNode | string)[];
+  readonly options?: readonly (SchemaNode | string | number)[];
   /** Of a custom schema. */
   check?(input: unknown): boolean;
   /** The schema itself, then what is done with its value. */
@@ -20,7 +20,7 @@ export interface SchemaNode {
 interface Action {
   readonly type: string;
   readonly requirement?: unknown;
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Record<string, unknown>;
 }
 
 /** One setting, as a row of a reference; texts are Markdown. */
@@ -99,7 +99,7 @@ function printDefault(path: string, { default: value, wrapped }: SchemaNode): st
 
 /** What may stand there, in words. */
 function alternatives(schema: SchemaNode): string[] {
-  if (isSecret(schema)) return ['`env("NAME")`', "text"];
+  if (isSecretNode(schema)) return ['`env("NAME")`', "text"];
   const node = unwrap(schema);
   const options = node.options ?? [];
   switch (node.type) {
@@ -155,13 +155,6 @@ function actionsOf({ pipe = [] }: SchemaNode): Action[] {
 
 function printNumber(value: number): string {
   return value.toLocaleString("en-US").replaceAll(",", "_");
-}
-
-function isSecret(node: SchemaNode): boolean {
-  const marked = node.pipe?.some(
-    ({ type, metadata }) => type === "metadata" && metadata?.["secret"] === true,
-  );
-  return marked === true || (node.wrapped !== undefined && isSecret(node.wrapped));
 }
 
 function orList(texts: readonly string[]): string {

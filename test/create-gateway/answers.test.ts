@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
+import { completeAnswers } from "../../create-gateway/src/answers.ts";
+import { toProjectName } from "../../create-gateway/src/project-name.ts";
+import { UsageError } from "../../create-gateway/src/refusal.ts";
 import {
-  completeAnswers,
   toBackends,
   toModel,
   toPlugins,
   toPort,
-  toProjectName,
   toRedisURL,
   toServerURL,
   toStore,
-} from "../../create-gateway/src/answers.ts";
-import { UsageError } from "../../create-gateway/src/refusal.ts";
+} from "../../create-gateway/src/values.ts";
 import { backendsOf } from "./_answers.ts";
 
 describe("to-10: defaults", () => {

@@ -63,7 +63,7 @@ export function createLanes(): readonly Lane[] {
       promise: "open: without the store all are admitted",
       kindOf: statusAndCounter,
       broken(redis, evidence) {
-        if (redis === "up") return isLimited(evidence, LIMIT, "store");
+        if (redis === "up") return limitFault(evidence, LIMIT, "store");
         return only(evidence, redis === "down" ? ["200 none"] : ["200 none", ...BY_STORE]);
       },
       isBack: (kind) => kind.endsWith(" store"),
@@ -73,7 +73,7 @@ export function createLanes(): readonly Lane[] {
       promise: "closed: without the store all get 503 state_unavailable",
       kindOf: statusAndCounter,
       broken(redis, evidence) {
-        if (redis === "up") return isLimited(evidence, LIMIT, "store");
+        if (redis === "up") return limitFault(evidence, LIMIT, "store");
         return only(evidence, redis === "down" ? [UNAVAILABLE] : [UNAVAILABLE, ...BY_STORE]);
       },
       isBack: (kind) => kind.endsWith(" store"),
@@ -120,8 +120,8 @@ function limitByShare(name: (typeof ALGORITHMS)[number] | "tokens" | "open-local
     promise: `open-local: without the store ${SHARE} a second`,
     kindOf: statusAndCounter,
     broken(redis, evidence) {
-      if (redis === "up") return isLimited(evidence, LIMIT, "store");
-      if (redis === "down") return isLimited(evidence, SHARE, "local");
+      if (redis === "up") return limitFault(evidence, LIMIT, "store");
+      if (redis === "down") return limitFault(evidence, SHARE, "local");
       const most = (LIMIT + SHARE) * (evidence.seconds + 1);
       const passed = (evidence.kinds.get("200 store") ?? 0) + (evidence.kinds.get("200 local") ?? 0);
       if (passed > most) return `${passed} admitted, store and share together allow ${Math.floor(most)}`;
@@ -143,12 +143,12 @@ function slots(mode: (typeof ON_STORE_FAILURE)[number]): Lane {
     promise: promises[mode],
     kindOf: statusAndCode,
     broken(redis, evidence) {
-      if (redis === "up") return only(evidence, counted) ?? inFlight(evidence, SLOTS);
+      if (redis === "up") return only(evidence, counted) ?? slotsFault(evidence, SLOTS);
       if (redis === "shaky")
         return mode === "open-local"
           ? (only(evidence, counted) ?? notAbove(evidence, SLOTS + SLOT_SHARE))
           : only(evidence, mode === "open" ? counted : [...counted, UNAVAILABLE]);
-      if (mode === "open-local") return only(evidence, counted) ?? inFlight(evidence, SLOT_SHARE);
+      if (mode === "open-local") return only(evidence, counted) ?? slotsFault(evidence, SLOT_SHARE);
       return only(evidence, mode === "open" ? ["200"] : [UNAVAILABLE]);
     },
     isBack: (kind, inFlight) =>
@@ -229,8 +229,8 @@ function atLeast({ kinds, sent }: Evidence, wanted: readonly string[], share: nu
   return `${count} of ${sent} were ${wanted.join(" or ")}, at least ${Math.ceil(sent * share)} should be`;
 }
 
-/** About `rate` a second were admitted, all by the figures of one counter. */
-function isLimited(evidence: Evidence, rate: number, counter: "store" | "local"): string | null {
+/** Null where about `rate` a second were admitted, all by the figures of one counter. */
+function limitFault(evidence: Evidence, rate: number, counter: "store" | "local"): string | null {
   const { kinds, seconds } = evidence;
   const strange = only(evidence, [`200 ${counter}`, `429 ${counter}`]);
   if (strange !== null) return strange;
@@ -246,7 +246,7 @@ function notAbove({ mostInFlight }: Evidence, most: number): string | null {
   return mostInFlight <= most ? null : `${mostInFlight} at once, at most ${most} may be`;
 }
 
-function inFlight(evidence: Evidence, most: number): string | null {
+function slotsFault(evidence: Evidence, most: number): string | null {
   if (evidence.mostInFlight < most) return `${evidence.mostInFlight} at once, ${most} expected`;
   return notAbove(evidence, most);
 }

@@ -1,5 +1,5 @@
 import { describeMachine, pinLoad } from "../machine.ts";
-import { killPrograms } from "../process.ts";
+import { killProgramsOnExit } from "../process.ts";
 import { missingRedis } from "../redis.ts";
 import { buildGateway } from "../subjects.ts";
 import { DRILL_USAGE, readDrillOptions } from "./options.ts";
@@ -29,10 +29,7 @@ async function main(): Promise<void> {
   const { drill, quick, redis } = options;
   const missing = (drill === "redis" || redis ? missingRedis() : null) ?? buildGateway(PLUGINS);
   if (missing !== null) throw new Error(missing);
-  // Whatever ends this process ends what it started.
-  process.once("exit", killPrograms);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => process.exit(130));
+  killProgramsOnExit();
 
   const cores = pinLoad();
   const { node, cpu, pinned } = describeMachine(cores);

@@ -34,7 +34,7 @@ const MAX_CONNECTIONS = 256;
 /** Sends from all sources at once. What is sent outside of a window is not counted. */
 export class PacedLoad {
   readonly #port: number;
-  readonly #lanes: readonly Lane[];
+  readonly #feeds: readonly Feed[];
   readonly #timer: NodeJS.Timeout;
   #lastMs = performance.now();
   #tallies: ReadonlyMap<string, Tally> | null = null;
@@ -43,13 +43,13 @@ export class PacedLoad {
 
   constructor(port: number, sources: readonly Source[]) {
     this.#port = port;
-    this.#lanes = sources.map((source) => ({ source, due: 0, idle: [], open: 0, opening: 0, waiting: [] }));
+    this.#feeds = sources.map((source) => ({ source, due: 0, idle: [], open: 0, opening: 0, waiting: [] }));
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   begin(): void {
     this.#tallies = new Map(
-      this.#lanes.map(({ source }) => [source.name, { sent: 0, kinds: new Map(), latencies: [] }]),
+      this.#feeds.map(({ source }) => [source.name, { sent: 0, kinds: new Map(), latencies: [] }]),
     );
   }
 
@@ -62,49 +62,49 @@ export class PacedLoad {
 
   close(): void {
     clearInterval(this.#timer);
-    for (const { idle } of this.#lanes) for (const connection of idle) connection.close();
+    for (const { idle } of this.#feeds) for (const connection of idle) connection.close();
   }
 
   #tick(): void {
     const nowMs = performance.now();
     const seconds = (nowMs - this.#lastMs) / 1_000;
     this.#lastMs = nowMs;
-    for (const lane of this.#lanes) {
-      for (lane.due += seconds * lane.source.perSecond; lane.due >= 1; lane.due -= 1) {
-        const tally = this.#tallies?.get(lane.source.name);
+    for (const feed of this.#feeds) {
+      for (feed.due += seconds * feed.source.perSecond; feed.due >= 1; feed.due -= 1) {
+        const tally = this.#tallies?.get(feed.source.name);
         if (tally) tally.sent += 1;
-        lane.waiting.push({ dueMs: nowMs, tally });
+        feed.waiting.push({ dueMs: nowMs, tally });
       }
-      this.#serve(lane);
+      this.#serve(feed);
     }
   }
 
-  #serve(lane: Lane): void {
-    while (lane.waiting.length > 0 && lane.idle.length > 0) {
-      const connection = lane.idle.pop()!;
-      if (connection.isOpen) this.#send(lane, connection);
-      else lane.open -= 1;
+  #serve(feed: Feed): void {
+    while (feed.waiting.length > 0 && feed.idle.length > 0) {
+      const connection = feed.idle.pop()!;
+      if (connection.isOpen) this.#send(feed, connection);
+      else feed.open -= 1;
     }
-    while (lane.opening < lane.waiting.length && lane.open < MAX_CONNECTIONS) {
-      lane.open += 1;
-      lane.opening += 1;
+    while (feed.opening < feed.waiting.length && feed.open < MAX_CONNECTIONS) {
+      feed.open += 1;
+      feed.opening += 1;
       Connection.open(this.#port).then(
         (connection) => {
-          lane.opening -= 1;
-          lane.idle.push(connection);
-          this.#serve(lane);
+          feed.opening -= 1;
+          feed.idle.push(connection);
+          this.#serve(feed);
         },
         () => {
-          lane.opening -= 1;
-          lane.open -= 1;
+          feed.opening -= 1;
+          feed.open -= 1;
         },
       );
     }
   }
 
-  #send(lane: Lane, connection: Connection): void {
-    const { dueMs, tally } = lane.waiting.shift()!;
-    const { source } = lane;
+  #send(feed: Feed, connection: Connection): void {
+    const { dueMs, tally } = feed.waiting.shift()!;
+    const { source } = feed;
     let head = "";
     let body = "";
     connection.send(source.request(this.#port), {
@@ -117,14 +117,15 @@ export class PacedLoad {
           tally.latencies.push(performance.now() - dueMs);
         }
         this.onAnswer(source.name, kind, dueMs);
-        lane.idle.push(connection);
-        this.#serve(lane);
+        feed.idle.push(connection);
+        this.#serve(feed);
       },
     });
   }
 }
 
-interface Lane {
+/** A source, its connections, and what waits for one. */
+interface Feed {
   readonly source: Source;
   /** Requests that time has earned, parts of one included. */
   due: number;

@@ -1,8 +1,9 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { TOKENS_USED } from "../../configs/drill-numbers.ts";
-import { httpChunk, LAST_FRAMES, PLAIN_FRAME } from "../frames.ts";
 import { MessageReader } from "../http1.ts";
+import { jsonReply, MODEL_LIST } from "../json-reply.ts";
+import { OPENAI } from "../stream-dialects.ts";
 
 /** What the backend of a drill answers. Failing ones are what a model server may do at its worst. */
 export type Answer =
@@ -132,21 +133,14 @@ function give(socket: Socket, answer: Answer, stream: boolean, done: () => void)
 const CUT_AFTER_MS = 5;
 const FRAMES = 20;
 
-function withHead(type: string, json: string, status = "200 OK"): Buffer {
-  return Buffer.from(
-    `HTTP/1.1 ${status}\r\ncontent-type: ${type}\r\ncontent-length: ${json.length}\r\n\r\n${json}`,
-  );
-}
-
 function failure(status: number): Buffer {
   const json = JSON.stringify({
     error: { message: "as the drill wants it", type: "server_error", code: null },
   });
-  return withHead("application/json", json, `${status} Ordered`);
+  return jsonReply(json, `${status} Ordered`);
 }
 
-const REPLY = withHead(
-  "application/json",
+const REPLY = jsonReply(
   JSON.stringify({
     id: "chatcmpl-drill",
     object: "chat.completion",
@@ -160,17 +154,10 @@ const REPLY = withHead(
     },
   }),
 );
-const STREAM = Buffer.from(
-  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" +
-    `${httpChunk(PLAIN_FRAME).repeat(FRAMES)}${httpChunk(LAST_FRAMES)}0\r\n\r\n`,
-);
+const STREAM = Buffer.concat([OPENAI.head, Buffer.from(OPENAI.word.repeat(FRAMES)), OPENAI.end]);
 const halves = (bytes: Buffer): [Buffer, Buffer] => [
   bytes.subarray(0, bytes.length >> 1),
   bytes.subarray(bytes.length >> 1),
 ];
 const REPLY_HALVES = halves(REPLY);
 const STREAM_HALVES = halves(STREAM);
-const MODEL_LIST = withHead(
-  "application/json",
-  JSON.stringify({ object: "list", data: [{ id: "bench-model", object: "model", owned_by: "bench" }] }),
-);

@@ -5,6 +5,7 @@ import type { Endpoint } from "../connection.ts";
 import { runLoad } from "../load.ts";
 import { residentBytes } from "../machine.ts";
 import type { Plan } from "../plan.ts";
+import { FILLER, pour } from "../pour.ts";
 import type { Running } from "../subjects.ts";
 import type { Upstream } from "../upstream.ts";
 
@@ -84,7 +85,6 @@ async function peak<T>(pid: number, work: () => Promise<T>): Promise<{ bytes: nu
 const SMALL_BYTES = 1_000_000;
 const TRANSFER_LIMIT_MS = 30_000;
 const BOUNDARY = "bench-boundary";
-const BLOCK = Buffer.alloc(64 * 1024, 0x55);
 
 /** Sends an audio file as a multipart form, as fast as it is taken; resolves to the status, 0 if the call broke. */
 async function upload(endpoint: Endpoint, fileBytes: number): Promise<number> {
@@ -101,21 +101,9 @@ async function upload(endpoint: Endpoint, fileBytes: number): Promise<number> {
     `multipart/form-data; boundary=${BOUNDARY}`,
     bytes,
   );
-  return exchange(endpoint, Buffer.concat([Buffer.from(head), before]), (connection) => {
-    let left = fileBytes;
-    const pour = () => {
-      while (left > 0) {
-        const count = Math.min(left, BLOCK.length);
-        left -= count;
-        if (!connection.socket.write(BLOCK.subarray(0, count))) {
-          connection.socket.once("drain", pour);
-          return;
-        }
-      }
-      connection.socket.write(after);
-    };
-    pour();
-  });
+  return exchange(endpoint, Buffer.concat([Buffer.from(head), before]), ({ socket }) =>
+    pour(socket, FILLER, fileBytes, () => socket.write(after)),
+  );
 }
 
 /** Asks for speech; resolves to the bytes that came, or -1 if the call failed. */

@@ -17,7 +17,7 @@ export const OTHERS = {
 
 /** `package.json`. */
 export function renderManifest(name: string, { plugins, state, example }: Answers): string {
-  const own = PLUGINS.filter(({ id }) => plugins.has(id)).map(({ id }) => `@gatewright/${id}`);
+  const chosen = PLUGINS.filter(({ id }) => plugins.has(id)).map(({ id }) => `@gatewright/${id}`);
   const others = [
     ...(state === "redis" ? (["ioredis"] as const) : []),
     ...(example ? (["valibot"] as const) : []),
@@ -33,7 +33,7 @@ export function renderManifest(name: string, { plugins, state, example }: Answer
       check: "gatewright check",
     },
     dependencies: sorted([
-      ...["@gatewright/adapters", "gatewright", ...own].map((own): [string, string] => [own, VERSION]),
+      ...["@gatewright/adapters", "gatewright", ...chosen].map((own): [string, string] => [own, VERSION]),
       ...others.map((other): [string, string] => [other, OTHERS[other]]),
     ]),
     devDependencies: { "@types/node": OTHERS["@types/node"], typescript: OTHERS.typescript },

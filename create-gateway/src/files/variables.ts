@@ -1,4 +1,4 @@
-import type { Answers } from "../answers.ts";
+import { DEFAULT_REDIS_URL, type Answers } from "../answers.ts";
 import type { ProjectFile } from "../folder.ts";
 
 /** The key that clients of the gateway send. */
@@ -59,7 +59,7 @@ function listVariables(answers: Answers, gatewayKey: string, environment: NodeJS
       comment: "Where Redis or Valkey is.",
       name: REDIS_URL,
       value: answers.redisURL,
-      example: "redis://127.0.0.1:6379",
+      example: DEFAULT_REDIS_URL,
     });
   return variables;
 }

@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { answer, readContent, type Answer, type Prompt } from "../answer.ts";
 import type { Exchange } from "../dialect.ts";
 import { anthropicEvents } from "../events.ts";
+import { newId } from "../ids.ts";
 import { asNumber, asObject, asObjects, asText, asTexts, type JsonObject } from "../json-fields.ts";
 import { sign } from "../signature.ts";
 import type { Settings } from "../settings.ts";
@@ -18,7 +18,7 @@ export async function createMessage(exchange: Exchange): Promise<void> {
   const turns = checkRequest(body, version, { counts: false });
   const given = answer(toPrompt(body, turns, model), settings);
   const message = {
-    id: `msg_${randomUUID().replaceAll("-", "").slice(0, 24)}`,
+    id: newId("msg", 24),
     type: "message",
     role: "assistant",
     model,
@@ -124,7 +124,7 @@ function toBlocks({ thinking, pieces, calls }: Answer, { thinking: asked }: Json
   }
   if (pieces.length > 0) blocks.push({ type: "text", text: pieces.join("") });
   for (const call of calls) {
-    const id = `toolu_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
+    const id = newId("toolu", 24);
     blocks.push({ type: "tool_use", id, name: call.name, input: call.arguments, caller: { type: "direct" } });
   }
   return blocks;
@@ -168,7 +168,7 @@ function toPrompt(body: JsonObject, turns: readonly Turn[], model: string): Prom
   const contents = turns.map(({ blocks }) => readBlocks(blocks));
   const last = turns.at(-1)!;
   const results = last.blocks.filter(({ type }) => type === "tool_result");
-  const { type, name, disable_parallel_tool_use: single } = asObject(body.tool_choice);
+  const choice = asObject(body.tool_choice);
   const { format } = asObject(body.output_config);
   const thinking = asObject(body.thinking).type;
   return {
@@ -184,20 +184,19 @@ function toPrompt(body: JsonObject, turns: readonly Turn[], model: string): Prom
       name: asText(tool.name) ?? "",
       parameters: tool.input_schema,
     })),
-    toolChoice:
-      type === "none"
-        ? "none"
-        : type === "any"
-          ? "required"
-          : type === "tool"
-            ? { name: asText(name)! }
-            : "auto",
-    parallelTools: single !== true,
+    toolChoice: toToolChoice(choice),
+    parallelTools: choice.disable_parallel_tool_use !== true,
     json: format === undefined || format === null ? undefined : { schema: asObject(format).schema },
     maxTokens: asNumber(body.max_tokens),
     stop: asTexts(body.stop_sequences),
     thinking: thinking === "enabled" || thinking === "adaptive",
   };
+}
+
+function toToolChoice({ type, name }: JsonObject): Prompt["toolChoice"] {
+  if (type === "none") return "none";
+  if (type === "any") return "required";
+  return type === "tool" ? { name: asText(name)! } : "auto";
 }
 
 function readBlocks(blocks: readonly JsonObject[]): { text: string; images: number } {

@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
-import { answer, type Answer, type Prompt } from "../answer.ts";
+import { answer, type Answer, type Prompt, type ToolCall } from "../answer.ts";
 import type { Exchange, Handler } from "../dialect.ts";
 import { ollamaLines } from "../events.ts";
+import { newId } from "../ids.ts";
 import { asNumber, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from "../json-fields.ts";
 import { splitPieces } from "../tokens.ts";
 import { checkChat } from "./check-chat.ts";
@@ -141,8 +141,8 @@ function ending({ finish, inputTokens, outputTokens }: Answer): JsonObject {
   };
 }
 
-function toCall(call: { name: string; arguments: JsonObject }, index: number): JsonObject {
-  return { id: `call_${randomUUID().slice(0, 8)}`, function: { index, ...call } };
+function toCall(call: ToolCall, index: number): JsonObject {
+  return { id: newId("call", 8), function: { index, ...call } };
 }
 
 /** What both kinds of request share. There is no tool choice, and calls are always allowed side by side. */

@@ -1,6 +1,6 @@
 import type { Exchange, Handler } from "../dialect.ts";
 import { openaiEvents } from "../events.ts";
-import { asNumber, asObject, asText, type JsonObject } from "../json-fields.ts";
+import { asObject, asText, type JsonObject } from "../json-fields.ts";
 import { field, type Form, type FormFile } from "../multipart.ts";
 import { hash } from "../random.ts";
 import { missing, Refusal } from "../refusal.ts";
@@ -10,8 +10,8 @@ import { requireForm, requireModel, requireText } from "./models.ts";
 
 const MAX_INPUT_CHARACTERS = 4096;
 const MODIFIED = "Sat, 01 Nov 2025 00:00:00 GMT";
-/** What the simulation takes for the length of any recording, in seconds. */
-const DURATION = 2;
+/** What the simulation takes for the length of any recording. */
+const DURATION_SECONDS = 2;
 
 /** `POST /v1/audio/speech`: audio as it is made, or events that carry it. */
 export async function speech(exchange: Exchange): Promise<void> {
@@ -96,17 +96,17 @@ const WRITERS: Readonly<Record<string, (heard: Heard) => Promise<void>>> = {
   json: ({ exchange, text, form, file }) =>
     exchange.reply.json({
       text,
-      usage: { type: "duration", seconds: DURATION },
+      usage: { type: "duration", seconds: DURATION_SECONDS },
       received: received(form, file),
     }),
   verbose_json: ({ exchange, text, task, form, file }) =>
     exchange.reply.json({
       task,
       language: field(form, "language") ?? "english",
-      duration: DURATION,
+      duration: DURATION_SECONDS,
       text,
-      segments: [segment(text, asNumber(Number(field(form, "temperature") ?? 0)) ?? 0)],
-      usage: { type: "duration", seconds: DURATION },
+      segments: [segment(text, Number(field(form, "temperature") ?? 0))],
+      usage: { type: "duration", seconds: DURATION_SECONDS },
       received: received(form, file),
     }),
   text: ({ exchange, text }) => plain(exchange, `${text}\n`),
@@ -144,7 +144,7 @@ function segment(text: string, temperature: number): JsonObject {
     id: 0,
     seek: 0,
     start: 0,
-    end: DURATION,
+    end: DURATION_SECONDS,
     text,
     tokens: [],
     temperature,

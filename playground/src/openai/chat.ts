@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { answer, readContent, type Answer, type Prompt, type Tool } from "../answer.ts";
 import type { Exchange } from "../dialect.ts";
 import { openaiEvents } from "../events.ts";
+import { newId } from "../ids.ts";
 import { asNumber, asObject, asObjects, asText, asTexts, type JsonObject } from "../json-fields.ts";
 import { missing, Refusal } from "../refusal.ts";
 import type { Settings } from "../settings.ts";
@@ -96,7 +97,9 @@ function toDeltas({ thinking, pieces, calls }: Answer, settings: Settings): Json
     ...pieces.map((content) => ({ content })),
     ...calls.flatMap((call, index) => [
       {
-        tool_calls: [{ index, id: callId(), type: "function", function: { name: call.name, arguments: "" } }],
+        tool_calls: [
+          { index, id: newId("call", 24), type: "function", function: { name: call.name, arguments: "" } },
+        ],
       },
       ...splitPieces(JSON.stringify(call.arguments)).map((piece) => ({
         tool_calls: [{ index, function: { arguments: piece } }],
@@ -113,7 +116,7 @@ function toMessage({ thinking, pieces, calls }: Answer, { reasoningField }: Sett
     ...(calls.length > 0
       ? {
           tool_calls: calls.map((call) => ({
-            id: callId(),
+            id: newId("call", 24),
             type: "function",
             function: { name: call.name, arguments: JSON.stringify(call.arguments) },
           })),
@@ -122,10 +125,6 @@ function toMessage({ thinking, pieces, calls }: Answer, { reasoningField }: Sett
     refusal: null,
     annotations: [],
   };
-}
-
-function callId(): string {
-  return `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }
 
 function toLogprob(token: string): JsonObject {

@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { answer, readContent, type Answer, type Prompt } from "../answer.ts";
 import type { Exchange, Handler } from "../dialect.ts";
 import { responsesEvents } from "../events.ts";
+import { newId } from "../ids.ts";
 import { asNumber, asObject, asObjects, asText, type JsonObject } from "../json-fields.ts";
 import { missing, Refusal } from "../refusal.ts";
 import type { Settings } from "../settings.ts";
@@ -243,8 +243,4 @@ function toToolChoice(choice: unknown): Prompt["toolChoice"] {
 function toJsonFormat({ type, schema }: JsonObject): Prompt["json"] {
   if (type === "json_schema") return { schema };
   return type === "json_object" ? {} : undefined;
-}
-
-function newId(prefix: string): string {
-  return `${prefix}_${randomUUID().replaceAll("-", "")}`;
 }
