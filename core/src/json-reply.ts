@@ -4,8 +4,8 @@ import { isJsonObject } from "./json-object.ts";
 import type { JsonObject } from "./operation.ts";
 import type { Reply } from "./reply.ts";
 
-/** A whole reply of JSON, of the gateway's own. */
-export function jsonReply(body: JsonObject, status = 200): Reply {
+/** A whole reply of JSON, of the gateway's own. A list is one of messages that answer a batch (JSON-RPC 2.0). */
+export function jsonReply(body: JsonObject | readonly JsonObject[], status = 200): Reply {
   return { status, headers: { "content-type": "application/json" }, body: stringifyJson(body) };
 }
 

@@ -214,6 +214,43 @@ describe("a plugin that fails on a stream", () => {
   );
 });
 
+it.each([1, 8])("an observer that is `async` fails on event %i as any other does", async (step) => {
+  let steps = 0;
+  const failing = inline("failing", async (_ctx, next) => {
+    const reply = await next();
+    if (isEventStream(reply.body))
+      // As an `async` function does: nobody has to await what is said to give nothing.
+      reply.body.observe({
+        event: (): unknown =>
+          ++steps === step ? Promise.reject(new Error("secret detail")) : Promise.resolve(),
+      });
+    return reply;
+  });
+  const stage = await stageBefore(await simulated({ tokenMs: 3 }), { plugins: [failing] });
+  const stream = await chatStream(stage);
+  expect(errorEvent(stream)).toMatchObject({ code: "internal_error" });
+  expect(stream).not.toContain("[DONE]");
+  expect((await stage.ended()).attempts[0]!.outcome).toBe("cancelled");
+  expect(stage.inFlight()).toBe(0);
+});
+
+it("tells the end of an attempt to who asks after it, as to who asks before", async () => {
+  const told: [boolean, string | undefined][] = [];
+  const asking = inline("asking", async (ctx, next) => {
+    const reply = await next();
+    reply.attempt!.onSettled(({ outcome }) => told.push([ctx.stream, outcome]));
+    return reply;
+  });
+  const stage = await stageBefore(await simulated(), { plugins: [asking] });
+  // A whole reply is over by then, a stream is not.
+  for (const stream of [false, true]) await (await chat(stage, { stream })).text();
+  await stage.ended(2);
+  expect(told).toEqual([
+    [false, "complete"],
+    [true, "complete"],
+  ]);
+});
+
 describe("the state of an attempt", () => {
   interface View {
     candidates: string[];
@@ -230,17 +267,17 @@ describe("the state of an attempt", () => {
     model: ctx.model,
   });
 
-  /** Calls `next` twice, dropping the first reply or failure. */
-  const twice = inline("twice", async (_ctx, next) => {
-    await next().then(discardReply, () => undefined);
-    return next();
-  });
-
-  it("never leaks into the next one", async () => {
+  it("never leaks into the next one, nor into the one after it", async () => {
     const views: View[] = [];
+    const thrice = inline("thrice", async (_ctx, next) => {
+      await next().catch(() => undefined);
+      await next().then(discardReply);
+      return next();
+    });
     const marking = inline("marking", (ctx, next) => {
       views.push(view(ctx));
-      ctx.upstreamHeaders = { ...ctx.upstreamHeaders, [`x-attempt-${views.length}`]: "1" };
+      // In place: the record itself must be each attempt's own.
+      ctx.upstreamHeaders![`x-attempt-${views.length}`] = "1";
       ctx.body = ctx.body.with({ seed: views.length });
       ctx.candidates = ctx.candidates.slice(0, 1);
       ctx.target = ctx.candidates[0];
@@ -254,7 +291,7 @@ describe("the state of an attempt", () => {
     });
     const stage = await startStage({
       backends: { first: openaiAt(first), second: openaiAt(second) },
-      plugins: [before, twice, marking],
+      plugins: [before, thrice, marking],
     });
     expect((await chat(stage)).status).toBe(200);
     const untouched: View = {
@@ -264,10 +301,16 @@ describe("the state of an attempt", () => {
       seed: undefined,
       model: MODEL,
     };
-    expect(views).toEqual([untouched, untouched]);
-    expect(first.requests.map(({ json }) => (json as { seed: number }).seed)).toEqual([1, 2]);
-    expect(first.requests[1]!.headers).toMatchObject({ "x-before": "1", "x-attempt-2": "1" });
-    expect(first.requests[1]!.headers).not.toHaveProperty("x-attempt-1");
+    expect(views).toEqual([untouched, untouched, untouched]);
+    expect(first.requests.map(({ json }) => (json as { seed: number }).seed)).toEqual([1, 2, 3]);
+    const marks = first.requests.map(({ headers }) =>
+      Object.keys(headers).filter((name) => /^x-(before|attempt)/.test(name)),
+    );
+    expect(marks.map((names) => names.sort())).toEqual([
+      ["x-attempt-1", "x-before"],
+      ["x-attempt-2", "x-before"],
+      ["x-attempt-3", "x-before"],
+    ]);
   });
 
   it("is what its scope says", async () => {

@@ -90,8 +90,7 @@ describe("what comes before the first content of a stream", () => {
     });
     const other = await simulated();
     const stage = await startStage({
-      backends: { main: openaiAt(upstream), other: openaiAt(other) },
-      timeouts,
+      backends: { main: openaiAt(upstream, { timeouts }), other: openaiAt(other) },
       plugins: [retry()],
     });
     const response = await chat(stage, { stream: true });

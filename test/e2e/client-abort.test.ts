@@ -1,14 +1,13 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { retry } from "@gatewright/retry";
 import { defineGatewayPlugin } from "gatewright";
-import type { BodySink } from "gatewright";
+import type { BodySink, Reply } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import type { Fault, SimulatedBackend } from "../../playground/src/simulated-backend.ts";
 import { connectRaw, requestText } from "../_support/raw-client.ts";
 import type { RawClient } from "../_support/raw-client.ts";
 import { chunk, replyHead } from "../_support/scripted-upstream.ts";
-import { waitFor } from "../_support/wait-for.ts";
+import { waitFor, waitForStandstill } from "../_support/wait-for.ts";
 import {
   chatBody,
   delta,
@@ -152,13 +151,7 @@ describe("a client that leaves", () => {
     const stage = await stageBefore(upstream);
     const client = await sendChat(stage, { stream: true });
     client.socket.pause();
-    let before = -1;
-    await waitFor("a backend that cannot send", async () => {
-      const stands = sent > 0 && sent === before;
-      before = sent;
-      await sleep(100);
-      return stands;
-    });
+    await waitForStandstill("a backend that cannot send", () => sent);
     client.halfClose();
     expect((await stage.ended()).outcome).toBe("client_abort");
     await waitFor("the end of the upstream connection", () => upstream.connections[0]!.ended);
@@ -186,7 +179,10 @@ describe("a client that leaves", () => {
     await expectClientAbort(stage, 200);
   });
 
-  it("E14: closes the call in the middle of its own upload", async () => {
+  it.each([
+    ["a length", { "content-length": "1000000" }, (piece: Buffer) => piece],
+    ["chunks", { "transfer-encoding": "chunked" }, chunk],
+  ])("E14: closes the call in the middle of its own upload, by %s", async (_, framing, framed) => {
     const backend = await simulated();
     const stage = await stageBefore(backend);
     const client = await connectRaw(stage.url);
@@ -195,10 +191,11 @@ describe("a client that leaves", () => {
       `--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n`;
     await client.send(
       requestText("POST", "/v1/audio/transcriptions", {
-        headers: { "content-type": "multipart/form-data; boundary=b", "content-length": "1000000" },
-      }) + head,
+        headers: { "content-type": "multipart/form-data; boundary=b", ...framing },
+      }),
     );
-    await client.send(Buffer.alloc(100_000));
+    await client.send(framed(Buffer.from(head)));
+    await client.send(framed(Buffer.alloc(100_000)));
     await waitFor("the upload at the backend", () => (backend.requests[0]?.bodyBytes ?? 0) > 50_000);
     client.destroy();
     await expectUpstreamClosed(backend);
@@ -206,27 +203,44 @@ describe("a client that leaves", () => {
   });
 
   it("E14: is let go in the middle of a JSON body, without a call to any backend", async () => {
+    const replies: Promise<Reply>[] = [];
+    const waiting = defineGatewayPlugin({
+      name: "waiting",
+      options: v.strictObject({}),
+      headersOnly: true,
+      setup: () => ({
+        middleware: (_ctx, next) => {
+          const reply = next();
+          replies.push(reply);
+          return reply;
+        },
+      }),
+    });
     const backend = await simulated();
-    const stage = await stageBefore(backend);
+    const stage = await stageBefore(backend, { plugins: [waiting()] });
     const client = await connectRaw(stage.url);
     const request = requestText("POST", "/v1/chat/completions", {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(chatBody()),
     });
     await client.send(request.slice(0, -10));
-    await waitFor("the request", () => stage.contexts.length);
+    await waitFor("the request", () => replies.length > 0);
     client.destroy();
+    await expect(replies[0]).rejects.toMatchObject({ code: "client_closed_request" });
     expect(await stage.ended()).toMatchObject({ outcome: "client_abort", status: 499, attempts: [] });
     expect(backend.requests).toHaveLength(0);
   });
 
   it("E14 st-7: is let go while it waits in a queue, without a call to any backend", async () => {
+    const waits: Promise<void>[] = [];
     const queue = defineGatewayPlugin({
       name: "queue",
       options: v.strictObject({}),
       setup: () => ({
         middleware: async (ctx, next) => {
-          await ctx.sleep(60_000);
+          const wait = ctx.sleep(60_000);
+          waits.push(wait);
+          await wait;
           return next();
         },
       }),
@@ -234,21 +248,25 @@ describe("a client that leaves", () => {
     const backend = await simulated();
     const stage = await stageBefore(backend, { plugins: [queue()] });
     const client = await sendChat(stage, {});
-    await waitFor("the request", () => stage.contexts[0]?.body.kind === "json");
+    await waitFor("the request", () => waits.length > 0);
     client.destroy();
+    await expect(waits[0]).rejects.toMatchObject({ code: "client_closed_request" });
     expect(await stage.ended()).toMatchObject({ outcome: "client_abort", status: 499, attempts: [] });
     expect(backend.requests).toHaveLength(0);
   });
 
   it("E14: calls no backend for a client that left while a plugin did not look", async () => {
     const held: (() => void)[] = [];
+    const replies: Promise<Reply>[] = [];
     const oblivious = defineGatewayPlugin({
       name: "oblivious",
       options: v.strictObject({}),
       setup: () => ({
         middleware: async (_ctx, next) => {
           await new Promise<void>((resolve) => held.push(resolve));
-          return next();
+          const reply = next();
+          replies.push(reply);
+          return reply;
         },
       }),
     });
@@ -259,7 +277,9 @@ describe("a client that leaves", () => {
     client.destroy();
     await stage.ended();
     held[0]!();
-    await expect(stage.contexts[0]!.finished).resolves.toMatchObject({ attempts: [] });
+    await waitFor("the plugin to go on", () => replies.length > 0);
+    await expect(replies[0]).rejects.toMatchObject({ code: "client_closed_request" });
+    expect(stage.contexts[0]!.attempts).toEqual([]);
     expect(backend.requests).toHaveLength(0);
   });
 

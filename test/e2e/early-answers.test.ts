@@ -154,15 +154,15 @@ describe("a refusal while the client uploads", () => {
   });
 
   it.each([
-    { bytes: 21 * MIB, chunked: false },
-    { bytes: 21 * MIB, chunked: true },
-    { bytes: 100 * MIB, chunked: false },
-    { bytes: 100 * MIB, chunked: true },
+    { bytes: 21 * MIB, chunked: false, times: 20 },
+    { bytes: 21 * MIB, chunked: true, times: 20 },
+    { bytes: 100 * MIB, chunked: false, times: 2 },
+    { bytes: 100 * MIB, chunked: true, times: 2 },
   ])(
     "in-15: the 413 comes whole every time: $bytes bytes, chunked $chunked",
-    async (sent) => {
+    async ({ times, ...sent }) => {
       const upload = { ...sent, status: 413, path: CHAT, headers: AUTHORIZED };
-      for (let n = 0; n < 20; n++) {
+      for (let n = 0; n < times; n++) {
         const client = await connectRaw(pair.gateway.url);
         await client.send(head(upload));
         await writeAll(client, upload);
@@ -413,7 +413,9 @@ describe("connections without a request", () => {
   it("a client that resets its connection after a refused CONNECT ends nothing but that", async () => {
     const client = await connectRaw(pair.gateway.url);
     await client.send("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n");
-    expect((await readReply(client)).status).toBe(405);
+    const reply = await readReply(client);
+    expect(reply.status).toBe(405);
+    expect(reply.body.toString()).toContain("CONNECT is not allowed here, only GET, HEAD, POST");
     client.reset();
     await client.closed;
     expect((await fetch(`${pair.gateway.url}/livez`)).status).toBe(200);

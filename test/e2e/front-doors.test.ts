@@ -326,6 +326,23 @@ describe("an adapter that signs its calls", () => {
     expect(seen[1]!.headers["x-token"]).not.toBe(seen[0]!.headers["x-token"]);
   });
 
+  const refusal = writeSse(JSON.stringify({ error: { message: "token expired", code: 401 } }));
+  const hello = [chunk({ content: "hello" }), chunk({}, "stop"), writeSse("[DONE]")].join("");
+
+  it.each([
+    ["alone", refusal],
+    ["behind the role", chunk({ role: "assistant" }) + refusal],
+  ])("gets one more try after a 401 that begins a stream, %s", async (_, first) => {
+    const { gateway, seen } = await start(
+      (_, count) => ({ type: "text/event-stream", body: count === 1 ? first : hello }),
+      "signed",
+    );
+    const response = await say(gateway, { ...chat, stream: true }, "/v1/chat/completions");
+    expect([response.status, response.headers.get("x-gatewright-attempts")]).toEqual([200, "1"]);
+    expect(await response.text()).toBe(hello);
+    expect(seen[1]!.headers["x-token"]).not.toBe(seen[0]!.headers["x-token"]);
+  });
+
   it("fails with 502 upstream_auth_error when the second is refused as well", async () => {
     const { gateway, seen } = await start(() => ({ status: 401, body: "{}" }), "signed");
     const response = await say(gateway, chat, "/v1/chat/completions");

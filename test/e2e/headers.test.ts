@@ -1,6 +1,7 @@
 import { defineGatewayPlugin } from "gatewright";
 import * as v from "valibot";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { startSimulatedBackend } from "../../playground/src/simulated-backend.ts";
 import { startTestGateway, type TestGateway } from "../_support/gateway.ts";
 import { requestText } from "../_support/raw-client.ts";
 import { startScriptedUpstream } from "../_support/scripted-upstream.ts";
@@ -40,6 +41,20 @@ async function replyWith(lines: string, body = OK, request = chatText()) {
 }
 
 describe("to the backend", () => {
+  it.each([
+    ["openai", ["openai-beta"]],
+    ["anthropic", []],
+  ])("F14: goes of a dialect's own headers what is of the backend's: %s", async (adapter, names) => {
+    const backend = await startSimulatedBackend({ dialect: "openai", models: [MODEL] });
+    onTestFinished(() => backend.close());
+    await using gateway = await startTestGateway({
+      backends: { only: { adapter, baseURL: backend.url, models: [MODEL] } },
+    });
+    await sendOnce(gateway.url, chatText({ "OpenAI-Beta": "a=1", "Anthropic-Beta": "b-1" }));
+    const sent = Object.keys(backend.requests[0]!.headers);
+    expect(sent.filter((name) => name.endsWith("-beta"))).toEqual(names);
+  });
+
   it("F14, A13: goes what the allow-list names, and nothing else of the client's", async () => {
     const reply = await sendOnce(
       pair.gateway.url,
@@ -82,6 +97,19 @@ describe("to the backend", () => {
     expect(via).toMatch(/^1\.1 gatewright-/);
     expect(host).toBe(new URL(pair.backend.url).host);
     expect(length).toBe(String(CHAT_BODY.length));
+  });
+
+  it("F14: goes nothing that the client's Connection names, though the list has it", async () => {
+    await sendOnce(
+      pair.gateway.url,
+      chatText({
+        Connection: "Idempotency-Key,  traceparent",
+        Traceparent: "00-a-b-01",
+        "Idempotency-Key": "k",
+      }),
+    );
+    const { headers } = pair.backend.requests[0]!;
+    expect([headers["traceparent"], headers["idempotency-key"]]).toEqual([undefined, undefined]);
   });
 
   it("gets an id of ours, which stays here, when the client's is none: too long, twice, or with other characters", async () => {

@@ -1,10 +1,11 @@
 /** Replies of a plugin's own: what HTTP cannot carry, and what is the gateway's to say. */
-import { defineGatewayPlugin, GatewayError, type BodySink, type Middleware, type Reply } from "gatewright";
+import { defineGatewayPlugin, discardReply, GatewayError } from "gatewright";
+import type { BodySink, Middleware, Reply } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startTestGateway } from "../_support/gateway.ts";
 import { connectRaw, readReply, requestText } from "../_support/raw-client.ts";
-import { chatBody } from "./_stage.ts";
+import { chatBody, chatStream, simulated, stageBefore } from "./_stage.ts";
 
 async function gatewayWith(middleware: Middleware) {
   const plugin = defineGatewayPlugin({
@@ -227,4 +228,26 @@ it("names the status that was sent, also of a reply that could not be written at
   const headers = { "x-bad": "line\r\nbreak\0", "not a name": "x" };
   const { head } = await askRaw((await answering({ status: 200, headers, body: "" })).url);
   expect(head).toMatch(/^HTTP\/1.1 500 Internal Server Error\r\n/);
+});
+
+it("closes the call behind a reply that a plugin does not pass on, which counts as given up", async () => {
+  const backend = await simulated({ faults: [{ kind: "stall", afterEvents: 4 }] });
+  const replacing = defineGatewayPlugin({
+    name: "replacing",
+    options: v.strictObject({}),
+    setup: () => ({
+      middleware: async (_ctx, next) => {
+        discardReply(await next());
+        return { status: 200, headers: {}, body: "its own" };
+      },
+    }),
+  });
+  const stage = await stageBefore(backend, { plugins: [replacing()] });
+  expect(await chatStream(stage)).toBe("its own");
+  await backend.requests[0]!.closed;
+  expect(backend.requests[0]!.aborted).toBe(true);
+  const end = await stage.ended();
+  expect(end.outcome).toBe("complete");
+  expect(end.attempts.map(({ outcome }) => outcome)).toEqual(["cancelled"]);
+  expect(stage.inFlight()).toBe(0);
 });

@@ -1,6 +1,7 @@
 import { retry } from "@gatewright/retry";
 import { judgeAttempt } from "gatewright";
 import { describe, expect, it } from "vitest";
+import { waitFor } from "../_support/wait-for.ts";
 import { chat, errorOf, openaiAt, simulated, startStage, type Stage } from "./_stage.ts";
 
 /** A gateway that may open one connection to its backend, and a stream that has it. */
@@ -18,6 +19,12 @@ async function startFull(
   return { stage, backend, leave: () => response.body!.cancel() };
 }
 
+/** Waits until the second request has waited for so long. */
+async function waitInLine(stage: Stage, ms: number): Promise<void> {
+  const { startedAt } = await waitFor("the second attempt", () => stage.contexts[1]?.attempts[0]);
+  await waitFor(`${ms} ms in line`, () => performance.now() - startedAt >= ms);
+}
+
 async function expectNobodyBlamed(stage: Stage): Promise<void> {
   const end = await stage.ended();
   expect(end).toMatchObject({ outcome: "rejected", status: 504 });
@@ -31,7 +38,7 @@ describe("a call that waits for a connection of the gateway's own pool", () => {
   it.each(["firstByteMs", "attemptMs", "totalMs"])(
     "in vain: `%s` is no fault of the backend's",
     async (limit) => {
-      const { stage, backend, leave } = await startFull({ [limit]: 1_000 });
+      const { stage, backend, leave } = await startFull({ [limit]: 1_500 });
       const response = await chat(stage);
       expect(response.status).toBe(504);
       expect((await errorOf(response)).code).toBe("timeout");
@@ -43,7 +50,7 @@ describe("a call that waits for a connection of the gateway's own pool", () => {
 
   it("in vain: goes on to another backend, whatever the operation", async () => {
     const other = await simulated();
-    const { stage, leave } = await startFull({ firstByteMs: 1_000 }, { other: openaiAt(other) });
+    const { stage, leave } = await startFull({ firstByteMs: 1_500 }, { other: openaiAt(other) });
     const response = await chat(stage);
     expect(response.status).toBe(200);
     expect(response.headers.get("x-gatewright-backend")).toBe("other");
@@ -51,11 +58,12 @@ describe("a call that waits for a connection of the gateway's own pool", () => {
   });
 
   it("for a while: has the whole limit left once it was sent", async () => {
-    const { stage, backend, leave } = await startFull({ firstByteMs: 1_000, attemptMs: 1_000 });
+    const { stage, backend, leave } = await startFull({ firstByteMs: 3_000, attemptMs: 3_000 });
     Object.assign(backend.settings, { tokens: 1, tokenMs: 0 });
-    backend.faults = [{ kind: "delay", ms: 700 }];
+    backend.faults = [{ kind: "delay", ms: 1_600 }];
     const second = chat(stage);
-    setTimeout(() => void leave(), 700);
+    await waitInLine(stage, 1_600);
+    await leave();
     expect((await second).status).toBe(200);
   });
 
@@ -63,7 +71,8 @@ describe("a call that waits for a connection of the gateway's own pool", () => {
     const { stage, backend, leave } = await startFull({});
     Object.assign(backend.settings, { tokens: 1, tokenMs: 0 });
     const second = chat(stage);
-    setTimeout(() => void leave(), 600);
+    await waitInLine(stage, 600);
+    await leave();
     expect((await second).status).toBe(200);
     const end = await stage.ended(2);
     const attempt = end.attempts[0]!;

@@ -19,7 +19,7 @@ const TEXT = "Every answer — größer 👩‍💻 or smaller 🚀 — arrives 
 /** Far more than a test takes, unless something waits that should not. */
 const TOTAL_MS = 10_000;
 /** For headers, the first token, and between two pieces. */
-const PHASE_MS = 200;
+const PHASE_MS = 1_000;
 
 interface Scene {
   readonly stage: Stage;

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { rateLimit } from "@gatewright/rate-limit";
 import { defineGatewayPlugin, resolveConfig, startGateway, type Plugin } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -223,7 +224,7 @@ describe("reload", () => {
           return { close: () => void events.push(`${name} closed`) };
         },
       })();
-    const gateway = await startTestGateway(configFor(backend, "first"));
+    const gateway = await startTestGateway({ ...configFor(backend, "first"), plugins: [part("kept")] });
     onTestFinished(() => gateway.close());
     const takeUp = async (plugins: readonly Plugin[]): Promise<void> => {
       const resolved = await resolveConfig({ ...configFor(backend, "second"), plugins }, { dir: ROOT });
@@ -245,10 +246,31 @@ describe("reload", () => {
     });
     await expect(takeUp([part("second"), routes()])).rejects.toThrow("no such route");
 
-    expect(events).toEqual(["sound set up", "sound closed", "second set up", "second closed"]);
     const reply = await chat(gateway.url, false);
-    expect(reply.headers.get("x-gatewright-backend")).toBe("first");
+    expect([reply.status, reply.headers.get("x-gatewright-backend")]).toEqual([200, "first"]);
     await reply.text();
+    const ofTheNew = ["sound set up", "sound closed", "second set up", "second closed"];
+    expect(events).toEqual(["kept set up", ...ofTheNew]);
+  });
+
+  it("forgets nothing that was counted: a limit that is used up stays so", async () => {
+    const backend = await startBackend();
+    const config = {
+      ...configFor(backend, "first"),
+      plugins: [rateLimit({ scope: "global", capacity: 1, rate: 1, per: "day" })],
+    };
+    const gateway = await startTestGateway(config);
+    onTestFinished(() => gateway.close());
+    const ask = async (): Promise<number> => {
+      const reply = await chat(gateway.url, false);
+      await reply.text();
+      return reply.status;
+    };
+    expect([await ask(), await ask()]).toEqual([200, 429]);
+    const resolved = await resolveConfig(config, { dir: ROOT });
+    if (!resolved.ok) throw new Error(JSON.stringify(resolved.faults));
+    await gateway.server.gateway.reload(resolved.config);
+    expect(await ask()).toBe(429);
   });
 
   it("an idle `gatewright dev` ends with the first signal, whatever delay production has", async () => {

@@ -1,19 +1,29 @@
-import { defineGatewayPlugin } from "gatewright";
+import { defineGatewayPlugin, type Context } from "gatewright";
 import * as v from "valibot";
 import { expect, it } from "vitest";
 import { waitFor } from "../_support/wait-for.ts";
 import { chatBody, openaiAt, post, simulated, startStage } from "./_stage.ts";
 
-it("a plugin that fails when an attempt is over keeps the answer from nobody, and is logged", async () => {
+const fail = (): never => {
+  throw new Error("broken listener");
+};
+/** As an `async` function does: nobody has to await what is said to give nothing. */
+const failLater = (): unknown => Promise.reject(new Error("broken listener"));
+const LISTENERS: [name: string, listen: (ctx: Context) => void][] = [
+  ["an attempt", (ctx) => ctx.attempts.at(-1)!.onSettled(fail)],
+  ["an attempt, later", (ctx) => ctx.attempts.at(-1)!.onSettled(failLater)],
+  ["the request", (ctx) => ctx.onFinished(fail)],
+  ["the request, later", (ctx) => ctx.onFinished(failLater)],
+];
+
+it.each(LISTENERS)("a plugin that fails at the end of %s keeps the answer from nobody", async (_, listen) => {
   const failing = defineGatewayPlugin({
     name: "failing",
     options: v.strictObject({}),
     setup: () => ({
       middleware: async (ctx, next) => {
         const reply = next();
-        ctx.attempts.at(-1)!.onSettled(() => {
-          throw new Error("broken listener");
-        });
+        listen(ctx);
         return reply;
       },
     }),

@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { defineGatewayPlugin } from "gatewright";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import { chunk, replyHead } from "../_support/scripted-upstream.ts";
-import { waitFor } from "../_support/wait-for.ts";
+import { waitForStandstill } from "../_support/wait-for.ts";
 import { chatBody, delta, EVENT_STREAM, MODEL, post, scripted, stageBefore } from "./_stage.ts";
 
 const PIECE = "x".repeat(16_000);
@@ -54,13 +53,7 @@ describe("a client that reads slowly", () => {
     });
     const stage = await stageBefore(upstream, { timeouts: { idleMs: 100 }, plugins: each.plugins });
     const response = await post(stage.url + each.path, each.body);
-    let before = -1;
-    await waitFor("a backend that cannot send", async () => {
-      const stands = sent === before;
-      before = sent;
-      await sleep(200);
-      return stands;
-    });
+    await waitForStandstill("a backend that cannot send", () => sent);
     expect(sent).toBeLessThan(PIECES);
     const reader = response.body!.getReader();
     let bytes = 0;

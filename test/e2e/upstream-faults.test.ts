@@ -10,6 +10,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Fault } from "../../playground/src/simulated-backend.ts";
 import { connectRaw, readReply, requestText } from "../_support/raw-client.ts";
 import { chunk, replyHead } from "../_support/scripted-upstream.ts";
+import type { UpstreamConnection } from "../_support/scripted-upstream.ts";
 import { waitFor } from "../_support/wait-for.ts";
 import { SELF_SIGNED } from "./_certificate.ts";
 import {
@@ -37,6 +38,12 @@ const COMPLETION = {
   model: MODEL,
   choices: [{ index: 0, message: { role: "assistant", content: "Hello." }, finish_reason: "stop" }],
 };
+
+/** Text for as long as anybody takes it. */
+async function pourText(connection: UpstreamConnection): Promise<void> {
+  const piece = chunk("x".repeat(32 * 1024));
+  while (!connection.ended) await connection.send(piece);
+}
 
 /** A port on which nothing listens. */
 async function closedPort(): Promise<string> {
@@ -97,10 +104,9 @@ describe("a backend that cannot be reached", () => {
     const silent = await scripted(() => {});
     const stage = await startStage({
       backends: {
-        silent: openaiAt({ url: silent.url.replace("http:", "https:") }),
+        silent: openaiAt({ url: silent.url.replace("http:", "https:") }, { timeouts: { connectMs: 150 } }),
         alive: openaiAt(await simulated()),
       },
-      timeouts: { connectMs: 150 },
       plugins: [retry()],
     });
     const response = await chat(stage);
@@ -371,7 +377,7 @@ describe("a stream that goes wrong", () => {
               ...(dialect === "ollama" && { baseURL: backend.url }),
             },
           },
-          timeouts: { idleMs: 100 },
+          timeouts: { idleMs: 500 },
         });
         const stream = await chatStream(stage);
         expect(stream).toContain('"content":"');
@@ -381,7 +387,7 @@ describe("a stream that goes wrong", () => {
         expect(stream).not.toContain("127.0.0.1");
         expect((await stage.ended()).outcome).toBe(outcome);
         expect(stage.inFlight()).toBe(0);
-        await waitFor("the end of the upstream call", () => backend.requests[0]!.closedAt, 1_000);
+        await waitFor("the end of the upstream call", () => backend.requests[0]!.closedAt);
       },
     );
 
@@ -392,6 +398,14 @@ describe("a stream that goes wrong", () => {
     const stream = await (await post(`${stage.url}/v1/audio/speech`, body)).text();
     expect(errorEvent(stream).code).toBe("provider_error");
     expect(stream.match(/"error":/g)).toHaveLength(1);
+    expect((await stage.ended()).outcome).toBe("upstream_error");
+  });
+
+  it("st-6: is no audio where it is JSON that tells of an error", async () => {
+    const stage = await stageBefore(await answering(jsonReply({ error: { message: "No such voice." } })));
+    const response = await post(`${stage.url}/v1/audio/speech`, { model: MODEL, input: "Hi.", voice: "x" });
+    expect(response.status).toBe(502);
+    expect((await errorOf(response)).code).toBe("provider_error");
     expect((await stage.ended()).outcome).toBe("upstream_error");
   });
 
@@ -535,6 +549,30 @@ describe("an error of the backend", () => {
       expect(end.outcome).toBe("complete");
     },
   );
+
+  it.each<[string, (connection: UpstreamConnection) => Promise<void>]>([
+    ["has no end", pourText],
+    ["stops in the middle", (connection) => connection.send(chunk('{"error":'))],
+  ])("is passed over for one that answers, though its body %s", async (_, sendBody) => {
+    const endless = await scripted(async (connection) => {
+      await connection.readRequest();
+      await connection.send(replyHead(500, { "content-type": "text/plain", "transfer-encoding": "chunked" }));
+      await sendBody(connection);
+    });
+    const backend = await simulated();
+    const stage = await startStage({
+      backends: { endless: openaiAt(endless), alive: openaiAt(backend) },
+      plugins: [retry({ baseDelayMs: 0, maxDelayMs: 0 })],
+    });
+    const response = await chat(stage);
+    expect([response.status, response.headers.get("x-gatewright-backend")]).toEqual([200, "alive"]);
+    const { attempts } = await stage.ended();
+    expect(attempts.map(({ outcome, status }) => [outcome, status])).toEqual([
+      ["upstream_error", 500],
+      ["complete", 200],
+    ]);
+    await waitFor("the end of the upstream call", () => endless.connections[0]!.ended);
+  });
 
   const COMPRESSED = { error: { message: "Too long.", type: "t", param: "messages", code: "c" } };
   const CODINGS: [string, (body: string) => Buffer][] = [

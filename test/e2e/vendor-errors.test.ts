@@ -77,6 +77,15 @@ describe("in-12: what a vendor says of a failure beside its words", () => {
     expect(JSON.stringify(failure)).not.toContain(CREDENTIAL);
   });
 
+  it.each(["message", "type", "param", "code"])("says nothing of the credential in `%s`", async (member) => {
+    const error = { message: "no", type: "invalid_request_error", param: null, code: null };
+    const stage = await stageOf("openai", { error: { ...error, [member]: CREDENTIAL } }, 400);
+    const failure = await failureOf(chat(stage));
+    expect(failure.status).toBe(400);
+    expect(JSON.stringify(failure)).not.toContain(CREDENTIAL);
+    expect(stage.lines.join("")).not.toContain(CREDENTIAL);
+  });
+
   it("stays here where it is about the gateway's own account", async () => {
     const stage = await stageOf("anthropic", anthropicError({ organization: "acme" }), 403);
     const failure = await failureOf(ask(stage, "/v1/messages", MESSAGES));

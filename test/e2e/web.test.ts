@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { startTestGateway, type TestGateway } from "../_support/gateway.ts";
 import { waitFor } from "../_support/wait-for.ts";
 import type { SimulatedBackend } from "../../playground/src/simulated-backend.ts";
-import { chatBody, CREDENTIAL, openaiAt, simulated } from "./_stage.ts";
+import { chatBody, CREDENTIAL, MODEL, openaiAt, simulated } from "./_stage.ts";
 
 async function gatewayBefore(backend: SimulatedBackend): Promise<TestGateway> {
   const gateway = await startTestGateway({ backends: { only: openaiAt(backend) }, plugins: [] });
@@ -118,6 +118,19 @@ describe("the web handler", () => {
     const text = await (await server.gateway.fetch(chatRequest({ stream: true }))).text();
     expect(text).toMatch(/data: \{"error":\{[^\n]*"code":"upstream_interrupted"/);
     expect(text).not.toContain("[DONE]");
+  });
+
+  it("st-6: fails the body of audio that breaks off", async () => {
+    const backend = await simulated({ faults: [{ kind: "cut", afterBytes: 2_000 }] });
+    const { server } = await gatewayBefore(backend);
+    const request = new Request("http://gateway.test/v1/audio/speech", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: MODEL, input: "Hello.", voice: "alloy" }),
+    });
+    const reply = await server.gateway.fetch(request);
+    expect(reply.status).toBe(200);
+    await expect(reply.arrayBuffer()).rejects.toMatchObject({ code: "upstream_interrupted" });
   });
 
   it("E14: closes the upstream call when the reader leaves", async () => {

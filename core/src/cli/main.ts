@@ -2,13 +2,18 @@ import { stripVTControlCharacters } from "node:util";
 import { renderUsage, runCommand, type CommandDef } from "citty";
 import { nearest } from "../config/nearest.ts";
 import { outliveOutputs } from "../server/standard-output.ts";
+import { tuneHeap } from "../server/tune-heap.ts";
 import { VERSION } from "../version.ts";
 import { UsageError } from "./usage.ts";
 
 /** Each command is loaded when it runs, so that none pays for another. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandDef>>> = {
   dev: async () => (await import("./dev.ts")).dev as CommandDef,
-  start: async () => (await import("./start.ts")).start as CommandDef,
+  start: async () => {
+    // Before the modules of the server fill it.
+    tuneHeap();
+    return (await import("./start.ts")).start as CommandDef;
+  },
   check: async () => (await import("./check.ts")).check as CommandDef,
   explain: async () => (await import("./explain.ts")).explain as CommandDef,
 };

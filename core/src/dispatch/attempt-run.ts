@@ -32,6 +32,7 @@ import {
   fromTransportFailure,
   malformedReply,
   MAX_ERROR_BYTES,
+  MAX_ERROR_MS,
 } from "./upstream-error.ts";
 import { isReadable, isRewritten, readAnswer, underModel, type ReplyLimits } from "./whole-reply.ts";
 
@@ -247,6 +248,10 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
       this.#expireRelay(nowMs);
       return;
     }
+    if (this.#phase === "error" && this.#ageMs(nowMs) - this.timeToFirstByteMs! >= MAX_ERROR_MS) {
+      this.#cutError();
+      return;
+    }
     const limitMs = this.#brokenLimit(nowMs);
     if (limitMs === undefined) return;
     const { lateness } = this;
@@ -333,8 +338,9 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     this.#heard = true;
     switch (this.#phase) {
       case "error":
-        if (this.#bytes < MAX_ERROR_BYTES) this.#chunks.push(chunk);
+        this.#chunks.push(chunk);
         this.#bytes += chunk.length;
+        if (this.#bytes >= MAX_ERROR_BYTES) this.#cutError();
         return;
       case "whole":
         this.#bytes += chunk.length;
@@ -359,14 +365,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
   onEnd(): void {
     switch (this.#phase) {
       case "error":
-        this.#refuse(
-          fromErrorReply(
-            { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) },
-            this.target.backend.adapter,
-            hiddenOf(this.#prepared),
-            this.target.model,
-          ),
-        );
+        this.#endError();
         return;
       case "whole":
         this.#finishWhole();
@@ -401,6 +400,23 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     this.#fail(error, error.upstream ? "upstream_error" : "rejected");
   }
 
+  /** Its status and what came of it tell enough: whoever could take over is not to wait for the rest. */
+  #cutError(): void {
+    this.#call?.abort();
+    this.#endError();
+  }
+
+  #endError(): void {
+    this.#refuse(
+      fromErrorReply(
+        { status: this.status!, headers: this.#headers, body: Buffer.concat(this.#chunks) },
+        this.target.backend.adapter,
+        hiddenOf(this.#prepared),
+        this.target.model,
+      ),
+    );
+  }
+
   /** The backend answered with an error. Of a 401 the reason may be a token that was taken back: one more try. */
   #refuse(error: GatewayError): void {
     const { adapter } = this.target.backend;
@@ -414,6 +430,7 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     this.#phase = "headers";
     this.#chunks = [];
     this.#bytes = 0;
+    this.#events = this.#sample = this.#usage = undefined;
     void this.#authorizeAndSend();
   }
 
@@ -555,7 +572,8 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     const error = isGatewayError(thrown)
       ? thrown
       : malformedReply("The backend's stream could not be read", this.status);
-    this.#fail(error, error.upstream?.kind === "truncated" ? "truncated" : "upstream_error");
+    if (this.#phase === "firstToken" && error.upstream?.status === 401) this.#refuse(error);
+    else this.#fail(error, error.upstream?.kind === "truncated" ? "truncated" : "upstream_error");
   }
 
   #commitBytes(): void {

@@ -189,13 +189,25 @@ function requestHeaders(ctx: RequestContext, plan: CallPlan): string[] {
   const headers = [...plan.headers, "via", via];
   // An id of the client's joins its records with the backend's; one of ours says nothing to a backend.
   if (sent["x-request-id"] === ctx.id) headers.push("x-request-id", ctx.id);
+  const ofConnection = nominated(sent["connection"]);
   for (const name of plan.forwardHeaders) {
     const value = sent[name];
-    if (value !== undefined) setHeader(headers, name, value);
+    if (value !== undefined && !ofConnection?.has(name)) setHeader(headers, name, value);
   }
   const added = ctx.upstreamHeaders;
   if (added) for (const [name, value] of Object.entries(added)) setHeader(headers, name, value);
   return headers;
+}
+
+/** Headers that the client means for its connection to the gateway alone (RFC 9110, section 7.6.1). */
+function nominated(connection: string | undefined): Set<string> | undefined {
+  if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined;
+  return new Set(
+    connection
+      .toLowerCase()
+      .split(",")
+      .map((name) => name.trim()),
+  );
 }
 
 /** In the place of one of the same name, if there is any: two lines would be read as a list. */

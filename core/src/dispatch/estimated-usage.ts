@@ -23,5 +23,6 @@ export function estimatedUsage(
     estimated: true,
   };
   if (told?.cachedTokens !== undefined) usage.cachedTokens = told.cachedTokens;
+  if (told?.reasoningTokens !== undefined) usage.reasoningTokens = told.reasoningTokens;
   return usage;
 }

@@ -54,7 +54,9 @@ export function readingOf(
     if (!operation.streamOptional && !mayBeError) return noStream(type, status);
   } else if (type === EVENT_STREAM)
     return malformedReply("The backend streamed a reply that was asked for whole", status);
-  return operation.reply === "binary" ? "bytes" : "whole";
+  // What is made on request comes as JSON only where it could not be made: a file that is fetched may be of JSON.
+  const mayBeError = type === JSON_TYPE && operation.method === "POST";
+  return operation.reply === "binary" && !mayBeError ? "bytes" : "whole";
 }
 
 export function noStream(type: string, status: number): GatewayError {

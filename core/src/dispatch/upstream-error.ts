@@ -25,6 +25,9 @@ interface ReadError {
 /** Most of an error body that is read. */
 export const MAX_ERROR_BYTES = 64 * 1024;
 
+/** For so long, from its headers on, the body of an error is waited for. */
+export const MAX_ERROR_MS = 5_000;
+
 export interface UpstreamReply {
   status: number;
   headers: UpstreamHeaders;

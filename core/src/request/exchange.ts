@@ -189,24 +189,24 @@ export class Exchange implements Expirable {
   }
 
   #tellFinished(listener: (finished: Finished) => void, finished: Finished): void {
-    try {
-      listener(finished);
-    } catch (error) {
-      this.#logFault("the request", error);
-    }
+    this.#tell(listener, finished, "the request");
   }
 
   /** Lets a plugin know that an attempt is over. Its fault here must not keep the answer from the client. */
   tellSettled(listener: (attempt: Attempt) => void, attempt: Attempt): void {
-    try {
-      listener(attempt);
-    } catch (error) {
-      this.#logFault("an attempt", error);
-    }
+    this.#tell(listener, attempt, "an attempt");
   }
 
-  #logFault(what: "an attempt" | "the request", error: unknown): void {
-    this.log.error(`a plugin failed after ${what} was over`, { requestId: this.id, error: String(error) });
+  /** Nobody waits for a listener, but its fault is told, also where it is an `async` function. */
+  #tell<Of>(listener: (of: Of) => unknown, of: Of, over: "an attempt" | "the request"): void {
+    const logFault = (error: unknown): void =>
+      this.log.error(`a plugin failed after ${over} was over`, { requestId: this.id, error: String(error) });
+    try {
+      const told = listener(of);
+      if (told instanceof Promise) told.catch(logFault);
+    } catch (error) {
+      logFault(error);
+    }
   }
 }
 

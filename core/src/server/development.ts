@@ -1,16 +1,19 @@
 import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import { GatewayProcess } from "./gateway-process.ts";
+import { GatewayProcess, type GatewayProcessOptions } from "./gateway-process.ts";
 import { applyServerLimits, listenForExpectations, listenForUpgrades } from "./http-server.ts";
-import { runningServer, type RunningServer } from "./serve.ts";
+import { runningServer, socketsOf, type RunningServer } from "./serve.ts";
 import { StartRefused } from "./start-refused.ts";
 
 /** Serves on listhen, which finds a free port near a busy one. */
-export async function serveForDevelopment(config: ResolvedConfig): Promise<RunningServer> {
+export async function serveForDevelopment(
+  config: ResolvedConfig,
+  options: GatewayProcessOptions = {},
+): Promise<RunningServer> {
   const { listen } = await import("listhen");
   const { port, host } = config.server;
-  const gateway = await GatewayProcess.start(config);
+  const gateway = await GatewayProcess.start(config, options);
   const listener = gateway.listener;
   let server: Server;
   try {
@@ -38,7 +41,7 @@ export async function serveForDevelopment(config: ResolvedConfig): Promise<Runni
   applyServerLimits(server, config.server.limits);
   listenForExpectations(server, listener);
   listenForUpgrades(server, { listener, onUpgrade: gateway.onUpgrade, limits: config.server.limits });
-  return runningServer(server, gateway, host);
+  return runningServer(server, gateway, { host, sockets: socketsOf(server) });
 }
 
 /**

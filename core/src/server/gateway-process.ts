@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { createGateway, createViaName, type Gateway } from "../gateway.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { Sweeper } from "../request/sweeper.ts";
@@ -12,10 +13,19 @@ import type { ExchangeKeeping } from "./open-exchange.ts";
 import { shuttingDown } from "./refusal.ts";
 import { createUpgradeListener } from "./upgrade-listener.ts";
 import { createWebHandler, type WebHandler } from "./web-handler.ts";
+import { SETTLE_MS, within, type Wait } from "../wait.ts";
 
 export interface GatewayProcessOptions {
   logSink?: LogSink;
+  /** Waits for each plugin to be set up at the start; by default as long as it takes. */
+  wait?: Wait;
 }
+
+/** A reload serves those who can be served: a plugin that is not set up in time ends it. */
+const RELOAD_WAIT = within(SETTLE_MS);
+
+/** What plugins have for closing once a second signal has come, in milliseconds: for their last writes. */
+const HURRIED_CLOSE_MS = 500;
 
 /**
  * What lives as long as the process, under changing configs: state, log, time limits, the snapshot in force. It
@@ -42,8 +52,12 @@ export class GatewayProcess {
   #draining = false;
   #closing = false;
   readonly #retired = new Set<Promise<void>>();
+  /** Resolves when plugins have to be quick. */
+  readonly #hurried: Promise<void>;
+  #hurry!: () => void;
 
   private constructor() {
+    this.#hurried = new Promise((resolve) => (this.#hurry = resolve));
     const clientAddress: ClientAddressOf = (peer, headers) => this.#clientAddress(peer, headers);
     const shared = { ...this.#keeping, clientAddress, current: () => this.#current };
     const nodeOptions = { ...shared, closing: () => this.#closing };
@@ -57,7 +71,7 @@ export class GatewayProcess {
     created.#logging = createLogging(config.log, options.logSink);
     created.#state = await createState(config.state, { log: created.#logging.log });
     try {
-      await created.#take(config);
+      await created.#take(config, options.wait);
     } catch (error) {
       await created.#state.close();
       throw error;
@@ -82,16 +96,19 @@ export class GatewayProcess {
     return this.#sweeper.size;
   }
 
-  /** Takes a new config into use; on failure the old one serves on. Running requests keep the one they started with. */
-  async reload(config: ResolvedConfig): Promise<void> {
+  /**
+   * Takes a new config into use; on failure the old one serves on, also where a plugin is not set up in ten seconds, or
+   * as `wait` has it. Running requests keep the one they started with.
+   */
+  async reload(config: ResolvedConfig, wait: Wait = RELOAD_WAIT): Promise<void> {
     const previous = this.#current;
-    await this.#take(config);
+    await this.#take(config, wait);
     const retired = previous.close().finally(() => this.#retired.delete(retired));
     this.#retired.add(retired);
   }
 
   /** Takes a new snapshot into use. Nothing has changed when it cannot be built. */
-  async #take(config: ResolvedConfig): Promise<void> {
+  async #take(config: ResolvedConfig, wait: Wait | undefined): Promise<void> {
     const clientAddress = createClientAddress(config.server.trustedProxies);
     const gateway = await createGateway(config, {
       state: this.#state,
@@ -99,6 +116,7 @@ export class GatewayProcess {
       via: this.#via,
       carried: this.#carried,
       keeping: this.#keeping,
+      ...(wait && { wait }),
       current: () => this.#current,
     });
     addHealthRoutes(gateway.app, { draining: () => this.#draining, stateOk: () => this.#state.status().ok });
@@ -128,10 +146,16 @@ export class GatewayProcess {
     for (const exchange of this.#sweeper.entries()) exchange.terminate(shuttingDown());
   }
 
+  /** Plugins that take long to close are not waited for from now on. */
+  hurry(): void {
+    this.#hurry();
+  }
+
   /** After the last request: closes plugins, connections, state, and writes the last log lines. */
   async close(): Promise<void> {
     this.#absent.close();
-    await Promise.all([this.#current.close(), ...this.#retired]);
+    const closed = Promise.all([this.#current.close(), ...this.#retired]);
+    await Promise.race([closed, this.#hurried.then(() => sleep(HURRIED_CLOSE_MS))]);
     this.#sweeper.close();
     await this.#state.close();
     this.#logging.flush();

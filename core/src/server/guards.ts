@@ -69,11 +69,16 @@ function checkTransferEncoding(encoding: string | undefined, httpVersion: string
   if (httpVersion === "1.0") throw badRequest("HTTP/1.0 has no transfer encodings");
 }
 
+/** llhttp 8, the parser of Node before 20.19.2, takes empty names and blanks in names (RFC 9112, section 5.1). */
+const TAKES_LOOSE_NAMES = Number.parseInt(process.versions["llhttp"] ?? "") < 9;
+
 /** Node keeps the first of two Host headers; a proxy in front may have read the second. */
 function checkHost(rawHeaders: readonly string[], httpVersion: string): void {
   let host: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
+    if (TAKES_LOOSE_NAMES && (name === "" || name.includes(" ")))
+      throw badRequest("A header name is not valid");
     if (name.length !== 4 || name.toLowerCase() !== "host") continue;
     if (host !== undefined) throw badRequest("The Host header is given twice");
     host = rawHeaders[i + 1]!;

@@ -11,6 +11,7 @@ import { groupWrites } from "../group-writes.ts";
 import { joinWrites } from "../join-writes.ts";
 import type { ServerLimits } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
+import { methodNotAllowed } from "../gateway.ts";
 import { refuse, refuseConnection } from "./refusal.ts";
 import { closeInStages, makeRoom } from "./staged-close.ts";
 
@@ -97,7 +98,7 @@ export function listenForExpectations(server: Server, listener: RequestListener)
 const CLOSE = { connection: "close" };
 
 function onConnect(_req: IncomingMessage, socket: Duplex): void {
-  refuseConnection(socket, new GatewayError("method_not_allowed", { headers: { allow: "GET, HEAD, POST" } }));
+  refuseConnection(socket, methodNotAllowed("CONNECT", "GET, HEAD, POST"));
 }
 
 /** What Node could not read, or what did not come in time. */

@@ -62,6 +62,8 @@ export async function answer(gateway: Gateway, exchange: Exchange, downstream: A
   }
 }
 
-function describeCause(cause: unknown): string {
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+/** What is told of anything that was thrown: of what is no error, and may hold anything, its own word at most. */
+export function describeCause(cause: unknown): string {
+  if (cause instanceof Error) return cause.stack ?? cause.message;
+  return typeof cause === "object" && cause !== null ? "an object that is no Error" : String(cause);
 }

@@ -6,7 +6,6 @@ import { loadGatewayConfig, type LoadResult } from "../config/load.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { ConfigWatcher } from "../config/watch.ts";
 import { serveForDevelopment } from "./development.ts";
-import { growHeapByDoubling } from "./heap-growth.ts";
 import { serve, type RunningServer } from "./serve.ts";
 import { messageOf, refusalOf, StartRefused, tellError } from "./start-refused.ts";
 import { nextStop, tellEarlyStop } from "./stop-requests.ts";
@@ -28,7 +27,6 @@ type Mode = "production" | "development";
  * exit code: 0, also for a signal while it starts, or 1 when running requests had to be cut.
  */
 export async function runStart(options: RunOptions): Promise<number> {
-  growHeapByDoubling();
   if (cluster.isWorker) return runWorker(options);
   const stop = nextStop();
   const loaded = await Promise.race([load(options, "production"), stop]);

@@ -203,13 +203,23 @@ export class EventPipe implements EventStream {
     try {
       for (const stage of this.#stages) {
         if (stage.transform) events = events.flatMap((event) => stage.transform!(event) ?? []);
-        else for (const event of events) stage.observer!.event?.(event);
+        else for (const event of events) this.#watch(stage.observer!.event?.(event));
       }
     } catch (error) {
       this.#abandon(error);
       return;
     }
     for (const event of events) this.#write(event);
+  }
+
+  /** An observer may be an `async` function: nobody waits for it, but its fault counts as that of any other. */
+  #watch(told: unknown): void {
+    if (!(told instanceof Promise)) return;
+    told.catch((error: unknown) => {
+      // Too late to tell the client: whoever looks after the process learns of it.
+      if (this.closed) throw error;
+      this.#abandon(error);
+    });
   }
 
   /** A plugin or the consumer failed: the feeder has no part in it, and is not called back. */

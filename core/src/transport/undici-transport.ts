@@ -40,7 +40,7 @@ class ConnectionPool implements Transport {
   readonly #origin: URL;
   readonly #options: UndiciTransportOptions;
   readonly #connect: Connect;
-  readonly #all: Connection[] = [];
+  readonly #all = new Set<Connection>();
   readonly #idle: Connection[] = [];
   /** Calls that wait for a connection, oldest first. */
   readonly #waiting = new Set<UndiciCall>();
@@ -64,9 +64,9 @@ class ConnectionPool implements Transport {
   }
 
   #open(): Connection | undefined {
-    if (this.#all.length >= this.#options.connections) return undefined;
+    if (this.#all.size >= this.#options.connections) return undefined;
     const connection = new Connection(this.#origin, this.#options, this.#connect);
-    this.#all.push(connection);
+    this.#all.add(connection);
     return connection;
   }
 
@@ -74,23 +74,34 @@ class ConnectionPool implements Transport {
   finish(call: UndiciCall, connection: Connection | undefined): void {
     this.#active--;
     if (!connection) this.#waiting.delete(call);
-    else {
-      const [next] = this.#waiting;
-      if (next) {
-        this.#waiting.delete(next);
-        next.start(connection);
-      } else this.#idle.push(connection);
-    }
+    else if (call.cut) this.#drop(connection);
+    else this.#idle.push(connection);
+    this.#serveNext();
     if (this.#active === 0) this.#onIdle?.();
+  }
+
+  #serveNext(): void {
+    const [next] = this.#waiting;
+    if (!next) return;
+    const connection = this.#idle.pop() ?? this.#open();
+    if (!connection) return;
+    this.#waiting.delete(next);
+    next.start(connection);
+  }
+
+  /** It was broken off in the middle of a call. undici would open it anew at once, with nothing to send. */
+  #drop(connection: Connection): void {
+    this.#all.delete(connection);
+    void connection.destroy();
   }
 
   async close(): Promise<void> {
     if (this.#active > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    await Promise.all(this.#all.map((connection) => connection.close()));
+    await Promise.all(Array.from(this.#all, (connection) => connection.close()));
   }
 
   async destroy(): Promise<void> {
-    await Promise.all(this.#all.map((connection) => connection.destroy()));
+    await Promise.all(Array.from(this.#all, (connection) => connection.destroy()));
   }
 }
 
@@ -98,11 +109,7 @@ class ConnectionPool implements Transport {
 class Connection extends Client {
   readonly line: Line;
 
-  constructor(
-    origin: URL,
-    { maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions,
-    connect: Connect,
-  ) {
+  constructor(origin: URL, { maxHeaderBytes = 64 * 1024 }: UndiciTransportOptions, connect: Connect) {
     const line = new Line();
     super(origin, {
       pipelining: 1,
@@ -221,6 +228,11 @@ class UndiciCall implements TransportCall, Dispatcher.DispatchHandler {
   get stage(): TransportCall["stage"] {
     if (!this.#connection) return "queued";
     return this.#sent ? "sent" : "connecting";
+  }
+
+  /** It was given up while it ran. */
+  get cut(): boolean {
+    return this.aborted && this.#sent;
   }
 
   start(connection: Connection): void {

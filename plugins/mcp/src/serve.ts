@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import { GatewayError, isGatewayError, stringifyJson } from "gatewright";
+import { GatewayError, isGatewayError, jsonReply } from "gatewright";
 import type { Context, JsonObject, Reply } from "gatewright";
 import { progressToken, streamCall } from "./call-stream.ts";
 import { errorMessage, isRequestId, readMessage, resultMessage } from "./json-rpc.ts";
@@ -37,7 +37,7 @@ async function serveOne(ctx: Context, json: JsonObject, server: McpServer): Prom
     if (!isFaultOfRequest(error)) throw error;
     // Before 2026-07-28 an error in answer to a request that was understood is an answer like any other.
     const status = revision?.stateless === false ? 200 : error.status;
-    return toReply(status, errorMessage(message.id, error));
+    return jsonReply(errorMessage(message.id, error), status);
   }
 }
 
@@ -48,7 +48,7 @@ async function serveRequest(request: RpcRequest, place: Place): Promise<Reply> {
     const run = (watcher: Watcher): Promise<JsonObject> => responseTo(request, place, watcher);
     return streamCall({ token, everyMs: options.progressMs, now: () => gateway.now(), run });
   }
-  const reply = toReply(200, resultMessage(request.id, await answer(request, place)));
+  const reply = jsonReply(resultMessage(request.id, await answer(request, place)));
   // A name for what one client does, and nothing that is kept: any process knows it.
   if (request.method === "initialize") reply.headers["mcp-session-id"] = randomUUID();
   return reply;
@@ -66,7 +66,7 @@ async function serveBatch(ctx: Context, batch: readonly unknown[], server: McpSe
     batch.map((json, index) => answerInBatch(json, { ctx, server, revision, index })),
   );
   const given = responses.filter((response) => response !== undefined);
-  return given.length === 0 ? ACCEPTED : toReply(200, given);
+  return given.length === 0 ? ACCEPTED : jsonReply(given);
 }
 
 async function answerInBatch(json: unknown, place: Place): Promise<JsonObject | undefined> {
@@ -105,10 +105,6 @@ async function take(ctx: Context, message: RpcMessage, { calls }: McpServer): Pr
 /** What a client is told in answer to its request; all else is a failure, or nobody is left to be told. */
 function isFaultOfRequest(error: unknown): error is GatewayError {
   return isGatewayError(error) && error.status < 499;
-}
-
-function toReply(status: number, json: unknown): Reply {
-  return { status, headers: { "content-type": "application/json" }, body: stringifyJson(json) };
 }
 
 function invalidRequest(message: string): GatewayError {

@@ -29,7 +29,7 @@ async function startPool() {
     };
     return transport.send({ method: "POST", path: "/", headers: [], body }, handler);
   };
-  return { send, replies, ends, transport };
+  return { send, replies, ends, transport, server };
 }
 
 describe("a pool whose connections are all in use", () => {
@@ -57,6 +57,38 @@ describe("a pool whose connections are all in use", () => {
     replies[1]!.end();
     await transport.close();
     expect(ends).toEqual(["first", "third"]);
+  });
+
+  it("opens no connection in the place of one that was broken off, before there is a call for it", async () => {
+    let opened = 0;
+    const { send, replies, ends, server } = await startPool();
+    server.on("connection", () => opened++);
+    const first = send("first");
+    const second = send("second");
+    await waitFor("the first request", () => replies.length === 1);
+    const closed = new Promise((resolve) => replies[0]!.once("close", resolve));
+    second.abort();
+    first.abort();
+    await closed;
+    // Whatever would be opened for nobody comes before this one.
+    send("third");
+    await waitFor("the third request", () => replies.length === 2);
+    expect(opened).toBe(2);
+    replies[1]!.end();
+    await waitFor("its end", () => ends.length > 0);
+    expect(ends).toEqual(["third"]);
+  });
+
+  it("gives the place of one that was broken off to a call that waits", async () => {
+    const { send, replies, ends } = await startPool();
+    const first = send("first");
+    send("second");
+    await waitFor("the first request", () => replies.length === 1);
+    first.abort();
+    await waitFor("the second request", () => replies.length === 2);
+    replies[1]!.end();
+    await waitFor("its end", () => ends.length > 0);
+    expect(ends).toEqual(["second"]);
   });
 
   it("keeps nothing of those that were given up, though no connection comes free", async () => {
