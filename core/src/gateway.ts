@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { H3 } from "h3";
 import type { Backend } from "./backend.ts";
 import { composeChain, type Handler, type Layer } from "./chain.ts";
+import { createFaultList } from "./config/check.ts";
 import { pathText } from "./config/fault.ts";
+import { checkInstance } from "./config/plugin-contract.ts";
 import type { Condition, ResolvedBackend, ResolvedConfig, ResolvedPlugin } from "./config/resolved.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
 import { createInnerCall } from "./inner-call.ts";
@@ -21,11 +23,12 @@ import { createRouter, type Router } from "./router.ts";
 import { createClientAddress } from "./server/client-address.ts";
 import type { ExchangeKeeping } from "./server/open-exchange.ts";
 import { createOperationRoutes, type OperationRoutes } from "./server/operation-routes.ts";
-import { setupRefusal } from "./server/start-refused.ts";
+import { setupRefusal, StartRefused } from "./server/start-refused.ts";
 import { createWebHandler } from "./server/web-handler.ts";
 import type { State } from "./state/state.ts";
 import type { Transport } from "./transport/transport.ts";
 import { createUndiciTransport } from "./transport/undici-transport.ts";
+import { patiently, within, type Wait } from "./wait.ts";
 
 export interface GatewayOptions {
   /** Where plugins keep state; it outlives the snapshot, so that a reload forgets nothing. */
@@ -39,6 +42,8 @@ export interface GatewayOptions {
   keeping?: ExchangeKeeping;
   /** The snapshot in force, which a reload replaces; by default this one. */
   current?(): Gateway;
+  /** Waits for each plugin to be set up; by default as long as it takes. */
+  wait?: Wait;
   createTransport?(backend: ResolvedBackend): Transport;
   random?(): number;
   now?(): number;
@@ -70,7 +75,7 @@ const ADMISSION_FACTS: ReadonlySet<ChainFact> = new Set<ChainFact>(["body", "mod
 
 /** Builds a gateway from a checked config. On failure everything that was opened is closed again. */
 export async function createGateway(config: ResolvedConfig, options: GatewayOptions): Promise<Gateway> {
-  const { log } = options;
+  const { log, wait = patiently } = options;
   const via = options.via ?? createViaName();
   const backends = new Map<string, Backend>();
   const createTransport = options.createTransport ?? defaultTransport;
@@ -96,15 +101,19 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
 
   const app = new H3({ silent: true });
   const instances: { plugin: ResolvedPlugin; instance: PluginInstance }[] = [];
+  const inTime = within(config.server.closeTimeoutMs);
+  const closePlugin = async ({ plugin: { name } }: ResolvedPlugin, instance: PluginInstance): Promise<void> => {
+    try {
+      // Of what setup returned nothing is known where it was refused.
+      const closed = (instance as PluginInstance | undefined)?.close?.();
+      if (closed) await inTime(closed, `the closing of ${name}`);
+    } catch (error) {
+      log.error("a plugin failed to close", { plugin: name, error: String(error) });
+    }
+  };
   const closeAll = async (): Promise<void> => {
     discovery.close();
-    for (const { plugin, instance } of instances.toReversed()) {
-      try {
-        await instance.close?.();
-      } catch (error) {
-        log.error("a plugin failed to close", { plugin: plugin.plugin.name, error: String(error) });
-      }
-    }
+    for (const { plugin, instance } of instances.toReversed()) await closePlugin(plugin, instance);
     await Promise.all([...backends.values()].map(({ transport }) => transport.close()));
   };
 
@@ -126,12 +135,21 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         random: options.random ?? Math.random,
         now: options.now ?? (() => performance.now()),
       };
-      const instance = await setUp(plugin, host, config);
+      const settingUp = atPlace(plugin, config, () => plugin.plugin.definition.setup(plugin.options, host));
+      const instance = await wait(settingUp, `the setup of ${pathText(plugin.path)}`).catch((error: unknown) => {
+        // It may come when nobody wants it any more.
+        void settingUp.then(
+          (late) => closePlugin(plugin, late),
+          () => {},
+        );
+        throw error;
+      });
       instances.push({ plugin, instance });
+      refuseMisfits(instance, plugin, config);
       for (const operation of instance.operations ?? [])
         operations.set(operation.name, Object.freeze(operation));
     }
-    for (const { instance } of instances) instance.routes?.(app);
+    for (const { plugin, instance } of instances) await atPlace(plugin, config, () => instance.routes?.(app));
     routes = createOperationRoutes([...operations.values()]);
   } catch (error) {
     await closeAll();
@@ -171,16 +189,26 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   return gateway;
 }
 
-async function setUp(
-  { plugin, options, path }: ResolvedPlugin,
-  host: GatewayHost,
+/** Runs a part of a plugin's setup: what it throws is told with the plugin's place in the config. */
+async function atPlace<T>(
+  { path }: ResolvedPlugin,
   { file }: ResolvedConfig,
-): Promise<PluginInstance> {
+  run: () => T | Promise<T>,
+): Promise<T> {
   try {
-    return await plugin.definition.setup(options, host);
+    return await run();
   } catch (error) {
     throw setupRefusal(error, { file, path: pathText(path) });
   }
+}
+
+function refuseMisfits(
+  instance: unknown,
+  { path }: ResolvedPlugin,
+  { file = "config" }: ResolvedConfig,
+): void {
+  const list = createFaultList(file);
+  if (!checkInstance(instance, path, list)) throw new StartRefused(list.faults);
 }
 
 /** A plugin that is listed twice keeps two states: the second is `name-2`. */

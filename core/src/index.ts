@@ -118,7 +118,7 @@ export { askServer } from "./models/ask-server.ts";
 export type { Question, ServerAnswer } from "./models/ask-server.ts";
 export { detectAdapter } from "./models/detect-adapter.ts";
 export type { Detection } from "./models/detect-adapter.ts";
-export { mayRepeat } from "./may-repeat.ts";
+export { isAccountRefused, mayRepeat } from "./may-repeat.ts";
 export type { FailedCall } from "./may-repeat.ts";
 export { maySee, unknownModel } from "./models/visible-models.ts";
 export { costInMicros } from "./models/cost.ts";

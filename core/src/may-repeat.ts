@@ -1,4 +1,5 @@
 import type { UpstreamFailure } from "./errors.ts";
+import { isQuotaSpent } from "./quota-spent.ts";
 
 /** Statuses that promise better luck, elsewhere or later. */
 const PROMISING: ReadonlySet<number> = new Set([429, 500, 502, 503, 504, 529]);
@@ -11,6 +12,15 @@ export interface FailedCall {
   readonly replaySafe: boolean;
   /** An event stream was asked for; it has not begun, else it would be no failure of the attempt. */
   readonly stream: boolean;
+}
+
+/**
+ * The backend refused the gateway's credential, or the account behind it is used up: the call did nothing, and every other
+ * to this backend is in vain.
+ */
+export function isAccountRefused({ failure, status }: Pick<FailedCall, "failure" | "status">): boolean {
+  if (!failure.sent) return false;
+  return status === 401 || status === 403 || isQuotaSpent({ status, code: failure.code });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mayRepeat } from "gatewright";
+import { isAccountRefused, mayRepeat } from "gatewright";
 import type { FailedCall, UpstreamFailure } from "gatewright";
 import { describe, expect, it } from "vitest";
 
@@ -35,5 +35,23 @@ describe("a failed call may be repeated", () => {
     expect(
       isRepeated({ kind: "malformed", sent: true }, { status: 200, stream: true, replaySafe: false }),
     ).toBe(false);
+  });
+});
+
+describe("the account at a backend is refused", () => {
+  it.each([401, 402, 403])("by %i", (status) => {
+    expect(isAccountRefused({ failure: { kind: "status", sent: true, status }, status })).toBe(true);
+  });
+
+  it("by a code that says that it is used up, whatever the status", () => {
+    const failure = { kind: "status", sent: true, status: 429, code: "insufficient_quota" } as const;
+    expect(isAccountRefused({ failure, status: 429 })).toBe(true);
+  });
+
+  it("neither by other statuses nor where nothing was sent", () => {
+    expect(isAccountRefused({ failure: { kind: "status", sent: true, status: 429 }, status: 429 })).toBe(
+      false,
+    );
+    expect(isAccountRefused({ failure: { kind: "connect", sent: false }, status: undefined })).toBe(false);
   });
 });

@@ -24,7 +24,6 @@ function routerOf(specs: Spec[], rest: Partial<RouterConfig> = {}) {
       name,
       adapter: { name: "plain", provider: "plain", operations, ...adapter },
       baseURL: new URL("http://backend.test"),
-      vendorPrefixes: source.vendorPrefixes,
     } as unknown as Backend);
     sources.push({ name, models: [], weight: 1, ...source });
   }

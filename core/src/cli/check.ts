@@ -3,7 +3,7 @@ import { formatFaults } from "../config/fault.ts";
 import { loadGatewayConfig } from "../config/load.ts";
 import { COMMON_FLAGS, readCommonFlags } from "./flags.ts";
 import { checkTypes, type TypeCheck } from "./type-check.ts";
-import { refuseUnknown } from "./usage.ts";
+import { checkUsage } from "./usage.ts";
 
 const args = {
   ...COMMON_FLAGS,
@@ -13,8 +13,8 @@ const args = {
 export const check = defineCommand({
   meta: { name: "check", description: "Check the config, its types included, without starting" },
   args,
-  async run({ args: given }) {
-    refuseUnknown(given, args);
+  async run({ args: given, rawArgs }) {
+    checkUsage(rawArgs, args);
     const { configFile: file, host, port } = readCommonFlags(given);
     const result = await loadGatewayConfig({ file, overrides: { host, port } });
     const faults = result.ok ? [] : result.faults;

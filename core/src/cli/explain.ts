@@ -15,7 +15,7 @@ import { createState } from "../state/create-state.ts";
 import type { Target } from "../target.ts";
 import { createUndiciTransport } from "../transport/undici-transport.ts";
 import { COMMON_FLAGS, readCommonFlags } from "./flags.ts";
-import { refuseUnknown, UsageError } from "./usage.ts";
+import { checkUsage, UsageError } from "./usage.ts";
 
 const args = {
   config: COMMON_FLAGS.config,
@@ -50,10 +50,10 @@ interface ExplainedTarget {
 export const explain = defineCommand({
   meta: { name: "explain", description: "Show how a model's name is understood, and where it leads" },
   args,
-  async run({ args: given }) {
-    refuseUnknown({ ...given, _: given._.slice(2) }, args);
+  async run({ args: given, rawArgs }) {
+    checkUsage(rawArgs, args);
     const { model } = given;
-    if (model === undefined) throw new UsageError("Which model?");
+    if (!model) throw new UsageError("Which model?");
     const operation = findOperation(given.operation);
     const loaded = await loadGatewayConfig({ file: readCommonFlags(given).configFile });
     if (!loaded.ok) {

@@ -1,5 +1,5 @@
 import type { ArgsDef } from "citty";
-import { toPort, toText } from "./usage.ts";
+import { toPort } from "./usage.ts";
 
 /** Flags that every command takes. */
 export const COMMON_FLAGS = {
@@ -20,8 +20,8 @@ export function readCommonFlags(args: { config?: string; port?: string; host?: s
   host: string | undefined;
 } {
   return {
-    configFile: toText("config", args.config),
+    configFile: args.config,
     port: toPort(args.port),
-    host: toText("host", args.host),
+    host: args.host,
   };
 }

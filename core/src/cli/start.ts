@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { COMMON_FLAGS, readCommonFlags } from "./flags.ts";
-import { refuseUnknown, toWorkers } from "./usage.ts";
+import { checkUsage, toWorkers } from "./usage.ts";
 
 const args = {
   ...COMMON_FLAGS,
@@ -10,8 +10,8 @@ const args = {
 export const start = defineCommand({
   meta: { name: "start", alias: "serve", description: "Serve in production" },
   args,
-  async run({ args: given }) {
-    refuseUnknown(given, args);
+  async run({ args: given, rawArgs }) {
+    checkUsage(rawArgs, args);
     const options = { cwd: process.cwd(), ...readCommonFlags(given), workers: toWorkers(given.workers) };
     const { runStart } = await import("../server/run.ts");
     return runStart(options);

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
+import { cacheFolder } from "../config/cache-folder.ts";
 import { adaptersFolder } from "../config/discover-adapters.ts";
+import { findUpwards } from "../config/find-file.ts";
 import { configFolder } from "../config/load.ts";
 
 export interface TypeCheck {
@@ -21,11 +22,11 @@ export async function checkTypes(file: string): Promise<TypeCheck> {
   if (extname(file) !== ".ts") return { skipped: "the config is not TypeScript", errors: [] };
   const require = createRequire(file);
   const compiler = find(require, "typescript/package.json");
-  const modules = nearest(dirname(file), "node_modules");
-  if (compiler === undefined || modules === undefined) {
+  const folder = cacheFolder(dirname(file));
+  if (compiler === undefined || folder === undefined) {
     return { skipped: "typescript is not installed (npm install -D typescript)", errors: [] };
   }
-  const project = await writeProject(file, join(modules, ".cache", "gatewright"), {
+  const project = await writeProject(file, folder, {
     adapters: find(require, "@gatewright/adapters") !== undefined,
     node: find(require, "@types/node/package.json") !== undefined,
   });
@@ -46,7 +47,7 @@ async function writeProject(
   folder: string,
   installed: { adapters: boolean; node: boolean },
 ): Promise<string> {
-  const base = nearest(dirname(file), "tsconfig.json");
+  const base = findUpwards(dirname(file), "tsconfig.json");
   const config = {
     ...(base !== undefined && { extends: base }),
     compilerOptions: {
@@ -86,12 +87,6 @@ function find(require: NodeJS.Require, name: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
     throw error;
   }
-}
-
-function nearest(dir: string, name: string): string | undefined {
-  const path = join(dir, name);
-  if (existsSync(path)) return path;
-  return dirname(dir) === dir ? undefined : nearest(dirname(dir), name);
 }
 
 function run(script: string, args: readonly string[], cwd: string): Promise<string> {

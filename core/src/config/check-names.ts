@@ -1,7 +1,7 @@
 import type { OperationName } from "../operation.ts";
 import { coreOperations } from "../operations/index.ts";
-import { didYouMean, type FaultList } from "./check.ts";
-import { describeValue, type Path } from "./fault.ts";
+import { addUnknownName, type FaultList } from "./check.ts";
+import type { Path } from "./fault.ts";
 import type { ModelNames } from "./resolve-models.ts";
 import { conditionsIn, type PlacedPlugin } from "./resolve-plugins.ts";
 
@@ -22,10 +22,10 @@ export function checkNames(
   list: FaultList,
 ): void {
   const checkOperation = (name: string, path: Path): void => {
-    if (!operations.has(name)) addUnknownName({ kind: "operation", name, path, known: operations }, list);
+    if (!operations.has(name)) addUnknownName(path, name, { kind: "operation", known: operations }, list);
   };
   const checkModel = (name: string, path: Path): void => {
-    if (models && !models.has(name)) addUnknownName({ kind: "model", name, path, known: models.whole }, list);
+    if (models && !models.has(name)) addUnknownName(path, name, { kind: "model", known: models.whole }, list);
   };
 
   for (const { condition, path } of conditionsIn(plugins)) {
@@ -49,17 +49,4 @@ export function operationNames(placed: readonly PlacedPlugin[]): Set<string> {
 /** What is no list of names is a fault that was told already. */
 function namesAt(value: unknown): readonly string[] {
   return Array.isArray(value) && value.every((name) => typeof name === "string") ? value : [];
-}
-
-function addUnknownName(
-  { kind, name, path, known }: { kind: string; name: string; path: Path; known: Iterable<string> },
-  list: FaultList,
-): void {
-  const received = describeValue(name, true);
-  list.add(path, {
-    expected: kind === "model" ? "the name of a model" : "the name of an operation",
-    received,
-    message: `${list.place(path)}: there is no ${kind} ${received}`,
-    hint: didYouMean(name, known),
-  });
 }

@@ -60,16 +60,25 @@ interface Issue extends StandardSchemaV1.Issue {
   readonly issues?: readonly Issue[];
 }
 
+/** A value that did not fit, and where its faults go. */
+interface Misfit {
+  readonly schema: SchemaNode;
+  readonly value: unknown;
+  /** The value's place in the config. */
+  readonly base: Path;
+  readonly list: FaultList;
+}
+
 /** Checks a value; its faults go to the list, and then the answer is undefined. */
 export async function checkValue<Schema extends StandardSchemaV1>(
   schema: Schema,
   value: unknown,
-  path: Path,
+  base: Path,
   list: FaultList,
 ): Promise<StandardSchemaV1.InferOutput<Schema> | undefined> {
   const result = await schema["~standard"].validate(value);
   if (!result.issues) return result.value;
-  const node = toSchemaNode(schema);
+  const misfit: Misfit = { schema: toSchemaNode(schema), value, base, list };
   const byPath = new Map<string, { at: Path; issues: Issue[] }>();
   for (const issue of result.issues.flatMap(toItemIssues)) {
     const at = (issue.path ?? []).map(toKey);
@@ -78,8 +87,8 @@ export async function checkValue<Schema extends StandardSchemaV1>(
     else byPath.set(JSON.stringify(at), { at, issues: [issue] });
   }
   for (const { at, issues } of byPath.values()) {
-    if (isUnknownKey(issues[0]!)) addUnknownKeys(node, value, at.slice(0, -1), path, list);
-    else addIssues(node, value, at, issues, path, list);
+    if (isUnknownKey(issues[0]!)) addUnknownKeys(misfit, at.slice(0, -1));
+    else addIssues(misfit, at, issues);
   }
   return undefined;
 }
@@ -102,9 +111,9 @@ function isUnknownKey(issue: Issue): boolean {
 }
 
 /** Valibot stops at the first unknown key of an object; here all of them are told. */
-function addUnknownKeys(root: SchemaNode, value: unknown, at: Path, base: Path, list: FaultList): void {
+function addUnknownKeys({ schema, value, base, list }: Misfit, at: Path): void {
   const object = valueAt(value, at) as Record<string, unknown>;
-  const known = nodesAt(root, value, at).flatMap((node) => knownKeys(node, object));
+  const known = nodesAt(schema, value, at).flatMap((node) => knownKeys(node, object));
   for (const key of Object.keys(object)) {
     if (!known.includes(key)) addUnknownKey([...base, ...at, key], object[key], known, list);
   }
@@ -119,6 +128,22 @@ export function addUnknownKey(path: Path, value: unknown, known: readonly string
   });
 }
 
+/** Tells of a name that nothing has. `kind` is what it was to name: `backend`. */
+export function addUnknownName(
+  path: Path,
+  name: string,
+  { kind, known, hint = didYouMean(name, known) }: { kind: string; known: Iterable<string>; hint?: string },
+  list: FaultList,
+): void {
+  const received = describeValue(name, true);
+  list.add(path, {
+    expected: `the name of ${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`,
+    received,
+    message: `${list.place(path)}: there is no ${kind} ${received}`,
+    hint,
+  });
+}
+
 /** A hint with the nearest spelling, or else the known names when they are few. */
 export function didYouMean(word: string, known: Iterable<string>): string | undefined {
   const names = [...new Set(known)];
@@ -128,17 +153,10 @@ export function didYouMean(word: string, known: Iterable<string>): string | unde
   return `Known here: ${names.map((name) => `\`${name}\``).join(", ")}.`;
 }
 
-function addIssues(
-  root: SchemaNode,
-  value: unknown,
-  at: Path,
-  issues: readonly Issue[],
-  base: Path,
-  list: FaultList,
-): void {
+function addIssues({ schema, value, base, list }: Misfit, at: Path, issues: readonly Issue[]): void {
   const path = [...base, ...at];
   const input = valueAt(value, at);
-  const node = unwrap(nodesAt(root, value, at)[0] ?? {});
+  const node = unwrap(nodesAt(schema, value, at)[0] ?? {});
   const first = issues[0]!;
   const names = namesOf(first);
   const expected = [...new Set(issues.map((issue) => expectedText(issue, node, input)))].join(" and ");

@@ -1,6 +1,6 @@
 import { fillPattern } from "../models/name-pattern.ts";
 import type { ConfigView, NameCheck } from "../plugin.ts";
-import { AUTO } from "./detect-adapters.ts";
+import { AUTO } from "./auto-backends.ts";
 import type { ModelNames } from "./resolve-models.ts";
 import type { ResolvedBackend, ResolvedModel } from "./resolved.ts";
 

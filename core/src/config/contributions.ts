@@ -1,4 +1,7 @@
+import type { Contribution } from "../plugin.ts";
+import type { FaultList } from "./check.ts";
 import type { EnvironmentVariables } from "./environment.ts";
+import { callPlugin, checkContribution } from "./plugin-contract.ts";
 import type { ResolvedPlugin } from "./resolved.ts";
 
 export interface Contributions {
@@ -9,13 +12,20 @@ export interface Contributions {
 }
 
 /** What the plugins of a config add to it. */
-export function collectContributions(
+export async function collectContributions(
   plugins: readonly ResolvedPlugin[],
   environment: EnvironmentVariables,
-): Contributions {
-  const all = plugins.flatMap(
-    ({ plugin, options }) => plugin.definition.contribute?.(options, environment) ?? [],
-  );
+  list: FaultList,
+): Promise<Contributions> {
+  const all: Contribution[] = [];
+  for (const { plugin, options, path } of plugins) {
+    const { definition } = plugin;
+    if (!definition.contribute) continue;
+    const before = list.faults.length;
+    const contribute = () => definition.contribute!(options, environment);
+    const added: unknown = await callPlugin("contribute", contribute, path, list);
+    if (list.faults.length === before && checkContribution(added, path, list)) all.push(added);
+  }
   return {
     backends: Object.assign({}, ...all.map(({ backends }) => backends).toReversed()) as Record<
       string,

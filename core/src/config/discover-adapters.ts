@@ -1,16 +1,17 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Adapter } from "../adapter.ts";
 import { ExtensionSchema, toExtendedAdapter, type CheckedExtension } from "../adapter-extension.ts";
 import { hasBrand } from "../brand.ts";
-import { addUnknownKey, checkValue, createFaultList, didYouMean, type FaultList } from "./check.ts";
+import { addUnknownKey, addUnknownName, checkValue, createFaultList, type FaultList } from "./check.ts";
 import { describeValue, type ConfigFault } from "./fault.ts";
-import { isPlainObject } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { fillPlaceholders } from "./placeholders.ts";
 import { createModuleLoader, type ModuleLoader } from "./module-loader.ts";
 import { toReadFault } from "./read-error.ts";
+import { readText } from "./read-file.ts";
 
 /** What `@gatewright/adapters` exports: each adapter is loaded when it is used. */
 type BuiltInAdapters = Readonly<Record<string, () => Promise<{ default: Adapter }>>>;
@@ -99,7 +100,7 @@ async function readOwnFile(file: string, loader: ModuleLoader, faults: ConfigFau
   try {
     if (extname(file) !== ".json") return (await loader.importFile(file))["default"];
     loader.files.add(file);
-    text = await readFile(file, "utf8");
+    text = await readText(file);
     return fillPlaceholders(JSON.parse(text), process.env);
   } catch (error) {
     faults.push(toReadFault(error, { file, files: loader.files, text }));
@@ -142,14 +143,8 @@ async function extendAll(own: OwnFiles, builtIn: BuiltInAdapters): Promise<Map<s
   }
 
   function addUnknownBase(name: string, list: FaultList): void {
-    const names = [...own.adapters.keys(), ...own.extensions.keys(), ...Object.keys(builtIn)];
-    const received = describeValue(name, true);
-    list.add(["extends"], {
-      expected: "the name of an adapter",
-      received,
-      message: `extends: there is no adapter ${received}`,
-      hint: didYouMean(name, names),
-    });
+    const known = [...own.adapters.keys(), ...own.extensions.keys(), ...Object.keys(builtIn)];
+    addUnknownName(["extends"], name, { kind: "adapter", known }, list);
   }
 
   for (const name of own.extensions.keys()) if (!adapters.has(name)) await extend(name, []);

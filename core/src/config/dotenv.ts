@@ -16,11 +16,12 @@ export async function applyDotenv(dir: string): Promise<string[]> {
   }
   fromFiles.clear();
   const files = DOTENV_FILES.map((name) => join(dir, name));
-  if (!files.some(isFile)) return files;
+  const present = DOTENV_FILES.filter((_, index) => isFile(files[index]!));
+  if (present.length === 0) return files;
   const { loadDotenv } = await import("c12");
   const variables = await loadDotenv({
     cwd: dir,
-    fileName: [...DOTENV_FILES],
+    fileName: present,
     env: process.env,
     interpolate: true,
   });

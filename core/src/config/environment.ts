@@ -1,6 +1,6 @@
 import { isMissingSecret, isSecret, createSecret } from "./secret.ts";
 import { pathText, type Path } from "./fault.ts";
-import { isPlainObject } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { nearest } from "./nearest.ts";
 import { branches, isSecretNode, unwrap, type SchemaNode } from "./schema-walk.ts";
 

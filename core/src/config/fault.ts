@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { hasBrand } from "../brand.ts";
 import { isSecret } from "./secret.ts";
 
 /** What is wrong with a config. All texts are safe to print: no value that could be a secret is in them. */
@@ -42,7 +43,20 @@ export function describeValue(value: unknown, named = false): string {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (isSecret(value)) return "a secret";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+  return typeof value === "object" ? describeObject(value) : `a ${typeof value}`;
+}
+
+/** What is no plain object is told from one, since nobody sees the difference in a config. */
+function describeObject(value: object): string {
+  if (hasBrand("plugin", value)) return "a plugin";
+  if (hasBrand("condition", value)) return "a when()";
+  if (value instanceof Promise) return "a promise";
+  const prototype: { constructor?: { name?: unknown } } | null = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype) return "an object";
+  const name = prototype?.constructor?.name;
+  return typeof name === "string" && name !== "Object"
+    ? `an object of the class ${name}`
+    : "an object with another prototype";
 }
 
 function describeText(text: string, named: boolean): string {

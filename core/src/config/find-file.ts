@@ -1,5 +1,5 @@
-import { statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, lstatSync, statSync, type Stats } from "node:fs";
+import { dirname, join } from "node:path";
 
 const EXTENSIONS: readonly string[] = ["ts", "js", "mjs", "json", "yaml", "yml", "toml"];
 
@@ -20,9 +20,30 @@ export function findConfigFile(cwd: string): { file?: string; tried: readonly st
 }
 
 export function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  return statsOf(path)?.isFile() === true;
 }
 
 export function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return statsOf(path)?.isDirectory() === true;
+}
+
+/** A link to what is not there, or to itself. */
+export function isDeadLink(path: string): boolean {
+  return statsOf(path, lstatSync)?.isSymbolicLink() === true && !statsOf(path);
+}
+
+/** Undefined for what cannot be reached, whether it is missing or behind links that lead in a circle. */
+function statsOf(path: string, look: (path: string) => Stats = statSync): Stats | undefined {
+  try {
+    return look(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What has that name in a folder, or else in the nearest one above it. */
+export function findUpwards(dir: string, name: string): string | undefined {
+  const path = join(dir, name);
+  if (existsSync(path)) return path;
+  return dirname(dir) === dir ? undefined : findUpwards(dirname(dir), name);
 }

@@ -1,16 +1,18 @@
-import { readFile } from "node:fs/promises";
 import { dirname, extname, isAbsolute, relative, resolve } from "node:path";
 import { createFaultList } from "./check.ts";
 import { describeValue, type ConfigFault } from "./fault.ts";
 import { ENV_NAME } from "./environment.ts";
-import { findConfigFile, isFile } from "./find-file.ts";
-import { isPlainObject, layerNames, modeLayers } from "./merge.ts";
+import { findConfigFile, isDeadLink, isFile } from "./find-file.ts";
+import { checkLayers, layerNames, modeLayers, type ConfigMode } from "./mode-layers.ts";
 import type { ModuleLoader } from "./module-loader.ts";
+import type { RawConfig } from "./merge.ts";
 import { nearest } from "./nearest.ts";
-import type { ConfigLayer } from "./origin.ts";
-import { readConfigFile } from "./read-file.ts";
+import type { PlacedLayer } from "./origin.ts";
+import { isPlainObject } from "./plain-object.ts";
+import { isCode, readConfigFile, readText } from "./read-file.ts";
 import { toReadFault } from "./read-error.ts";
-import { checkLayers, type ConfigMode } from "./resolve.ts";
+import { fillPlaceholders } from "./placeholders.ts";
+import { unusableParts } from "./unusable-parts.ts";
 
 export interface LayerScope {
   readonly mode: ConfigMode;
@@ -21,24 +23,28 @@ export interface LayerScope {
 
 /** `environments` are the names that the files have layers for, those of modes among them. */
 export type Layers =
-  | { ok: true; layers: ConfigLayer[]; environments: string[] }
+  | { ok: true; layers: PlacedLayer[]; environments: string[] }
   | { ok: false; faults: ConfigFault[] };
 
 /** A file with its layers, the strongest first: `$production` and the like, the file, what it extends. */
 export async function readLayers(file: string, scope: LayerScope): Promise<Layers> {
+  const list = createFaultList(file);
   let config: unknown;
   try {
     config = await readConfigFile(file, scope.loader);
+    for (const { path, ...fault } of unusableParts(config)) list.add(path, fault);
+    if (list.faults.length > 0) return { ok: false, faults: list.faults };
+    if (!isPlainObject(config)) return { ok: false, faults: [noObject(file, config)] };
+    if (!isCode(file)) config = fillPlaceholders(config, process.env);
   } catch (error) {
-    const text = extname(file) === ".json" ? await readFile(file, "utf8") : undefined;
+    const isJson = extname(file) === ".json" && error instanceof SyntaxError;
+    const text = isJson ? await readText(file) : undefined;
     return { ok: false, faults: [toReadFault(error, { file, files: scope.loader.files, text })] };
   }
-  if (!isPlainObject(config)) return { ok: false, faults: [noObject(file, config)] };
-  const { extends: bases, ...own } = config;
+  const { extends: bases, ...own } = config as RawConfig;
   const layers = modeLayers(own, file, scope.mode, process.env[ENV_NAME] || undefined);
   const environments = layerNames(own);
 
-  const list = createFaultList(file);
   const faults: ConfigFault[] = [];
   checkLayers(own, list);
   const names = bases === undefined ? [] : Array.isArray(bases) ? bases : [bases];
@@ -86,6 +92,7 @@ function locateBase(
   const file = resolve(dirname(from), base);
   if (file === from || chain.includes(file)) return { received: "a file that extends this one" };
   if (isFile(file)) return { file };
+  if (isDeadLink(file)) return { received: "a link that leads to no file" };
   const near = findConfigFile(file).file ?? [".ts", ".js", ".mjs"].map((end) => file + end).find(isFile);
   return {
     received: "no such file",

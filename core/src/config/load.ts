@@ -1,16 +1,19 @@
 import { basename, dirname, relative, resolve } from "node:path";
+import type { Wait } from "../wait.ts";
 import { createFaultList } from "./check.ts";
 import { adaptersFolder } from "./discover-adapters.ts";
 import { applyDotenv } from "./dotenv.ts";
 import { ENV_NAME } from "./environment.ts";
 import type { ConfigFault } from "./fault.ts";
-import { findConfigFile, isFile, isFolder } from "./find-file.ts";
+import { findConfigFile, isDeadLink, isFile, isFolder } from "./find-file.ts";
 import { missingLayer, readLayers } from "./layers.ts";
 import { mergeConfigs } from "./merge.ts";
 import { createModuleLoader } from "./module-loader.ts";
+import type { ConfigMode } from "./mode-layers.ts";
 import { loadNamedPlugins } from "./named-plugins.ts";
 import { createFindOrigin } from "./origin.ts";
-import { resolveConfig, type ConfigMode, type ConfigOverrides } from "./resolve.ts";
+import { resolveConfig } from "./resolve.ts";
+import type { ConfigOverrides } from "./resolve-sections.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 
 export interface LoadOptions {
@@ -21,6 +24,8 @@ export interface LoadOptions {
   /** Which layer applies: `$production` (default), `$development` or `$test`, or `$env` with that name. */
   mode?: ConfigMode | undefined;
   overrides?: ConfigOverrides | undefined;
+  /** Waits for the code of the files, which may never settle. Default: as long as it takes. */
+  wait?: Wait | undefined;
 }
 
 /** `sources` are the files and folders whose change may change the outcome, whether they exist or not. */
@@ -35,7 +40,7 @@ export type LoadResult =
 export async function loadGatewayConfig(options: LoadOptions = {}): Promise<LoadResult> {
   const { mode = "production", overrides } = options;
   const cwd = resolve(options.cwd ?? ".");
-  const loader = createModuleLoader();
+  const loader = createModuleLoader(options.wait);
   const dotenvFiles = await applyDotenv(cwd);
   const { file, tried } = locateConfig(cwd, options.file);
   const sources = (): string[] => [...new Set([...tried, ...loader.files, ...dotenvFiles])];
@@ -68,13 +73,15 @@ function locateConfig(cwd: string, wanted: string | undefined): { file?: string;
 }
 
 function missingFile(cwd: string, tried: readonly string[]): ConfigFault {
-  const places = tried.map((path) => relative(cwd, path)).join(", ");
+  const places = tried.map((path) => relative(cwd, path));
+  const link = places.find((_, index) => isDeadLink(tried[index]!));
+  const reason = link ? `${link} is a link that leads to no file` : `looked for ${places.join(", ")}`;
   return {
     file: cwd,
     path: "",
     expected: "a config file",
     received: "none",
-    message: `no config was found in ${cwd}; looked for ${places}`,
+    message: `no config was found in ${cwd}; ${reason}`,
     hint: "Make one with `npm create gateway@latest`, or name it: --config <file>.",
   };
 }

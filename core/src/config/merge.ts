@@ -1,6 +1,5 @@
-import { hasBrand } from "../brand.ts";
-import type { Path } from "./fault.ts";
-import type { ConfigLayer } from "./origin.ts";
+import type { PlacedLayer } from "./origin.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { isCondition } from "./when.ts";
 
 /** A config, or a layer of one, before any check. */
@@ -10,7 +9,7 @@ export type RawConfig = Record<string, unknown>;
  * Lays the first config over the others. Objects merge key by key and lists replace; the plugin list alone merges
  * by name, so that a layer can change one plugin of its base.
  */
-export function mergeConfigs(layers: readonly ConfigLayer[]): RawConfig {
+export function mergeConfigs(layers: readonly PlacedLayer[]): RawConfig {
   return layers.reduceRight((base, { config }) => mergeObjects(config, base, true), {} as RawConfig);
 }
 
@@ -26,47 +25,6 @@ function mergeObjects(over: RawConfig, base: RawConfig, top: boolean): RawConfig
     }
   }
   return merged;
-}
-
-/** Not a plugin, secret, URL or another thing with an identity of its own. */
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    Object.getPrototypeOf(value) === Object.prototype &&
-    !isBranded(value)
-  );
-}
-
-function isBranded(value: object): boolean {
-  return hasBrand("plugin", value) || isCondition(value) || hasBrand("adapter", value);
-}
-
-/** Keys that hold layers of a config, not parts of it. */
-export const LAYER_KEYS: ReadonlySet<string> = new Set(["$production", "$development", "$test", "$env"]);
-
-/** A config of a file without its layers, under those that apply in a mode: the strongest first. */
-export function modeLayers(
-  config: RawConfig,
-  file: string,
-  mode: string,
-  envName: string = mode,
-): ConfigLayer[] {
-  const { $env } = config;
-  const own = Object.fromEntries(Object.entries(config).filter(([key]) => !LAYER_KEYS.has(key)));
-  const layers: readonly (readonly [Path, unknown])[] = [
-    [["$env", envName], isPlainObject($env) ? $env[envName] : undefined],
-    [[`$${mode}`], config[`$${mode}`]],
-    [[], own],
-  ];
-  return layers.flatMap(([at, layer]) => (isPlainObject(layer) ? [{ config: layer, file, at }] : []));
-}
-
-/** The environments for which a config has layers. */
-export function layerNames(config: RawConfig): string[] {
-  const { $env } = config;
-  const modes = [...LAYER_KEYS].filter((key) => key !== "$env" && config[key] !== undefined);
-  return [...modes.map((key) => key.slice(1)), ...(isPlainObject($env) ? Object.keys($env) : [])];
 }
 
 /**

@@ -1,7 +1,9 @@
 import { createRequire } from "node:module";
-import { existsSync, realpathSync } from "node:fs";
-import { dirname, extname, join } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
 import type { EvalModuleOptions, Jiti } from "jiti";
+import { patiently, type Wait } from "../wait.ts";
+import { cacheFolder } from "./cache-folder.ts";
 import { localModules, type LocalModule } from "./local-imports.ts";
 
 /** Imports the files of one load: fresh code of the project, packages as the process has them. */
@@ -18,8 +20,9 @@ export interface ModuleLoader {
  * jiti takes a plain ESM file of a `"type": "module"` project to Node, which keeps it for good: a reload would see
  * old code. So the project's own files go through jiti one by one, imports first, and meet in one cache that lives as
  * long as the loader. Built packages do go to Node and stay one instance; `gatewright` is always this very copy.
+ * `wait` waits for the code of each, which may `await` at its top.
  */
-export function createModuleLoader(): ModuleLoader {
+export function createModuleLoader(wait: Wait = patiently): ModuleLoader {
   const files = new Set<string>();
   const cache: NonNullable<EvalModuleOptions["cache"]> = Object.create(null);
 
@@ -31,7 +34,7 @@ export function createModuleLoader(): ModuleLoader {
       if (ext === ".json") delete require.cache[filename];
       else {
         const jiti = await createJitiFor(filename, aliases);
-        await jiti.evalModule(source, {
+        const evaluated = jiti.evalModule(source, {
           id: filename,
           filename,
           ext,
@@ -39,6 +42,7 @@ export function createModuleLoader(): ModuleLoader {
           forceTranspile: true,
           cache,
         });
+        await wait(evaluated, `the code of ${basename(filename)}`);
       }
     }
     // By its real path where it was imported before.
@@ -51,7 +55,7 @@ export function createModuleLoader(): ModuleLoader {
     async importPackage(name, dir) {
       const from = join(dir, "_.ts");
       const jiti = await createJitiFor(from, conditionalAliases([{ file: from, packages: [name] }]));
-      return jiti.import(name);
+      return wait(jiti.import<Record<string, unknown>>(name), `the code of ${name}`);
     },
   };
 }
@@ -62,19 +66,11 @@ async function createJitiFor(file: string, alias: Record<string, string>): Promi
   const [{ createJiti }, gatewright] = await Promise.all([import("jiti"), import("../index.ts")]);
   return createJiti(file, {
     alias,
-    fsCache: cacheFolder(dirname(file)),
+    fsCache: cacheFolder(dirname(file)) ?? false,
     moduleCache: false,
     tryNative: false,
     virtualModules: { gatewright },
   });
-}
-
-/** Compiled files are kept in the project's `node_modules`, never in a folder that others can write to. */
-function cacheFolder(dir: string): string | false {
-  const modules = join(dir, "node_modules");
-  if (existsSync(modules)) return join(modules, ".cache", "gatewright");
-  const parent = dirname(dir);
-  return parent === dir ? false : cacheFolder(parent);
 }
 
 /** jiti does not know `--conditions`: where the process has some, packages are resolved for it. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Plugin } from "../plugin.ts";
 import type { Path } from "./fault.ts";
 import type { FaultList } from "./check.ts";
-import { isPlainObject } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 import type { ModuleLoader } from "./module-loader.ts";
 import { nearest } from "./nearest.ts";
 import { when, type PluginCondition } from "./when.ts";

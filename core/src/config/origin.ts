@@ -1,8 +1,9 @@
 import type { Path } from "./fault.ts";
-import { isPlainObject, type RawConfig } from "./merge.ts";
+import type { RawConfig } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 
 /** A part of a config that is written in one place: a file, or a `$production` and the like within it. */
-export interface ConfigLayer {
+export interface PlacedLayer {
   readonly config: RawConfig;
   readonly file: string;
   /** Where it stands in the file. */
@@ -22,7 +23,7 @@ export type FindOrigin = (path: Path) => Origin;
  * where none of them has it, it is missing in the strongest that has what is around it.
  */
 export function createFindOrigin(
-  layers: readonly ConfigLayer[],
+  layers: readonly PlacedLayer[],
   merged: RawConfig,
   file: string,
 ): FindOrigin {
@@ -41,7 +42,7 @@ export function createFindOrigin(
 
 /** Lists of plugins merge by name: an entry has another index in the file than in the merged list. */
 function findEntry(
-  layers: readonly ConfigLayer[],
+  layers: readonly PlacedLayer[],
   entries: readonly unknown[],
   index: number,
 ): { file: string; at: Path } | undefined {
@@ -55,7 +56,7 @@ function findEntry(
   return undefined;
 }
 
-function findLayer(layers: readonly ConfigLayer[], path: Path): ConfigLayer | undefined {
+function findLayer(layers: readonly PlacedLayer[], path: Path): PlacedLayer | undefined {
   let having = layers.map((layer) => ({ layer, value: layer.config as unknown }));
   for (const key of path) {
     // What is no object of settings replaces what weaker layers have.

@@ -1,5 +1,5 @@
 import { env } from "./secret.ts";
-import { isPlainObject } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 import type { EnvironmentVariables } from "./environment.ts";
 
 const PLACEHOLDER = /\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g;

@@ -35,44 +35,66 @@ interface ReadError {
 
 const SYNTAX = "valid syntax";
 
+/** Each knows the errors of one parser, or of imports. */
+const READERS: readonly ((error: Error, text: string | undefined) => ReadError | undefined)[] = [
+  readYamlError,
+  readTomlError,
+  readJsonError,
+  readCompilerError,
+  readImportError,
+];
+
 function readError(error: Error, files: ReadonlySet<string>, text?: string): ReadError {
-  const yaml = (error as { mark?: { line: number; column: number }; reason?: string }).mark;
-  if (yaml) {
-    const { reason } = error as { reason?: string };
-    return {
-      reason: reason ?? "invalid YAML",
-      place: { line: yaml.line + 1, column: yaml.column + 1 },
-      expected: SYNTAX,
-    };
-  }
-  if ("codeblock" in error) {
-    const { line, column } = error as Place;
-    return { reason: firstLine(error.message), place: { line, column }, expected: SYNTAX };
-  }
-  if (text !== undefined && error instanceof SyntaxError) {
-    return { reason: "invalid JSON", place: placeAt(text, jsonFaultOffset(text)), expected: SYNTAX };
-  }
-  const parse = /^(?:\w*Error: )?([^\n]*?)\s*\n\s*(\/[^\n]*|[A-Za-z]:[^\n]*):(\d+):(\d+)\s*$/.exec(
-    error.message,
-  );
-  if (parse) {
-    const [, reason, at, line, column] = parse;
-    // The compiler counts columns from 0.
-    const place = { file: at!, line: Number(line), column: Number(column) + 1 };
-    return { reason: reason!, place, expected: SYNTAX };
-  }
-  const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(error.message);
-  if (missing) {
-    const importer = /Require stack:\n- (.+)/.exec(error.message)?.[1];
-    const name = missing[1]!;
-    const reason = `cannot find ${name.startsWith(".") || isAbsolute(name) ? "file" : "package"} ${name}`;
-    return { reason, place: importer ? { file: importer } : {}, expected: "imports that exist" };
+  for (const read of READERS) {
+    const found = read(error, text);
+    if (found) return found;
   }
   return {
     reason: firstLine(withoutSecrets(error.message)) || error.name,
     place: firstOwnFrame(error, files),
     expected: "code that does not throw",
   };
+}
+
+function readYamlError(error: Error): ReadError | undefined {
+  const { mark, reason } = error as { mark?: { line: number; column: number }; reason?: string };
+  return (
+    mark && {
+      reason: reason ?? "invalid YAML",
+      place: { line: mark.line + 1, column: mark.column + 1 },
+      expected: SYNTAX,
+    }
+  );
+}
+
+function readTomlError(error: Error): ReadError | undefined {
+  if (!("codeblock" in error)) return undefined;
+  const { line, column } = error as Place;
+  return { reason: firstLine(error.message), place: { line, column }, expected: SYNTAX };
+}
+
+function readJsonError(error: Error, text: string | undefined): ReadError | undefined {
+  if (text === undefined || !(error instanceof SyntaxError)) return undefined;
+  return { reason: "invalid JSON", place: placeAt(text, jsonFaultOffset(text)), expected: SYNTAX };
+}
+
+function readCompilerError(error: Error): ReadError | undefined {
+  const found = /^(?:\w*Error: )?([^\n]*?)\s*\n\s*(\/[^\n]*|[A-Za-z]:[^\n]*):(\d+):(\d+)\s*$/.exec(
+    error.message,
+  );
+  if (!found) return undefined;
+  const [, reason, file, line, column] = found;
+  // The compiler counts columns from 0.
+  const place = { file: file!, line: Number(line), column: Number(column) + 1 };
+  return { reason: reason!, place, expected: SYNTAX };
+}
+
+function readImportError(error: Error): ReadError | undefined {
+  const name = /^Cannot find (?:module|package) '([^']+)'/.exec(error.message)?.[1];
+  if (name === undefined) return undefined;
+  const importer = /Require stack:\n- (.+)/.exec(error.message)?.[1];
+  const reason = `cannot find ${name.startsWith(".") || isAbsolute(name) ? "file" : "package"} ${name}`;
+  return { reason, place: importer ? { file: importer } : {}, expected: "imports that exist" };
 }
 
 /** The first frame of the stack in a file of the project. */

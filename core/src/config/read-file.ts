@@ -1,16 +1,41 @@
 import { readFile } from "node:fs/promises";
-import { basename, dirname, extname } from "node:path";
+import { extname } from "node:path";
 import type { ModuleLoader } from "./module-loader.ts";
-import { fillPlaceholders } from "./placeholders.ts";
 
-const CODE: ReadonlySet<string> = new Set([".ts", ".js", ".mjs"]);
+const CODE = /\.[cm]?[jt]s$/;
 
-/** One config file as it stands: the default export of code, or the content of JSON, YAML or TOML. */
+/** Formats that are no code, by extension. */
+const PARSERS: Readonly<Record<string, () => Promise<(text: string) => unknown>>> = {
+  ".json": async () => JSON.parse,
+  ".yaml": async () => (await import("confbox/yaml")).parseYAML,
+  ".yml": async () => (await import("confbox/yaml")).parseYAML,
+  ".toml": async () => (await import("confbox/toml")).parseTOML,
+};
+
+/** One config file as it stands: the default export of code, or the content of another format. */
 export async function readConfigFile(file: string, loader: ModuleLoader): Promise<unknown> {
-  if (CODE.has(extname(file))) return exportedBy(await loader.importFile(file));
-  const content =
-    extname(file) === ".json" ? JSON.parse(await readFile(file, "utf8")) : await parseByC12(file);
-  return fillPlaceholders(content, process.env);
+  if (CODE.test(file)) return exportedBy(await loader.importFile(file));
+  const parser = PARSERS[extname(file)];
+  if (!parser)
+    throw new Error("a config is a file of TypeScript, JavaScript, JSON, YAML or TOML, by its extension");
+  loader.files.add(file);
+  const [parse, text] = await Promise.all([parser(), readText(file)]);
+  return parse(text);
+}
+
+/** True for a file that can say `env()`; in the texts of others stands `${NAME}`. */
+export function isCode(file: string): boolean {
+  return CODE.test(file);
+}
+
+/** A file's text, without the byte order mark that editors may put before it (RFC 8259, section 8.1). */
+export async function readText(file: string): Promise<string> {
+  const bytes = await readFile(file);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error("the file is not in UTF-8: save it as that");
+  }
 }
 
 /** A file of CommonJS has its config for all that it exports. */
@@ -18,27 +43,4 @@ function exportedBy(exports: Record<string, unknown>): unknown {
   const isModule =
     exports["__esModule"] === true || "default" in exports || Object.keys(exports).length === 0;
   return isModule ? exports["default"] : exports;
-}
-
-/**
- * c12 knows the formats. Layers, merging and code are ours: c12 concatenates lists, only warns where a base is
- * missing, and a reload by it keeps the old code of plain ESM files.
- */
-async function parseByC12(file: string): Promise<unknown> {
-  const { loadConfig } = await import("c12");
-  try {
-    const { config } = await loadConfig({
-      cwd: dirname(file),
-      configFile: basename(file),
-      configFileRequired: true,
-      envName: false,
-      extend: false,
-      giget: false,
-      rcFile: false,
-    });
-    return config;
-  } catch (error) {
-    if (error instanceof TypeError) return undefined; // c12 reads a property of the content: the file is empty
-    throw error;
-  }
 }

@@ -1,10 +1,10 @@
 import { defineAdapter, type Adapter } from "../adapter.ts";
 import { pickFacts } from "../models/model-facts.ts";
-import { AUTO } from "./detect-adapters.ts";
-import { addUnknownKey, checkValue, didYouMean, type FaultList } from "./check.ts";
+import { AUTO } from "./auto-backends.ts";
+import { addUnknownKey, addUnknownName, checkValue, didYouMean, type FaultList } from "./check.ts";
 import type { EnvironmentOverrides } from "./environment.ts";
-import { describeValue, pathText, type Path } from "./fault.ts";
-import { isPlainObject } from "./merge.ts";
+import { describeValue, type Path } from "./fault.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { placeholderName } from "./placeholders.ts";
 import type { ResolvedBackend } from "./resolved.ts";
 import { BackendSchema } from "./schema.ts";
@@ -118,16 +118,12 @@ function findAdapter(name: unknown, path: Path, scope: BackendScope, list: Fault
   if (typeof name !== "string" || name === "" || name === AUTO) return undefined;
   const adapter = scope.adapters.get(name);
   if (adapter) return adapter;
-  const at = [...path, "adapter"];
-  list.add(at, {
-    expected: "the name of an adapter",
-    received: describeValue(name, true),
-    message: `${pathText(at)}: there is no adapter ${describeValue(name, true)}`,
-    hint:
-      scope.adapterNames.length === 0
-        ? "No adapters are installed: npm install @gatewright/adapters, or add a file to adapters/ beside the config."
-        : (didYouMean(name, scope.adapterNames) ?? `Known are ${scope.adapterNames.join(", ")}.`),
-  });
+  const known = scope.adapterNames;
+  const hint =
+    known.length === 0
+      ? "No adapters are installed: npm install @gatewright/adapters, or add a file to adapters/ beside the config."
+      : (didYouMean(name, known) ?? `Known are ${known.join(", ")}.`);
+  addUnknownName([...path, "adapter"], name, { kind: "adapter", known, hint }, list);
   return undefined;
 }
 
@@ -174,7 +170,7 @@ function resolveBaseURL(
     list.add(at, {
       expected,
       received: "nothing",
-      message: `${pathText(at)} is required: ${expected}, since the adapter \`${adapter.name}\` has none of its own`,
+      message: `${list.place(at)} is required: ${expected}, since the adapter \`${adapter.name}\` has none of its own`,
     });
   }
   if (typeof value !== "string") return undefined;
@@ -243,7 +239,7 @@ function checkModelList(models: readonly string[], path: Path, list: FaultList):
     list.add(at, {
       expected: "each model once",
       received,
-      message: `${pathText(at)}: ${received} is listed twice`,
+      message: `${list.place(at)}: ${received} is listed twice`,
     });
   });
 }
@@ -256,7 +252,7 @@ function checkDiscovery({ name, models, modelPatterns }: Adapter, path: Path, li
   list.add(at, {
     expected,
     received: "nothing",
-    message: `${pathText(at)} is required: ${expected}, since the adapter \`${name}\` cannot ask for models`,
+    message: `${list.place(at)} is required: ${expected}, since the adapter \`${name}\` cannot ask for models`,
   });
 }
 

@@ -1,8 +1,8 @@
-import { checkValue, didYouMean, type FaultList } from "./check.ts";
-import { describeValue, pathText } from "./fault.ts";
+import { addUnknownName, checkValue, type FaultList } from "./check.ts";
+import { describeValue } from "./fault.ts";
 import { createPattern, fillPattern, isPattern } from "../models/name-pattern.ts";
 import { NO_FACTS, pickFacts, type ModelFacts } from "../models/model-facts.ts";
-import { isPlainObject } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 import type { ResolvedBackend, ResolvedModel, ResolvedTarget } from "./resolved.ts";
 import { ModelSchema } from "./schema.ts";
 
@@ -44,7 +44,7 @@ export async function resolveModels(
       ...withFacts(model),
     });
   }
-  checkNames(resolved, list);
+  checkUniqueNames(resolved, list);
   warnOfShadows(resolved, backends, warn);
   return resolved;
 }
@@ -67,7 +67,7 @@ function checkPattern(
     list.add(at, {
       expected: "nothing",
       received: describeValue(key === "aliases" ? aliases : canonicalName),
-      message: `${pathText(at)}: a name with \`*\` has no further names`,
+      message: `${list.place(at)}: a name with \`*\` has no further names`,
     });
   }
 }
@@ -103,19 +103,13 @@ function checkTargets(value: unknown, path: readonly string[], backends: RawBack
     const backend = isPlainObject(target) ? target["backend"] : undefined;
     if (typeof backend !== "string" || backend === "" || Object.hasOwn(backends, backend)) return;
     const at = [...path, "targets", index, "backend"];
-    const received = describeValue(backend, true);
-    list.add(at, {
-      expected: "the name of a backend",
-      received,
-      message: `${pathText(at)}: there is no backend ${received}`,
-      hint: didYouMean(backend, Object.keys(backends)),
-    });
+    addUnknownName(at, backend, { kind: "backend", known: Object.keys(backends) }, list);
   });
 }
 
 /** Every name that a client may use means one model. */
-function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
-  const owners = new Map(models.map(({ name }) => [name, pathText(["models", name])]));
+function checkUniqueNames(models: readonly ResolvedModel[], list: FaultList): void {
+  const owners = new Map(models.map(({ name }) => [name, list.place(["models", name])]));
   for (const { name, aliases, canonicalName } of models) {
     const others = [
       ...aliases.map((alias, index) => ({ alias, at: ["models", name, "aliases", index] })),
@@ -125,13 +119,13 @@ function checkNames(models: readonly ResolvedModel[], list: FaultList): void {
     ];
     others.forEach(({ alias, at }) => {
       const owner = owners.get(alias);
-      if (owner === undefined) owners.set(alias, pathText(at));
+      if (owner === undefined) owners.set(alias, list.place(at));
       else {
         const received = describeValue(alias, true);
         list.add(at, {
           expected: "a name that no other model has",
           received,
-          message: `${pathText(at)}: ${received} is taken by ${owner}`,
+          message: `${list.place(at)}: ${received} is taken by ${owner}`,
         });
       }
     });

@@ -3,8 +3,10 @@ import type { ChainFact, ConfigView, Plugin } from "../plugin.ts";
 import { checkValue, didYouMean, type FaultList } from "./check.ts";
 import type { EnvironmentOverrides } from "./environment.ts";
 import { describeValue, type Path } from "./fault.ts";
-import { isPlainObject, type RawConfig } from "./merge.ts";
+import type { RawConfig } from "./merge.ts";
 import { NOT_LOADED } from "./named-plugins.ts";
+import { isPlainObject } from "./plain-object.ts";
+import { callPlugin, checkDefinition, checkUnknownNames } from "./plugin-contract.ts";
 import type { Condition, ResolvedPlugin } from "./resolved.ts";
 import { toSchemaNode } from "./schema-walk.ts";
 import { isCondition } from "./when.ts";
@@ -58,7 +60,9 @@ function flatten(
   if (entry === NOT_LOADED) return [];
   if (hasBrand("plugin", entry)) {
     const plugin = entry as Plugin;
-    return [{ plugin, options: plugin.options, conditions, path: [...path, plugin.name] }];
+    const own = [...path, String(plugin.name)];
+    if (!checkDefinition(plugin.definition, own, list)) return [];
+    return [{ plugin, options: plugin.options, conditions, path: own }];
   }
   if (isCondition(entry)) {
     checkCondition(entry.condition, [...path, "when"], list);
@@ -135,21 +139,26 @@ export async function resolvePlugins(
   const resolved: ResolvedPlugin[] = [];
   for (const { plugin, options: given, conditions, path } of placed) {
     const before = list.faults.length;
-    const options = await checkValue(plugin.definition.options, given, path, list);
+    const check = () => checkValue(plugin.definition.options, given, path, list);
+    const options = await callPlugin("options", check, path, list);
     if (list.faults.length === before) resolved.push({ plugin, options, conditions, path });
   }
   return resolved;
 }
 
 /** Refuses options that name what the rest of the config does not have. */
-export function checkAgainstConfig(
+export async function checkAgainstConfig(
   resolved: readonly ResolvedPlugin[],
   config: ConfigView,
   list: FaultList,
-): void {
+): Promise<void> {
   for (const { plugin, options, path } of resolved) {
-    const faults = plugin.definition.check?.(options, config) ?? [];
-    for (const { path: below, expected, received, known } of faults)
+    const { definition } = plugin;
+    if (!definition.check) continue;
+    const before = list.faults.length;
+    const names: unknown = await callPlugin("check", () => definition.check!(options, config), path, list);
+    if (list.faults.length > before || !checkUnknownNames(names, path, list)) continue;
+    for (const { path: below, expected, received, known } of names)
       list.add([...path, ...below], {
         expected,
         received: describeValue(received, true),
@@ -190,15 +199,16 @@ function isWithin(inner: readonly Condition[], outer: readonly Condition[]): boo
 }
 
 /** Refuses exact counts that several processes could not keep. */
-export function checkExactness(
+export async function checkExactness(
   resolved: readonly ResolvedPlugin[],
   { workers, driver }: { workers: number; driver: string },
   list: FaultList,
-): void {
+): Promise<void> {
   if (workers === 1 || driver === "redis") return;
   for (const { plugin, options, path } of resolved) {
     const { exact } = plugin.definition;
-    if (!(typeof exact === "function" ? exact(options) : exact)) continue;
+    const isExact = typeof exact === "function" ? () => exact(options) : () => exact;
+    if (!(await callPlugin("exact", isExact, path, list))) continue;
     list.add(path, {
       expected: `state that ${workers} workers share`,
       received: `${driver} state, which each worker has for itself`,

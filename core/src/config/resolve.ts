@@ -1,17 +1,17 @@
-import { resolve as resolvePath } from "node:path";
-import * as v from "valibot";
 import type { Adapter } from "../adapter.ts";
-import { checkValue, createFaultList, didYouMean, type FaultList } from "./check.ts";
+import { AUTO, detectAdapters, recognise, type DetectedBackends } from "./auto-backends.ts";
+import { createFaultList, didYouMean, type FaultList } from "./check.ts";
+import { checkNames, operationNames } from "./check-names.ts";
+import { createConfigView } from "./config-view.ts";
+import { collectContributions, type Contributions } from "./contributions.ts";
 import { discoverAdapters } from "./discover-adapters.ts";
 import { createEnvironmentOverrides, secretsIn, type EnvironmentVariables } from "./environment.ts";
 import { describeValue, type ConfigFault } from "./fault.ts";
-import { isPlainObject, LAYER_KEYS, mergeConfigs, modeLayers, type RawConfig } from "./merge.ts";
+import { mergeConfigs, type RawConfig } from "./merge.ts";
+import { checkLayers, LAYER_KEYS, modeLayers, type ConfigMode } from "./mode-layers.ts";
 import type { ModuleLoader } from "./module-loader.ts";
-import { AUTO, detectAdapters, recognise } from "./detect-adapters.ts";
-import { collectContributions } from "./contributions.ts";
-import { checkNames, operationNames } from "./check-names.ts";
-import { createConfigView } from "./config-view.ts";
 import { createFindOrigin, type FindOrigin } from "./origin.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { modelNames, resolveModels } from "./resolve-models.ts";
 import {
   checkAgainstConfig,
@@ -21,20 +21,17 @@ import {
   resolvePlugins,
   type PlacedPlugin,
 } from "./resolve-plugins.ts";
-import { resolveBackends, resolveSecret, usedAdapters, type BackendScope } from "./resolve-backends.ts";
-import type { ResolvedBackend, ResolvedConfig, ServerConfig, StateConfig } from "./resolved.ts";
-import { ConfigSchema, SectionSchemas } from "./schema.ts";
+import { resolveBackends, usedAdapters, type BackendScope } from "./resolve-backends.ts";
+import {
+  checkSections,
+  checkWorkers,
+  resolveServer,
+  resolveState,
+  type ConfigOverrides,
+} from "./resolve-sections.ts";
+import type { ResolvedBackend, ResolvedConfig } from "./resolved.ts";
+import { ConfigSchema } from "./schema.ts";
 import { toSchemaNode } from "./schema-walk.ts";
-import { isMissingSecret, revealSecret } from "./secret.ts";
-
-export type ConfigMode = "production" | "development" | "test";
-
-/** Flags of the command line: they win over everything. */
-export interface ConfigOverrides {
-  readonly host?: string | undefined;
-  readonly port?: number | undefined;
-  readonly workers?: number | undefined;
-}
 
 export interface ResolveOptions {
   /** What relative paths mean, and where `adapters/` is looked for. */
@@ -79,24 +76,18 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const placed = placePlugins(set["plugins"], environment, list);
   const missing = checkSecrets(set, placed, list);
   const sections = await checkSections(set, list);
+
   const pluginList = createFaultList(origin, environment.origins);
   const plugins = await resolvePlugins(placed, pluginList);
-  const added = collectContributions(plugins, options.env ?? {});
+  const checkedFaults = pluginList.faults.length;
+  const added = await collectContributions(plugins, options.env ?? {}, pluginList);
+
   const own = isPlainObject(set["backends"]) ? set["backends"] : undefined;
-  // The config's own come first, and win.
-  const given = own ? { ...own, ...added.backends, ...own } : {};
-  const used = usedAdapters(given);
-  const found = options.adapters
-    ? { adapters: options.adapters, names: [...options.adapters.keys()], faults: [] }
-    : await discoverAdapters(dir, used.has(AUTO) ? "all" : used, options.loader);
-  const sound = list.faults.length;
-  list.faults.push(...found.faults);
-  const { backends: rawBackends, absent } = used.has(AUTO)
-    ? await detectAdapters(given, found.adapters, list)
-    : { backends: given, absent: new Map<string, string>() };
+  const faultsBefore = list.faults.length;
+  const gathered = await gatherBackends(own, added, options, list);
+  const { given, backends: rawBackends, absent } = gathered;
   const scope: BackendScope = {
-    adapters: found.adapters,
-    adapterNames: found.names,
+    ...gathered.adapters,
     timeouts: sections.timeouts,
     environment,
     absent: new Set(absent.keys()),
@@ -104,6 +95,7 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
   const backends = await resolveBackends(own ? rawBackends : set["backends"], scope, list);
   warnings.push(...absent.values());
   const models = await resolveModels(set["models"], rawBackends, list, (warning) => warnings.push(warning));
+
   const { sameModels, knownVendors } = added;
   const names = modelNames({ models, backends, raw: rawBackends, sameModels, knownVendors });
   const operations = operationNames(placed);
@@ -114,19 +106,21 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
     modelNames: names,
     operations,
     knownVendors,
-    incomplete: list.faults.length > sound,
+    incomplete: list.faults.length > faultsBefore,
   });
   // Without what a faulty plugin would have added, a name that it has would seem to be none.
-  const isAdded = placed.every(
-    ({ plugin }) => !plugin.definition.contribute || plugins.some((checked) => checked.plugin === plugin),
-  );
-  if (own && isAdded) checkAgainstConfig(plugins, view, pluginList);
+  const isAdded =
+    pluginList.faults.length === checkedFaults &&
+    placed.every(
+      ({ plugin }) => !plugin.definition.contribute || plugins.some((checked) => checked.plugin === plugin),
+    );
+  if (own && isAdded) await checkAgainstConfig(plugins, view, pluginList);
   checkNames({ plugins: set["plugins"], operations, defaultModels: sections.defaultModels }, names, list);
 
   list.faults.push(...pluginList.faults);
   checkOrder(placed, list);
   const server = resolveServer(sections, options);
-  checkExactness(plugins, { workers: server.workers, driver: sections.state.driver }, list);
+  await checkExactness(plugins, { workers: server.workers, driver: sections.state.driver }, list);
   const state = resolveState(sections.state, dir, list);
   checkWorkers(server, state, list);
 
@@ -156,6 +150,32 @@ export async function resolveConfig(raw: unknown, options: ResolveOptions): Prom
       })),
     },
   };
+}
+
+interface GatheredBackends extends DetectedBackends {
+  /** The raw backends, all as they are written. */
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly adapters: Pick<BackendScope, "adapters" | "adapterNames">;
+}
+
+/** The backends of a config and those that its plugins add, with the adapters that they ask for. */
+async function gatherBackends(
+  own: Readonly<Record<string, unknown>> | undefined,
+  added: Contributions,
+  options: ResolveOptions,
+  list: FaultList,
+): Promise<GatheredBackends> {
+  // The config's own come first, and win.
+  const given = own ? { ...own, ...added.backends, ...own } : {};
+  const used = usedAdapters(given);
+  const found = options.adapters
+    ? { adapters: options.adapters, names: [...options.adapters.keys()], faults: [] }
+    : await discoverAdapters(options.dir, used.has(AUTO) ? "all" : used, options.loader);
+  list.faults.push(...found.faults);
+  const { backends, absent } = used.has(AUTO)
+    ? await detectAdapters(given, found.adapters, list)
+    : { backends: given, absent: new Map<string, string>() };
+  return { given, backends, absent, adapters: { adapters: found.adapters, adapterNames: found.names } };
 }
 
 /** What a server that did not answer turns out to be. */
@@ -191,15 +211,6 @@ function checkTopKeys(raw: RawConfig, list: FaultList): void {
   }
 }
 
-/** What `$production` and the like hold; what is in them is checked when they apply. */
-export function checkLayers(raw: RawConfig, list: FaultList): void {
-  for (const [key, layer] of Object.entries(raw)) {
-    if (LAYER_KEYS.has(key) && layer !== undefined && !isPlainObject(layer)) {
-      list.add([key], { expected: "an object", received: describeValue(layer) });
-    }
-  }
-}
-
 /** A variable that is not set is one fault, told at its path; returns the paths. */
 function checkSecrets(raw: RawConfig, placed: readonly PlacedPlugin[], list: FaultList): Set<string> {
   const missing = new Set<string>();
@@ -217,58 +228,4 @@ function checkSecrets(raw: RawConfig, placed: readonly PlacedPlugin[], list: Fau
     });
   }
   return missing;
-}
-
-type Sections = { [Key in keyof typeof SectionSchemas]: v.InferOutput<(typeof SectionSchemas)[Key]> };
-
-/** A section with faults is taken with its defaults, so that the rest can still be checked. */
-async function checkSections(raw: RawConfig, list: FaultList): Promise<Sections> {
-  const sections: Record<string, unknown> = {};
-  for (const [key, schema] of Object.entries(SectionSchemas)) {
-    sections[key] = (await checkValue(schema, raw[key], [key], list)) ?? v.parse(schema, undefined);
-  }
-  return sections as Sections;
-}
-
-/** In-flight requests get as long as a stream may last, and never less than this, unless the config says so. */
-const LEAST_DRAIN_MS = 60_000;
-
-function resolveServer(
-  { server, timeouts }: Sections,
-  { mode, overrides = {} }: ResolveOptions,
-): ServerConfig {
-  const host = mode === "development" ? "127.0.0.1" : "0.0.0.0";
-  return {
-    ...server,
-    host: withoutBrackets(overrides.host ?? server.host ?? host),
-    port: overrides.port ?? server.port,
-    workers: overrides.workers ?? server.workers,
-    preStopDelayMs: mode === "development" ? 0 : server.preStopDelayMs,
-    drainTimeoutMs: server.drainTimeoutMs ?? Math.max(LEAST_DRAIN_MS, timeouts.maxStreamMs),
-  };
-}
-
-/** `[::1]` is how URLs spell the address `::1` (RFC 3986, section 3.2.2). */
-function withoutBrackets(host: string): string {
-  return /^\[(.+:.*)\]$/.exec(host)?.[1] ?? host;
-}
-
-/** A folder of file state is held by one process. */
-function checkWorkers({ workers }: ServerConfig, { driver }: StateConfig, list: FaultList): void {
-  if (driver !== "file" || workers === 1) return;
-  list.add(["state", "driver"], {
-    expected: `one that ${workers} workers can share`,
-    received: '"file", which takes one process',
-    hint: 'Set `state: { driver: "redis", url }`, or `server.workers: 1`.',
-  });
-}
-
-function resolveState(state: Sections["state"], dir: string, list: FaultList): StateConfig {
-  if (state.driver === "memory") return state;
-  if (state.driver === "file") return { ...state, dir: resolvePath(dir, state.dir) };
-  const url = resolveSecret(state.url, ["state", "url"], list);
-  if (url !== undefined && !isMissingSecret(url) && !/^rediss?:\/\//.test(revealSecret(url))) {
-    list.add(["state", "url"], { expected: "a redis:// or rediss:// URL", received: "another text" });
-  }
-  return { ...state, url: url ?? state.url };
 }

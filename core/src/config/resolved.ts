@@ -1,9 +1,11 @@
+import type * as v from "valibot";
 import type { Adapter } from "../adapter.ts";
 import type { Timeouts } from "../backend.ts";
 import type { ModelFacts } from "../models/model-facts.ts";
 import type { OperationName } from "../operation.ts";
 import type { Plugin } from "../plugin.ts";
 import type { Path } from "./fault.ts";
+import type { DiscoverySchema, LimitsSchema, LogSchema } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 
 /** A config after loading, merging, environment overrides, defaults and every check: what a gateway is built from. */
@@ -49,41 +51,12 @@ export interface ServerConfig {
   readonly preStopDelayMs: number;
   /** After that: how long running requests may take. */
   readonly drainTimeoutMs: number;
+  /** At last: how long each plugin may take to close. */
+  readonly closeTimeoutMs: number;
 }
 
-export interface ServerLimits {
-  /** JSON bodies, in bytes. */
-  readonly jsonBytes: number;
-  readonly jsonDepth: number;
-  /** Values, keys included, in one JSON body. */
-  readonly jsonValues: number;
-  /** A text to be spoken. */
-  readonly speechCharacters: number;
-  /** One part of a multipart body, in bytes. */
-  readonly partBytes: number;
-  /** An upload that is kept until its model is known, in bytes. */
-  readonly spoolBytes: number;
-  /** One picture of an image edit or variation, in bytes. */
-  readonly imageBytes: number;
-  readonly parts: number;
-  readonly partHeaderBytes: number;
-  /** Request line and headers together, in bytes. */
-  readonly headerBytes: number;
-  readonly urlBytes: number;
-  /** To the end of the request headers. */
-  readonly headersTimeoutMs: number;
-  /** To the end of a JSON body; uploads need 1 KiB/s instead. */
-  readonly bodyTimeoutMs: number;
-  readonly keepAliveMs: number;
-  /** A client that takes nothing for so long is cut off. */
-  readonly writeTimeoutMs: number;
-  /** A comment goes into an event stream that was silent for so long. 0: none. */
-  readonly streamKeepAliveMs: number;
-  /** 0: unlimited. */
-  readonly maxConnections: number;
-  /** A whole (not streamed) upstream reply held in memory, in bytes. */
-  readonly replyBytes: number;
-}
+/** Sizes and times that a client is held to. */
+export type ServerLimits = Readonly<v.InferOutput<typeof LimitsSchema>>;
 
 export type StateConfig =
   | { readonly driver: "memory"; readonly maxKeys?: number }
@@ -96,18 +69,9 @@ export type StateConfig =
       readonly cluster?: boolean;
     };
 
-export interface LogConfig {
-  readonly level: "debug" | "info" | "warn" | "error" | "silent";
-  /** `auto`: pretty on a terminal, JSON lines otherwise. */
-  readonly format: "auto" | "pretty" | "json";
-  /** One line a request. */
-  readonly requests: boolean;
-}
+export type LogConfig = Readonly<v.InferOutput<typeof LogSchema>>;
 
-export interface DiscoveryConfig {
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-}
+export type DiscoveryConfig = Readonly<v.InferOutput<typeof DiscoverySchema>>;
 
 export interface ResolvedBackend {
   readonly name: string;

@@ -89,6 +89,8 @@ export const ServerSchema = v.strictObject({
   preStopDelayMs: v.optional(count, 5_000),
   /** After that: how long running requests may take. @default `timeouts.maxStreamMs`, at least 60_000 */
   drainTimeoutMs: v.optional(count),
+  /** At last: how long each plugin may take to close; also when a reload retires it. @default 5_000 */
+  closeTimeoutMs: v.optional(count, 5_000),
 });
 
 export const StateSchema = v.variant("driver", [

@@ -1,6 +1,7 @@
-import { readlinkSync, statSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { watch } from "chokidar";
+import { isFolder } from "./find-file.ts";
 
 export interface ConfigWatcher {
   /** Resolves when changes are seen. */
@@ -120,6 +121,6 @@ function linkTarget(path: string): string | undefined {
 /** A source that is itself a folder is watched with the files in it. */
 function foldersOf(sources: ReadonlySet<string>): string[] {
   const paths = [...sources];
-  const inside = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
+  const inside = paths.filter(isFolder);
   return [...new Set([...paths.map((path) => dirname(path)), ...inside])];
 }

@@ -42,7 +42,7 @@ export async function detectAdapter(
   };
   try {
     const answers = await Promise.all(signs.map(({ adapter, recognition }) => ask(adapter, recognition)));
-    const at = answers.findIndex((answer, index) => fits(signs[index]!.recognition, answer));
+    const at = answers.findIndex((answer, index) => isRecognised(signs[index]!.recognition, answer));
     if (at >= 0) {
       const { adapter, recognition } = signs[at]!;
       const baseURL = new URL(root);
@@ -59,9 +59,9 @@ function joinPath(root: URL, path: string): string {
   return root.pathname.replace(/\/+$/, "") + path;
 }
 
-function fits({ fits: recognizes }: Recognition, answer: ServerAnswer): boolean {
+function isRecognised(recognition: Recognition, answer: ServerAnswer): boolean {
   if (answer.failure !== undefined || answer.status !== 200) return false;
-  return recognizes(parse(answer.text));
+  return recognition.fits(parse(answer.text));
 }
 
 /** JSON where it is some, else the text. */

@@ -7,9 +7,10 @@ import { GatewayError } from "../errors.ts";
 import type { Operation, OperationName } from "../operation.ts";
 import type { RoutedModel, Router, RouterConfig, Via } from "../router.ts";
 import type { Target } from "../target.ts";
+import { ConfiguredNames } from "./configured-names.ts";
 import { mayServe } from "./may-serve.ts";
-import { isSameFacts, layFacts, NO_FACTS, type ModelFacts } from "./model-facts.ts";
-import { createPattern, fillPattern, isPattern, type NamePattern } from "./name-pattern.ts";
+import { isSameFacts, layFacts, NO_FACTS } from "./model-facts.ts";
+import { byCloseness, fillPattern, type NamePattern } from "./name-pattern.ts";
 import { createOffer, readListing, type Offer } from "./offers.ts";
 import { refusalOf, unsupportedOperation } from "./refusals.ts";
 import type { Load, RoutedTarget, TargetView } from "./routed-target.ts";
@@ -34,12 +35,6 @@ interface Route extends RoutedModel {
   version: number;
 }
 
-/** Names of one and the same model. */
-interface Group {
-  readonly canonical: string | undefined;
-  readonly names: readonly string[];
-}
-
 /**
  * Names that clients invent are remembered too, where a pattern or a vendor prefix lets them in: so many, the oldest
  * go first.
@@ -57,13 +52,7 @@ export class ModelTable implements Router {
   readonly #offers = new Map<string, Offer>();
   /** Listed names, with the backends' targets in config order. */
   readonly #listed = new Map<string, Listed[]>();
-  /** By exact name. */
-  readonly #configured = new Map<string, ResolvedModel>();
-  /** With `*`; the closest description first. */
-  readonly #configuredPatterns: readonly ConfiguredPattern[];
-  /** Alias to the model of the config. */
-  readonly #aliases = new Map<string, string>();
-  readonly #groups = new Map<string, Group>();
+  readonly #configured: ConfiguredNames;
   readonly #vendors = new Map<string, Offer[]>();
   readonly #knownVendors: ReadonlySet<string>;
   #backendPatterns: readonly BackendPattern[] = [];
@@ -85,17 +74,11 @@ export class ModelTable implements Router {
     this.operations = operations;
     this.#pool = new TargetPool(loads);
     this.#knownVendors = new Set(config.knownVendors);
-    const patterns: ConfiguredPattern[] = [];
-    for (const model of config.models) {
-      if (isPattern(model.name)) patterns.push({ model, pattern: createPattern(model.name) });
-      else this.#addModel(model);
-    }
-    for (const names of config.sameModels ?? []) this.#addSameNames(names);
-    this.#configuredPatterns = byCloseness(patterns);
+    this.#configured = new ConfiguredNames(config);
     for (const [order, source] of config.backends.entries()) {
       const offer = createOffer(source, backends.get(source.name)!, order);
       this.#offers.set(source.name, offer);
-      for (const prefix of source.vendorPrefixes ?? offer.backend.adapter.vendorPrefixes ?? [])
+      for (const prefix of offer.vendorPrefixes)
         this.#vendors.set(prefix, [...(this.#vendors.get(prefix) ?? []), offer]);
       for (const name of offer.models.keys()) this.#list(offer, name);
     }
@@ -207,23 +190,6 @@ export class ModelTable implements Router {
     return this.targets.get(id) ?? this.#pool.publish(offer.backend, id, this.#plainView(offer, model));
   }
 
-  // Names of the config
-
-  #addModel(model: ResolvedModel): void {
-    const { name, aliases, canonicalName } = model;
-    this.#configured.set(name, model);
-    const others = [...aliases, ...(canonicalName === undefined ? [] : [canonicalName])];
-    for (const other of others) this.#aliases.set(other, name);
-    const group = { canonical: canonicalName, names: [name, ...others] };
-    for (const own of group.names) this.#groups.set(own, group);
-  }
-
-  /** What the config says of a name holds. */
-  #addSameNames(names: readonly string[]): void {
-    const group = { canonical: names[0], names };
-    for (const name of names) if (!this.#groups.has(name)) this.#groups.set(name, group);
-  }
-
   // Targets
 
   #list(offer: Offer, name: string): void {
@@ -271,7 +237,7 @@ export class ModelTable implements Router {
   }
 
   #plainView(offer: Offer, model: string): TargetView {
-    const facts = layFacts(this.#described(model), offer.facts, offer.models.get(model));
+    const facts = layFacts(this.#configured.factsOf(model), offer.facts, offer.models.get(model));
     return { model, weight: offer.weight, facts };
   }
 
@@ -279,14 +245,6 @@ export class ModelTable implements Router {
   #wholeBackend(offer: Offer): Target {
     const view = { model: "", weight: offer.weight, facts: NO_FACTS };
     return this.#pool.view(offer.backend, targetId(offer, ""), view);
-  }
-
-  /** What the config says of a model that it leaves to the backends. */
-  #described(name: string): ModelFacts | undefined {
-    const exact = this.#configured.get(name);
-    if (exact) return exact.targets ? undefined : exact.facts;
-    return this.#configuredPatterns.find(({ model, pattern }) => !model.targets && pattern.matches(name))
-      ?.model.facts;
   }
 
   // Patterns
@@ -334,7 +292,7 @@ export class ModelTable implements Router {
       known.version = this.#version;
       return known;
     }
-    const group = this.#groups.get(name);
+    const group = this.#configured.groupOf(name);
     const route: Route = {
       name,
       via: found.via,
@@ -362,7 +320,7 @@ export class ModelTable implements Router {
   }
 
   #byWholeName(name: string): Found | undefined {
-    const model = this.#configured.get(name);
+    const model = this.#configured.find(name);
     if (model?.targets) return { via: "configured", of: name, targets: this.#configuredTargets(model, name) };
     const listed = this.#listed.get(name);
     if (listed === undefined) return undefined;
@@ -377,12 +335,12 @@ export class ModelTable implements Router {
   }
 
   #byAlias(name: string): Found | undefined {
-    const of = this.#aliases.get(name);
+    const of = this.#configured.behind(name);
     if (of !== undefined) {
       const found = this.#byWholeName(of) ?? this.#byVendor(of) ?? this.#byPattern(of);
       return found && { via: "alias", of, targets: found.targets };
     }
-    const listed = (this.#groups.get(name)?.names ?? [])
+    const listed = (this.#configured.groupOf(name)?.names ?? [])
       .filter((other) => other !== name)
       .flatMap((other) => this.#byWholeName(other) ?? []);
     if (listed.length === 0) return undefined;
@@ -406,7 +364,7 @@ export class ModelTable implements Router {
   }
 
   #byPattern(name: string): Found | undefined {
-    const own = this.#configuredPatterns.find(({ model, pattern }) => model.targets && pattern.matches(name));
+    const own = this.#configured.findPattern(name);
     const matching = this.#backendPatterns.filter(({ pattern }) => pattern.matches(name));
     const closest = matching[0]?.pattern;
     if (own && own.pattern.fixedLength >= (closest?.fixedLength ?? 0))
@@ -454,11 +412,10 @@ export class ModelTable implements Router {
 
   *#allNames(): Generator<string> {
     yield* this.#listed.keys();
-    for (const { name, targets } of this.#configured.values()) if (targets) yield name;
-    yield* this.#groups.keys();
+    yield* this.#configured.names();
     for (const [prefix, claimants] of this.#vendors) {
       // Further prefixes of a backend mean the same as its first.
-      const first = claimants.filter((offer) => prefixesOf(offer)[0] === prefix);
+      const first = claimants.filter(({ vendorPrefixes }) => vendorPrefixes[0] === prefix);
       for (const offer of first) for (const name of offer.models.keys()) yield `${prefix}:${name}`;
     }
   }
@@ -467,11 +424,6 @@ export class ModelTable implements Router {
 interface Listed {
   readonly offer: Offer;
   readonly target: Target;
-}
-
-interface ConfiguredPattern {
-  readonly model: ResolvedModel;
-  readonly pattern: NamePattern;
 }
 
 interface BackendPattern {
@@ -494,19 +446,10 @@ function targetId({ backend }: Offer, model: string): string {
   return `${backend.name}/${model}`;
 }
 
-function prefixesOf({ backend }: Offer): readonly string[] {
-  return backend.vendorPrefixes ?? backend.adapter.vendorPrefixes ?? [];
-}
-
 /** Before and after the first colon. */
 function splitPrefix(name: string): [prefix: string, rest: string] {
   const at = name.indexOf(":");
   return at < 0 ? ["", ""] : [name.slice(0, at), name.slice(at + 1)];
-}
-
-/** Of two that are equally close the first listed comes first. */
-function byCloseness<T extends { readonly pattern: NamePattern }>(patterns: readonly T[]): T[] {
-  return patterns.toSorted((left, right) => right.pattern.fixedLength - left.pattern.fixedLength);
 }
 
 /** Targets that patterns let in are made anew each time: what counts is what they say. */

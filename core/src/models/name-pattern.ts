@@ -38,3 +38,8 @@ export function createPattern(text: string): NamePattern {
 export function fillPattern(text: string, name: string): string {
   return text.replaceAll("*", () => name);
 }
+
+/** The closest description first; of two that are equally close the first listed. */
+export function byCloseness<T extends { readonly pattern: NamePattern }>(patterns: readonly T[]): T[] {
+  return patterns.toSorted((left, right) => right.pattern.fixedLength - left.pattern.fixedLength);
+}

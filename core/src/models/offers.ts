@@ -14,6 +14,8 @@ export interface Offer {
   readonly facts: ModelFacts;
   /** The backend is asked for its models, and they may change. */
   readonly discovers: boolean;
+  /** Before a colon in a name they ask for this backend. */
+  readonly vendorPrefixes: readonly string[];
   online: boolean;
   /** Its models are known: the config names them, or the backend did. */
   known: boolean;
@@ -37,6 +39,7 @@ export function createOffer(source: OfferSource, backend: Backend, order: number
     weight: source.weight,
     facts,
     discovers,
+    vendorPrefixes: source.vendorPrefixes ?? backend.adapter.vendorPrefixes ?? [],
     online: enabled,
     known: !discovers,
     answers: true,

@@ -52,10 +52,10 @@ function toRerankReply(reply: JsonObject, request: JsonObject): JsonObject {
     .sort((a, b) => b.score - a.score || a.index - b.index);
   const topN = request["top_n"];
   return {
-    ...(!Array.isArray(reply) && reply["id"] !== undefined && { id: reply["id"] }),
+    ...(reply["id"] !== undefined && { id: reply["id"] }),
     model: request["model"],
     results: typeof topN === "number" ? results.slice(0, topN) : results,
-    ...(!Array.isArray(reply) && reply["usage"] !== undefined && { usage: reply["usage"] }),
+    ...(reply["usage"] !== undefined && { usage: reply["usage"] }),
   };
 }
 

@@ -37,12 +37,7 @@ export const responses: Operation = defineOperation({
     isContent: (json) => typeof json["type"] === "string" && json["type"].endsWith(".delta"),
     finishes: (json) => (LAST_EVENTS.has(json["type"] as string) ? 1 : 0),
     error: readError,
-    usage: (json) => {
-      const { response } = json;
-      return typeof response === "object" && response !== null
-        ? readUsage(response as JsonObject)
-        : undefined;
-    },
+    usage: ({ response }) => (isJsonObject(response) ? readUsage(response) : undefined),
     eventName: ({ type }) => type as string,
     modelAt: ["response", "model"],
     terminator: null,

@@ -3,6 +3,9 @@ import { brand } from "../brand.ts";
 /** What an atomic operation keeps under one key: a flat record of numbers and strings. */
 export type AtomicRecord = Record<string, number | string>;
 
+/** What an atomic operation is called with, or answers. */
+export type AtomicValues = readonly (number | string)[];
+
 export interface AtomicStep<S extends AtomicRecord, R> {
   /** New state of each key, in the order of the keys; null removes the key. */
   states: readonly (S | null)[];
@@ -15,11 +18,7 @@ export interface AtomicStep<S extends AtomicRecord, R> {
  * An operation that decides and records in one step, on one or more keys at once. Written twice: `reduce` runs in
  * memory and file state, `lua` does the same in Redis; one property suite holds them equal.
  */
-export interface AtomicOp<
-  S extends AtomicRecord,
-  A extends readonly (number | string)[],
-  R extends readonly (number | string)[],
-> {
+export interface AtomicOp<S extends AtomicRecord, A extends AtomicValues, R extends AtomicValues> {
   readonly name: string;
   /** Pure. `nowUs` is whole microseconds since the epoch, of the store's own clock, and never goes back. */
   reduce(states: readonly (S | undefined)[], args: A, nowUs: number): AtomicStep<S, R>;
@@ -32,11 +31,9 @@ export interface AtomicOp<
   readonly durable?: boolean;
 }
 
-export function defineAtomicOp<
-  S extends AtomicRecord,
-  A extends readonly (number | string)[],
-  R extends readonly (number | string)[],
->(op: AtomicOp<S, A, R>): AtomicOp<S, A, R> {
+export function defineAtomicOp<S extends AtomicRecord, A extends AtomicValues, R extends AtomicValues>(
+  op: AtomicOp<S, A, R>,
+): AtomicOp<S, A, R> {
   return brand("atomic-op", op);
 }
 
@@ -56,7 +53,7 @@ export interface State {
    * Runs an atomic operation. Memory and file answer without a promise, so that a caller may stay synchronous; Redis
    * answers in one round trip. Throws or rejects with `StateUnavailable`.
    */
-  run<S extends AtomicRecord, A extends readonly (number | string)[], R extends readonly (number | string)[]>(
+  run<S extends AtomicRecord, A extends AtomicValues, R extends AtomicValues>(
     op: AtomicOp<S, A, R>,
     keys: readonly string[],
     args: A,

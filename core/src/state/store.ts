@@ -1,12 +1,12 @@
 import type { Documents } from "./documents.ts";
-import type { AtomicOp, AtomicRecord, State } from "./state.ts";
+import type { AtomicOp, AtomicRecord, AtomicValues, State } from "./state.ts";
 
 /** What a driver gives: `create-state.ts` makes the prefixed `State` views of it. Keys are whole (prefix and key). */
 export interface Store {
   readonly driver: State["driver"];
   readonly shared: boolean;
   readonly documents: Documents;
-  run<S extends AtomicRecord, A extends readonly (number | string)[], R extends readonly (number | string)[]>(
+  run<S extends AtomicRecord, A extends AtomicValues, R extends AtomicValues>(
     op: AtomicOp<S, A, R>,
     prefix: string,
     keys: readonly string[],

@@ -15,11 +15,10 @@ export const MAX_MESSAGE_BYTES = 1024 * 1024;
  * whether the last one has come, and whole text messages for who asks. It judges nothing and holds nothing back.
  */
 export class FrameReader {
-  /** A close frame has begun. */
-  closing = false;
   readonly #onText: ((message: Buffer) => void) | undefined;
   readonly #header = Buffer.allocUnsafe(MAX_HEADER_BYTES);
   #headerBytes = 0;
+  #isClosing = false;
   /** Of the payload, what is still to come; -1 while a header is read. */
   #left = -1;
   /** The frame at hand is part of a text message. */
@@ -31,6 +30,11 @@ export class FrameReader {
   /** `onText` is for the side that does not mask, the server's (section 5.1). */
   constructor(onText?: (message: Buffer) => void) {
     this.#onText = onText;
+  }
+
+  /** A close frame has begun. */
+  get isClosing(): boolean {
+    return this.#isClosing;
   }
 
   /** Nothing of a frame is under way: another may be put in here. */
@@ -56,7 +60,7 @@ export class FrameReader {
 
   #begin(): void {
     const opcode = this.#header[0]! & 0x0f;
-    if (opcode === CLOSE) this.closing = true;
+    if (opcode === CLOSE) this.#isClosing = true;
     this.#isText = opcode === TEXT || (opcode === CONTINUATION && this.#message !== undefined);
     if (opcode === TEXT && this.#onText) this.#message = [];
     if (opcode === TEXT) this.#messageBytes = 0;

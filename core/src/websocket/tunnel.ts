@@ -100,7 +100,7 @@ export class WebSocketTunnel implements ConnectionSwitch {
   }
 
   get #isClosing(): boolean {
-    return this.#fromClient.closing || this.#fromUpstream.closing;
+    return this.#fromClient.isClosing || this.#fromUpstream.isClosing;
   }
 
   readonly #onClientGone = (): void => {
@@ -132,7 +132,7 @@ export class WebSocketTunnel implements ConnectionSwitch {
   /** A frame of ours fits only between two of the backend's; elsewhere the broken connection has to tell. */
   #tellClient(code: number, reason: string): void {
     const client = this.#client;
-    if (!client?.writable || this.#fromUpstream.closing) return;
+    if (!client?.writable || this.#fromUpstream.isClosing) return;
     this.#upstream.unpipe(client);
     if (this.#fromUpstream.isBetweenFrames) client.write(closeFrame(code, reason));
   }

@@ -66,6 +66,25 @@ it.each([["check"], ["start"], ["dev"], ["explain", "m"]])(
   },
 );
 
+describe.each(["check", "start", "dev"])("gatewright %s", (command) => {
+  it.each([
+    ["itself", "gateway.config.ts"],
+    ["nothing", "nowhere.ts"],
+  ])("to-1: says of a config that is a link to %s that it leads to no file", async (_, target) => {
+    const project = await createProject();
+    await symlink(target, project.path("gateway.config.ts"));
+    for (const named of [[], ["--config", "gateway.config.ts"]]) {
+      const run = await gatewright(project.dir, command, "--port", "0", ...named);
+      expect(run).toMatchObject({ code: 1, stdout: "" });
+      const lines = run.stderr.trimEnd().split("\n");
+      expect(lines).toHaveLength(3);
+      expect(lines[1]).toMatch(
+        /no config was found in .*; gateway\.config\.ts is a link that leads to no file$/,
+      );
+    }
+  });
+});
+
 describe("usage", () => {
   it.each([
     [["--version"], 0, /^\d+\.\d+\.\d+\n$/],
@@ -84,10 +103,26 @@ describe("usage", () => {
     [["strat"], "There is no command strat. Did you mean start?"],
     [["start", "--prot", "1"], "Unknown flag --prot. Did you mean --port?"],
     [["start", "--port", "x"], "--port must be a whole number from 0 to 65535."],
-    [["start", "--port"], "--port must be a whole number from 0 to 65535."],
+    [["start", "--port"], "--port needs a value."],
+    [["start", "--port", "--host", "::1"], "--port needs a value."],
+    [["start", "--port", "-1"], "--port must be a whole number from 0 to 65535."],
+    [["start", "--no-port"], "There is no --no-port: --port takes a value."],
+    [["start", "--no-workers"], "There is no --no-workers: --workers takes a value."],
+    [["check", "--no-config"], "There is no --no-config: --config takes a value."],
+    [["dev", "--no-host"], "There is no --no-host: --host takes a value."],
+    [["explain", "m", "--no-config"], "There is no --no-config: --config takes a value."],
+    [["start", "--no-prot"], "Unknown flag --no-prot."],
+    [["check", "--constructor"], "Unknown flag --constructor."],
+    [["check", "--json=maybe"], "--json takes no value."],
     [["start", "--workers=0"], "--workers must be a whole number from 1 to 1024."],
     [["check", "gateway.config.ts"], "Unexpected argument gateway.config.ts."],
     [["check", "--config"], "--config needs a value."],
+    [["check", "--config="], "--config needs a value."],
+    [["check", "--config", "--json"], "--config needs a value."],
+    [["check", "-c"], "--config needs a value."],
+    [["explain", "m", "chat", "more"], "Unexpected argument more."],
+    [["explain", "m", "--operation=embeddings"], "Unknown flag --operation."],
+    [["explain", ""], "Which model?"],
     [["dev", "--workers", "2"], "Unknown flag --workers."],
   ])("to-1: gatewright %j is wrong usage: exit 2", async (args, message) => {
     const run = await gatewright(ROOT, ...args);

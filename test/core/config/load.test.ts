@@ -1,4 +1,4 @@
-import { readFile, symlink } from "node:fs/promises";
+import { readFile, symlink, writeFile } from "node:fs/promises";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { formatFaults, type ConfigFault } from "../../../core/src/config/fault.ts";
@@ -69,6 +69,69 @@ describe("formats", () => {
       expect(revealSecret(config.backends[0]!.apiKey!)).toBe("from-env");
     });
   }
+
+  for (const extension of ["json", "yaml", "toml"] as const) {
+    it(`J7: reads gateway.config.${extension} with a byte order mark before it`, async () => {
+      vi.stubEnv("LOCAL_KEY", "from-env");
+      const project = await createProject({ [`gateway.config.${extension}`]: `\uFEFF${DATA[extension]}` });
+      expect((await loaded(project)).server.port).toBe(9001);
+    });
+
+    it(`to-2: says that gateway.config.${extension} is not in UTF-8`, async () => {
+      const project = await createProject();
+      await writeFile(
+        project.path(`gateway.config.${extension}`),
+        Buffer.from(`\uFEFF${DATA[extension]}`, "utf16le"),
+      );
+      expect(await refused(project)).toMatchObject([
+        {
+          file: project.path(`gateway.config.${extension}`),
+          message: "the file is not in UTF-8: save it as that",
+        },
+      ]);
+    });
+  }
+
+  it("J7: reads a .env and an adapter in JSON with a byte order mark before them", async () => {
+    const project = await createProject({
+      ".env": `\uFEFFMARKED_KEY=k\n`,
+      "adapters/mine.json": `\uFEFF{ "extends": "plain" }`,
+      "gateway.config.json": DATA.json.replace("LOCAL_KEY", "MARKED_KEY").replace('"plain"', '"mine"'),
+    });
+    const { backends } = await loaded(project);
+    expect(backends[0]!.adapter.name).toBe("mine");
+    expect(revealSecret(backends[0]!.apiKey!)).toBe("k");
+  });
+
+  it("to-2: tells the line of a fault in JSON after a byte order mark", async () => {
+    const project = await createProject({ "gateway.config.json": `\uFEFF{\n  "backends": {},\n}` });
+    expect(await refused(project)).toMatchObject([{ message: "invalid JSON", line: 3, column: 1 }]);
+  });
+
+  it("to-2: says of another format that it is none", async () => {
+    const project = await createProject({ "gateway.config.jsonc": DATA.json });
+    expect(await refused(project, { file: "gateway.config.jsonc" })).toMatchObject([
+      { message: "a config is a file of TypeScript, JavaScript, JSON, YAML or TOML, by its extension" },
+    ]);
+  });
+
+  it("has a config in YAML that another extends among its sources", async () => {
+    vi.stubEnv("LOCAL_KEY", "k");
+    const project = await createProject({
+      "base.yaml": DATA.yaml,
+      "gateway.config.json": `{ "extends": "./base.yaml", "backends": {} }`,
+    });
+    expect((await loadGatewayConfig({ cwd: project.dir })).sources).toContain(project.path("base.yaml"));
+  });
+
+  it("co-1: takes a backend by the name of what objects have, and null for what is none, in YAML as in JSON", async () => {
+    vi.stubEnv("LOCAL_KEY", "k");
+    const yaml = `backends: { constructor: { adapter: plain, baseURL: "http://127.0.0.1:1", models: [m] } }`;
+    const config = await loaded(await createProject({ "gateway.config.yaml": yaml }));
+    expect(config.backends.map(({ name }) => name)).toEqual(["constructor"]);
+    const faults = await refused(await createProject({ "gateway.config.yaml": `${DATA.yaml}state: null\n` }));
+    expect(faults).toMatchObject([{ path: "state" }]);
+  });
 
   it("co-1: finds config/gateway.yaml and takes relative paths from the project", async () => {
     vi.stubEnv("LOCAL_KEY", "from-env");
@@ -363,6 +426,41 @@ describe("faults of a config in several files", () => {
     ];
     expect(told).toHaveLength(places.length);
     expect(told).toEqual(expect.arrayContaining(places));
+  });
+
+  it("name in their text the place where the part was written, in a layer too", async () => {
+    const baseURL = `baseURL: "http://127.0.0.1:1"`;
+    const project = await createProject({
+      "gateway.config.ts": configSource(`$production: {
+        backends: {
+          a: { adapter: "plaim", ${baseURL}, models: ["m"] },
+          b: { adapter: "plain", models: ["m"] },
+          c: { adapter: "plain", ${baseURL}, models: ["m", "m"] },
+          d: { adapter: "plain", ${baseURL} },
+          f: { adapter: "auto", baseURL: "ftp://127.0.0.1" },
+        },
+        models: {
+          g: { targets: [{ backend: "far" }] },
+          "h-*": { aliases: ["i"] },
+          j: { aliases: ["g"] },
+        },
+      },`),
+    });
+    const faults = await refused(project);
+    expect(faults.map(({ path }) => path).sort()).toEqual([
+      "$production.backends.a.adapter",
+      "$production.backends.b.baseURL",
+      "$production.backends.c.models[1]",
+      "$production.backends.d.models",
+      "$production.backends.f.adapter",
+      "$production.backends.f.baseURL",
+      "$production.models.g.targets[0].backend",
+      "$production.models.j.aliases[0]",
+      '$production.models["h-*"].aliases',
+    ]);
+    for (const { path, message } of faults) expect(message.slice(0, path.length)).toBe(path);
+    const taken = faults.find(({ path }) => path.startsWith("$production.models.j"));
+    expect(taken!.message).toBe('$production.models.j.aliases[0]: "g" is taken by $production.models.g');
   });
 
   it("are told of the strongest file that has what surrounds a part that is missing", async () => {
@@ -714,6 +812,20 @@ describe("reload", () => {
     expect(loaded).toMatchObject({ ok: true, config: { server: { port: 1112, workers: 2 } } });
   });
 
+  it.each(["circle.json", "nowhere.json"])("refuses a base that is a link to %s", async (target) => {
+    const project = await createProject({ "gateway.config.json": `{ "extends": "./circle.json" }` });
+    await symlink(target, project.path("circle.json"));
+    const [fault] = await refused(project);
+    expect(fault).toMatchObject({ path: "extends", received: "a link that leads to no file" });
+  });
+
+  it("passes over a `.env.local` that is a link to itself", async () => {
+    const project = await createProject({ "gateway.config.ts": configSource(""), ".env": "LINKED_PORT=1" });
+    await symlink(".env.local", project.path(".env.local"));
+    await loaded(project);
+    expect(process.env["LINKED_PORT"]).toBe("1");
+  });
+
   it("keeps packages one instance", async () => {
     const project = await createProject({
       "gateway.config.ts": `
@@ -737,5 +849,71 @@ describe("reload", () => {
     expect(result.sources).toEqual(
       expect.arrayContaining([project.path("gateway.config.ts"), project.path("lib/port.ts")]),
     );
+  });
+});
+
+describe("parts that nothing can be made of", () => {
+  const proto = [
+    ["json", `{ "backends": {}, "server": { "__proto__": { "port": 1 } } }`, "server.__proto__"],
+    ["json", `{ "backends": {}, "__proto__": { "x": 1 } }`, "__proto__"],
+    [
+      "json",
+      `{ "backends": {}, "plugins": [{ "name": "x", "options": { "__proto__": 1 } }] }`,
+      "plugins[0].options.__proto__",
+    ],
+    ["yaml", `backends: { __proto__: { adapter: plain } }`, "backends.__proto__"],
+    ["toml", `[backends]\n[server.__proto__]\nport = 1`, "server.__proto__"],
+  ] as const;
+  it.each(proto)("J5: refuses `__proto__` in %s, with its place: %s", async (extension, text, path) => {
+    const faults = await refused(await createProject({ [`gateway.config.${extension}`]: text }));
+    const message = `${path} must be another name, got \`__proto__\``;
+    expect(faults).toEqual([expect.objectContaining({ path, message })]);
+  });
+
+  it.each([
+    [
+      "yaml",
+      "backends: &a\n  b: *a\n",
+      "backends.b must be a value of its own, got an object that it is part of",
+    ],
+    [
+      "ts",
+      "const all: unknown[] = [];\nall.push(all);\nexport default { backends: {}, plugins: all };",
+      "plugins[0] must be a value of its own, got a list of 1 that it is part of",
+    ],
+  ])("refuses what stands within itself, in %s", async (extension, text, message) => {
+    const faults = await refused(await createProject({ [`gateway.config.${extension}`]: text }));
+    expect(faults).toMatchObject([{ message }]);
+  });
+
+  it.each([
+    [`export default {\n  get backends() {\n    throw new Error("no list today");\n  },\n};`, 3],
+    [
+      `export default { backends: {}, server: {\n  get port() { throw new Error("no list today"); },\n} };`,
+      2,
+    ],
+    [`export default new Proxy({}, {\n  get() { throw new Error("no list today"); },\n});`, 2],
+  ])("to-2: tells in one line what a getter throws, with its place: %s", async (source, line) => {
+    const project = await createProject({ "gateway.config.ts": source });
+    expect(await refused(project)).toEqual([
+      expect.objectContaining({ file: project.path("gateway.config.ts"), line, message: "no list today" }),
+    ]);
+  });
+
+  it.each([
+    ["new Map()", "an object of the class Map"],
+    ["Object.create(null)", "an object with another prototype"],
+    ["{ __proto__: { backends: {} } }", "an object with another prototype"],
+    ["Promise.resolve({ backends: {} }).then((config) => ({ server: Promise.resolve(config) }))", undefined],
+  ])("to-2: says which object %s is", async (expression, received) => {
+    const project = await createProject({ "gateway.config.ts": `export default ${expression};` });
+    if (received)
+      expect(await refused(project)).toMatchObject([
+        { message: `the config must be an object, got ${received}` },
+      ]);
+    else
+      expect(await refused(project)).toMatchObject([
+        { message: "the config must be an object, got a promise" },
+      ]);
   });
 });

@@ -649,7 +649,7 @@ describe("faults", () => {
     ],
     "plugins that are no list": [
       { plugins: limit() },
-      { path: "plugins", message: "plugins must be a list, got an object" },
+      { path: "plugins", message: "plugins must be a list, got a plugin" },
     ],
     "a wrong option of a plugin": [
       { plugins: [link("x", {}), limit({ capacity: -1 })] },

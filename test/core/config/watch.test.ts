@@ -123,6 +123,14 @@ it("takes up a file of a folder that it knew already", async () => {
   }
 });
 
+it("goes on where a source is a link to itself", async () => {
+  const project = await createProject({ "limits.ts": "1" });
+  await symlink("gateway.config.ts", project.path("gateway.config.ts"));
+  const { next } = await watched(project, ["gateway.config.ts", "limits.ts"]);
+  await project.write("limits.ts", "2");
+  expect(await next()).toEqual(["limits.ts"]);
+});
+
 it("sees what a link leads to go and come back, and the link made anew", async () => {
   const project = await createProject({ "real/c.ts": "1", "other/d.ts": "1" });
   const relink = async (target: string): Promise<void> => {

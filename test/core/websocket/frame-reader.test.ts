@@ -53,9 +53,9 @@ describe("reading frames", () => {
   });
 
   it("sees the close frame, and no other", () => {
-    expect(read(Buffer.concat([text("8"), encode({ opcode: 10 })])).reader.closing).toBe(false);
-    expect(read(encode({ opcode: 8, mask: MASK })).reader.closing).toBe(true);
-    expect(read(closeFrame(1001, "gone")).reader.closing).toBe(true);
+    expect(read(Buffer.concat([text("8"), encode({ opcode: 10 })])).reader.isClosing).toBe(false);
+    expect(read(encode({ opcode: 8, mask: MASK })).reader.isClosing).toBe(true);
+    expect(read(closeFrame(1001, "gone")).reader.isClosing).toBe(true);
   });
 
   it("is the same however the bytes are cut, and knows where frames end", () => {

@@ -13,7 +13,7 @@ import {
 } from "./items.ts";
 
 /** Where an item stands, and how it is heard. */
-interface Place {
+export interface Place {
   readonly id: string;
   /** In the output. */
   readonly index: number;
@@ -62,14 +62,24 @@ export abstract class OutputItem {
   }
 }
 
+/** How thoughts are told: as the text itself, or as a summary where the client asked for one. */
+const AS_TEXT = { part: "content_part", text: "reasoning_text", at: { content_index: 0 } };
+const AS_SUMMARY = {
+  part: "reasoning_summary_part",
+  text: "reasoning_summary_text",
+  at: { summary_index: 0 },
+};
+
 export class ReasoningItem extends OutputItem {
   readonly #asSummary: boolean;
+  readonly #words: typeof AS_TEXT | typeof AS_SUMMARY;
   readonly #sealed: JsonObject[] = [];
   #text = "";
 
   constructor(place: Place, asSummary: boolean) {
     super(place);
     this.#asSummary = asSummary;
+    this.#words = asSummary ? AS_SUMMARY : AS_TEXT;
     this.open(this.item);
   }
 
@@ -82,13 +92,10 @@ export class ReasoningItem extends OutputItem {
   }
 
   think(delta: string): void {
-    const [kind, at] = this.#kind();
-    if (this.#text === "") this.tell(`response.${kind}_part.added`, { ...at, part: this.#part("") });
+    const { part, text, at } = this.#words;
+    if (this.#text === "") this.tell(`response.${part}.added`, { ...at, part: this.#part("") });
     this.#text += delta;
-    this.tell(this.#asSummary ? "response.reasoning_summary_text.delta" : "response.reasoning_text.delta", {
-      ...at,
-      delta,
-    });
+    this.tell(`response.${text}.delta`, { ...at, delta });
   }
 
   /** What a backend wants back as it is. The text of signed thoughts has come before, or comes with them. */
@@ -100,16 +107,9 @@ export class ReasoningItem extends OutputItem {
 
   protected finish(): void {
     if (this.#text === "") return;
-    const [kind, at] = this.#kind();
-    this.tell(this.#asSummary ? "response.reasoning_summary_text.done" : "response.reasoning_text.done", {
-      ...at,
-      text: this.#text,
-    });
-    this.tell(`response.${kind}_part.done`, { ...at, part: this.#part(this.#text) });
-  }
-
-  #kind(): [kind: string, at: JsonObject] {
-    return this.#asSummary ? ["reasoning_summary", { summary_index: 0 }] : ["content", { content_index: 0 }];
+    const { part, text, at } = this.#words;
+    this.tell(`response.${text}.done`, { ...at, text: this.#text });
+    this.tell(`response.${part}.done`, { ...at, part: this.#part(this.#text) });
   }
 
   #part(text: string): JsonObject {

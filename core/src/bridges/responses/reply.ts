@@ -13,10 +13,9 @@ import {
   toReasoningItem,
   toRefusalPart,
   toTextPart,
-  type ItemStatus,
 } from "./items.ts";
 import { wantsSummary } from "./reasoning.ts";
-import { endResponse, incompleteReason, reportUnknownFinish, startResponse } from "./response.ts";
+import { endResponse, endStatus, reportUnknownFinish, startResponse } from "./response.ts";
 
 /** A whole chat reply as a response. Throws for one that holds no answer. */
 export function fromChatReply(reply: JsonObject, info: MappingInfo): JsonObject {
@@ -59,14 +58,14 @@ function toOutput(
       toReasoningItem(idOf("rs"), { text: thoughts, asSummary: wantsSummary(info.request), sealed }),
     );
   // What was cut is the last thing that was said.
-  const cut: ItemStatus = incompleteReason(finish) === undefined ? "completed" : "incomplete";
+  const last = endStatus(finish);
   const hasMore = calls.length > 0 || images.length > 0;
   if (content.length > 0 || said.extra || (!hasMore && output.length === 0))
     output.push(
       toMessageItem(
         idOf("msg"),
         content.length > 0 || said.extra ? content : [toTextPart("")],
-        hasMore ? "completed" : cut,
+        hasMore ? "completed" : last,
         said.extra,
       ),
     );
@@ -81,7 +80,7 @@ function toOutput(
       toCallItem(
         idOf(type === "custom" ? "ctc" : "fc"),
         { type, callId, name, input },
-        position === calls.length - 1 ? cut : "completed",
+        position === calls.length - 1 ? last : "completed",
       ),
     );
   }

@@ -42,9 +42,14 @@ export function startResponse({ request, requestId, requestedModel, nowSeconds }
 }
 
 /** Why an answer is not the whole of what the model would have said; undefined for one that is. */
-export function incompleteReason(finish: unknown): string | undefined {
+function incompleteReason(finish: unknown): string | undefined {
   if (finish === "length") return "max_output_tokens";
   return finish === "content_filter" ? "content_filter" : undefined;
+}
+
+/** How an answer ended, and with it the last of its items. */
+export function endStatus(finish: unknown): "completed" | "incomplete" {
+  return incompleteReason(finish) === undefined ? "completed" : "incomplete";
 }
 
 const KNOWN_FINISHES = new Set<unknown>(["stop", "length", "tool_calls", "function_call", "content_filter"]);
@@ -62,7 +67,7 @@ export function endResponse(
   const reason = incompleteReason(end.finish);
   return {
     ...started,
-    status: reason === undefined ? "completed" : "incomplete",
+    status: endStatus(end.finish),
     incomplete_details: reason === undefined ? null : { reason },
     output: end.output,
     service_tier: end.serviceTier ?? started["service_tier"],

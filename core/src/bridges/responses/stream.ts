@@ -5,9 +5,9 @@ import { HubCallReader, type HubCall, type HubCallPiece } from "../hub-calls.ts"
 import { finishOf, oneHubChoice, readHubMessage, reportBeside, type HubMessage } from "../hub-message.ts";
 import { toCallId, toItemId } from "./ids.ts";
 import { toAnnotations, toImageItem, toLogprobItems, type ItemStatus } from "./items.ts";
-import { CallItem, ImageItem, MessageItem, ReasoningItem, type OutputItem } from "./open-item.ts";
+import { CallItem, ImageItem, MessageItem, ReasoningItem, type OutputItem, type Place } from "./open-item.ts";
 import { wantsSummary } from "./reasoning.ts";
-import { endResponse, incompleteReason, reportUnknownFinish, startResponse } from "./response.ts";
+import { endResponse, endStatus, reportUnknownFinish, startResponse } from "./response.ts";
 
 type Stream = NonNullable<OperationBridge<ResponseWriter>["stream"]>;
 
@@ -176,7 +176,7 @@ export class ResponseWriter {
     item.write(input);
   }
 
-  #place(prefix: string): { id: string; index: number; emit: (type: string, fields: JsonObject) => void } {
+  #place(prefix: string): Place {
     const index = this.#items.length;
     return { id: toItemId(prefix, this.#info.requestId, index), index, emit: this.#emit };
   }
@@ -190,9 +190,9 @@ export class ResponseWriter {
     if (this.#calls.calls.some(({ name }) => name === undefined)) throw new TypeError("a call has no name");
     // A model that said nothing said the empty text.
     if (this.#items.length === 0) this.#message().say("", []);
-    const cut: ItemStatus = incompleteReason(this.#finish) === undefined ? "completed" : "incomplete";
+    // What was cut is the last thing that was said.
     const last = this.#items.at(-1);
-    for (const item of this.#items) item.close(item === last ? cut : "completed");
+    for (const item of this.#items) item.close(item === last ? endStatus(this.#finish) : "completed");
     this.#speech = undefined;
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { AtomicOp, AtomicRecord, AtomicStep } from "../state.ts";
+import type { AtomicOp, AtomicRecord, AtomicStep, AtomicValues } from "../state.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import type { ExpiringEntry } from "./expiring-map.ts";
 
@@ -18,7 +18,7 @@ export class AtomicTable {
     this.#onChange = onChange;
   }
 
-  run<S extends AtomicRecord, A extends readonly (number | string)[], R extends readonly (number | string)[]>(
+  run<S extends AtomicRecord, A extends AtomicValues, R extends AtomicValues>(
     op: AtomicOp<S, A, R>,
     prefix: string,
     keys: readonly string[],

@@ -2,7 +2,7 @@ import { createStorage } from "unstorage";
 import type { StateConfig } from "../../config/resolved.ts";
 import type { Logger } from "../../log.ts";
 import { Documents } from "../documents.ts";
-import { StateUnavailable } from "../state.ts";
+import { StateUnavailable, type AtomicValues } from "../state.ts";
 import { toStorageKey } from "../storage-key.ts";
 import type { Store } from "../store.ts";
 import { connectRedis, CONNECT_TIMEOUT_MS, createRedisClient } from "./redis-client.ts";
@@ -36,11 +36,11 @@ export async function openRedisStore(config: RedisConfig, log?: Logger): Promise
     driver: "redis",
     shared: true,
     documents,
-    async run<R extends readonly (number | string)[]>(
+    async run<R extends AtomicValues>(
       op: { readonly name: string; readonly lua: string },
       scope: string,
       keys: readonly string[],
-      args: readonly (number | string)[],
+      args: AtomicValues,
     ): Promise<R> {
       const redisKeys = keys.map((key) => recordKey(prefix, scope + key));
       const script = scriptOf(op);

@@ -1,8 +1,7 @@
 import type { Adapter } from "../adapter.ts";
 import { detectAdapter, type Unrecognised } from "../models/detect-adapter.ts";
 import type { FaultList } from "./check.ts";
-import { pathText } from "./fault.ts";
-import { isPlainObject } from "./merge.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { isMissingSecret, isSecret, revealSecret } from "./secret.ts";
 
 /** In place of an adapter's name: the server is asked. */
@@ -33,14 +32,14 @@ export async function detectAdapters(
 ): Promise<DetectedBackends> {
   const entries = Object.entries(backends);
   const found = await Promise.all(entries.map(([, backend]) => recognise(backend, adapters)));
-  const isAlone = found.every(({ isAway }) => isAway);
+  const allAway = found.every(({ isAway }) => isAway);
   const absent = new Map<string, string>();
   const named = entries.map(([name, raw], index): [string, unknown] => {
     const { backend = raw, why, isAway } = found[index]!;
     if (why === undefined) return [name, backend];
     const at = ["backends", name, "adapter"];
-    const message = `${pathText(at)}: the server cannot be recognised: ${why}`;
-    if (isAway && !isAlone) absent.set(name, `${message}. The others serve without it; it is asked again.`);
+    const message = `${list.place(at)}: the server cannot be recognised: ${why}`;
+    if (isAway && !allAway) absent.set(name, `${message}. The others serve without it; it is asked again.`);
     else
       list.add(at, {
         expected: "a server that an adapter knows",
