@@ -19,3 +19,22 @@ export async function waitFor<T>(
     await sleep(INTERVAL_MS);
   }
 }
+
+const LOOK_MS = 20;
+const LOOKS = 10;
+
+/**
+ * Waits until a count that has begun stays the same for ten looks. Each takes a turn of the event loop, so that a
+ * machine that was busy elsewhere is not taken for a sender that is held back.
+ */
+export async function waitForStandstill(what: string, count: () => number): Promise<void> {
+  let last = 0;
+  let same = 0;
+  await waitFor(what, async () => {
+    const now = count();
+    same = now > 0 && now === last ? same + 1 : 0;
+    last = now;
+    await sleep(LOOK_MS);
+    return same === LOOKS;
+  });
+}

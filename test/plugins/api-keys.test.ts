@@ -393,6 +393,11 @@ describe("api-keys", () => {
     ["no scope at all", [{ id: "a", key: KEY, scopes: [] }], ["keys.0.scopes"]],
     ["a range that is none", [{ id: "a", key: KEY, allowedIps: ["10.0.0.0/40"] }], ["keys.0.allowedIps.0"]],
     ["an expiry without a zone", [{ id: "a", key: KEY, expiresAt: "2030-01-31" }], ["keys.0.expiresAt"]],
+    [
+      "an expiry that no clock can be held against, with which the key would never expire",
+      [{ id: "a", key: KEY, expiresAt: "2030-01-31T00:00:00+02" }],
+      ["keys.0.expiresAt"],
+    ],
     ["a slip in a field", [{ id: "a", key: KEY, model: ["m"] }], ["keys.0.model"]],
     ["a key without an object around", [KEY], ["keys.0"]],
   ])("refuses %s at the start, naming the field", (_, keys, paths) => {

@@ -251,6 +251,22 @@ describe("a batch", () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 502, 502]);
     expect(answers.at(-1)!.body.error!.code).toBe("batch_reply_too_large");
   });
+
+  it("counts bytes of replies, not characters", async () => {
+    const body = JSON.stringify({ said: "語".repeat(100) });
+    const speaker = defineGatewayPlugin({
+      name: "speaker",
+      options: v.strictObject({}),
+      setup: () => ({
+        middleware: async () => ({ status: 200, headers: { "content-type": "application/json" }, body }),
+      }),
+    })();
+    // Of three bytes each: a second reply has no room, though its characters would.
+    const maxReplyBytes = 600;
+    const { gateway } = await start([batch({ concurrency: 1, maxReplyBytes }), speaker]);
+    const answers = await answersTo(gateway, [chat("a"), chat("b")]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 502]);
+  });
 });
 
 describe("its way through the chain", () => {

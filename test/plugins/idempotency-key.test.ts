@@ -15,6 +15,7 @@ import {
   delta,
   errorOf,
   EVENT_STREAM,
+  jsonReply,
   MODEL,
   openaiAt,
   post,
@@ -303,6 +304,53 @@ describe("a store that fails", () => {
     expect(await send(stage, "k")).toEqual([status, expect.stringContaining(part), false]);
     expect((await chat(stage)).status).toBe(200);
     redis.resume();
+  });
+
+  it("T8: that cannot be told of a request without an answer is told when it answers again", async () => {
+    const redis = await startedRedis();
+    const state = { driver: "redis", url: redis.url, timeoutMs: 100 };
+    const upstream = await scripted(async (connection) => {
+      for (let calls = 0; ; calls++) {
+        await connection.readRequest();
+        if (calls === 0) {
+          redis.pause();
+          // A store that was too slow once is not asked for a while.
+          expect((await send(stage, "other"))[0]).toBe(503);
+        }
+        await connection.send(jsonReply({ error: { message: "no" } }, 500));
+      }
+    });
+    const stage = await startStage({
+      backends: { main: openaiAt(upstream) },
+      plugins: [idempotencyKey()],
+      state,
+    });
+    expect((await send(stage, "k"))[0]).toBe(502);
+    redis.resume();
+    const [status] = await waitFor("the key", async () => {
+      const answer = await send(stage, "k");
+      return answer[0] === 409 || answer[0] === 503 ? undefined : answer;
+    });
+    expect(status).toBe(502);
+  });
+
+  it("T8: that takes a key too late to say so gives it free when it answers again", async () => {
+    const redis = await startedRedis();
+    const { stage, backend } = await staged(
+      {},
+      { state: { driver: "redis", url: redis.url, timeoutMs: 100 } },
+    );
+    expect((await send(stage, "before"))[0]).toBe(200);
+    redis.pause();
+    expect((await send(stage, "k"))[0]).toBe(503);
+    // The claim lies in the connection: it is carried out now.
+    redis.resume();
+    const [, text] = await waitFor("the key", async () => {
+      const answer = await send(stage, "k");
+      return answer[0] === 200 ? answer : undefined;
+    });
+    expect(await send(stage, "k")).toEqual([200, text, true]);
+    expect(backend.requests).toHaveLength(2);
   });
 });
 

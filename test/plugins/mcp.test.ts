@@ -254,6 +254,7 @@ describe("mcp", () => {
     const { gateway } = await start();
     for (const name of LEGACY) {
       const { tools } = await resultOf(gateway, rpc("tools/list"), version(name));
+      expect(tools).not.toEqual([]);
       for (const tool of tools as JsonObject[]) {
         expect(tool).toMatchObject({
           description: expect.any(String),

@@ -132,7 +132,7 @@ describe("a copy", () => {
   });
 
   it("does not hold up an answer when it hangs, and is given up at its time limit", async () => {
-    const { stage, other, comparisons } = await pair({ timeoutMs: 100 });
+    const { stage, other, comparisons } = await pair({ timeoutMs: 500 });
     other.faults = [{ kind: "no_answer" }];
     expect((await chat(stage)).status).toBe(200);
     await stage.ended();

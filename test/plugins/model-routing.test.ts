@@ -141,6 +141,13 @@ describe("mo-10: providers", () => {
     expect(nameOf(await chat(stage, wish))).toBe("one");
   });
 
+  it("fallback goes on when the account at the first is used up", async () => {
+    const { stage, two } = await startPair();
+    two.faults = () => ({ kind: "status", status: 402 });
+    const wish = { providers: ["two", "one"], routing_strategy: "fallback" };
+    expect(nameOf(await chat(stage, wish))).toBe("one");
+  });
+
   it("fallback without providers goes backend by backend, in the order of the config", async () => {
     const { stage, one } = await startPair();
     one.faults = () => ({ kind: "close" });

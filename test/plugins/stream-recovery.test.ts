@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import type { IncomingMessage } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { defineGatewayPlugin, isEventStream } from "gatewright";
 import type { Plugin, RequestBody, StreamEvent } from "gatewright";
 import fc from "fast-check";
@@ -17,7 +16,7 @@ import { Splice } from "../../plugins/stream-recovery/src/splice.ts";
 import { Transcript } from "../../plugins/stream-recovery/src/transcript.ts";
 import { addUsage } from "../../plugins/stream-recovery/src/usage-sum.ts";
 import type { Fault } from "../../playground/src/simulated-backend.ts";
-import { waitFor } from "../_support/wait-for.ts";
+import { waitFor, waitForStandstill } from "../_support/wait-for.ts";
 import { chat, chatBody, errorEvent, openaiAt, simulated, startStage } from "../e2e/_stage.ts";
 import type { Stage } from "../e2e/_stage.ts";
 import { startCompletingBackend } from "./_completing-backend.ts";
@@ -456,8 +455,7 @@ describe("faults of many kinds", () => {
     const text = "alpha beta gamma delta epsilon zeta eta theta";
     const [one, two] = [await simulated({ text, faults: [fault] }), await simulated({ text })];
     const stage = await startStage({
-      backends: { one: openaiAt(one), two: openaiAt(two) },
-      timeouts: { idleMs: 150 },
+      backends: { one: openaiAt(one, { timeouts: { idleMs: 150 } }), two: openaiAt(two) },
       plugins: [streamRecovery({ strategy: "continue" }), retry(), balancer({ strategy: "priority" })],
     });
     expect(textOf(await streamOf(stage))).toBe(text);
@@ -523,7 +521,7 @@ describe("around a healed stream", () => {
       backends: { cutting: openaiAt(cutting), silent: openaiAt(silent) },
       plugins: [
         streamRecovery({ strategy: "continue" }),
-        timeout({ firstTokenMs: 200 }),
+        timeout({ firstTokenMs: 1_000 }),
         balancer({ strategy: "priority" }),
       ],
     });
@@ -593,12 +591,7 @@ describe("around a healed stream", () => {
     client.end(JSON.stringify(chatBody({ stream: true })));
     const [response] = (await once(client, "response")) as [IncomingMessage];
     const record = await waitFor("the further attempt", () => long.requests[0]);
-    let before = 0;
-    await waitFor("a standstill", async () => {
-      before = record.events;
-      await sleep(200);
-      return before > 0 && record.events === before;
-    });
+    await waitForStandstill("a standstill", () => record.events);
     expect(record.events).toBeLessThan(400);
     let tail = "";
     for await (const chunk of response as AsyncIterable<Buffer>)

@@ -324,7 +324,7 @@ describe("in the gateway", () => {
   });
 
   it("re-10: fails over within a retry when the first token is late", async () => {
-    const { stage, first, second } = await pair(retry(), timeout({ firstTokenMs: 100 }));
+    const { stage, first, second } = await pair(retry(), timeout({ firstTokenMs: 1_000 }));
     first.faults = [{ kind: "slow_first_token", ms: NEVER_MS }];
     expect(await chatStream(stage)).toMatch(/\[DONE\]\n\n$/);
     const { attempts } = await stage.ended();
@@ -333,7 +333,7 @@ describe("in the gateway", () => {
   });
 
   it("holds for all attempts together when listed before the retry", async () => {
-    const { stage, first, second } = await pair(timeout({ totalMs: 200 }), retry());
+    const { stage, first, second } = await pair(timeout({ totalMs: 1_000 }), retry());
     first.faults = [{ kind: "status", status: 503 }];
     second.faults = [{ kind: "no_answer" }];
     const response = await chat(stage);
@@ -342,7 +342,7 @@ describe("in the gateway", () => {
   });
 
   it("ends both calls of a hedged request, each with an error of its own", async () => {
-    const { stage, first, second } = await pair(timeout({ totalMs: 200 }), hedge({ afterMs: 20 }));
+    const { stage, first, second } = await pair(timeout({ totalMs: 1_000 }), hedge({ afterMs: 20 }));
     first.faults = [{ kind: "no_answer" }];
     second.faults = [{ kind: "no_answer" }];
     expect((await chat(stage)).status).toBe(504);
@@ -351,14 +351,14 @@ describe("in the gateway", () => {
   });
 
   it("never cuts a healthy stream after its first content", async () => {
-    const { stage, first } = await pair(timeout({ totalMs: 150, firstTokenMs: 150, firstByteMs: 150 }));
-    Object.assign(first.settings, { tokens: 8, tokenMs: 60 });
+    const { stage, first } = await pair(timeout({ totalMs: 1_000, firstTokenMs: 1_000, firstByteMs: 1_000 }));
+    Object.assign(first.settings, { tokens: 12, tokenMs: 100 });
     expect(await chatStream(stage)).toMatch(/\[DONE\]\n\n$/);
     expect((await stage.ended()).outcome).toBe("complete");
   });
 
   it("U4 E9: ends a stream that stalls for `idleMs` in an error event", async () => {
-    const { stage, first } = await pair(timeout({ idleMs: 100 }));
+    const { stage, first } = await pair(timeout({ idleMs: 500 }));
     first.faults = [{ kind: "stall", afterEvents: 5 }];
     const stream = await chatStream(stage);
     expect(errorEvent(stream)).toMatchObject({ type: "provider_error", code: "upstream_interrupted" });
@@ -369,7 +369,7 @@ describe("in the gateway", () => {
   });
 
   it("E8: adds the terminator to a stream that stalls after its finish", async () => {
-    const { stage, first } = await pair(timeout({ idleMs: 100 }));
+    const { stage, first } = await pair(timeout({ idleMs: 500 }));
     first.settings.tokens = 3;
     // The role, three tokens and the finish; then neither usage nor terminator.
     first.faults = [{ kind: "stall", afterEvents: 5 }];

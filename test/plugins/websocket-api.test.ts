@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { anthropicApi } from "@gatewright/anthropic-api";
 import { apiKeys } from "@gatewright/api-keys";
 import { cache } from "@gatewright/cache";
@@ -23,7 +22,7 @@ import {
   startScriptedUpstream,
   type ScriptedUpstream,
 } from "../_support/scripted-upstream.ts";
-import { waitFor } from "../_support/wait-for.ts";
+import { waitFor, waitForStandstill } from "../_support/wait-for.ts";
 import { findFaults } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
 
@@ -881,7 +880,6 @@ describe("a client that reads slowly", () => {
   async function flooding(config?: Record<string, unknown>): Promise<{
     gateway: TestGateway;
     sent: () => number;
-    stands: () => Promise<boolean>;
   }> {
     let sent = 0;
     const upstream = await startScriptedUpstream(async (connection) => {
@@ -893,25 +891,18 @@ describe("a client that reads slowly", () => {
       );
     });
     onTestFinished(() => upstream.close());
-    let before = -1;
     return {
       gateway: await serve(upstream, [websocketApi()], config),
       sent: () => sent,
-      stands: async () => {
-        const stood = sent > 0 && sent === before;
-        before = sent;
-        await sleep(200);
-        return stood;
-      },
     };
   }
 
   it("in-16: holds the backend back, and gets everything in the end", async () => {
-    const { gateway, sent, stands } = await flooding();
+    const { gateway, sent } = await flooding();
     const client = await open(gateway);
     client.socket.pause();
     client.send(chat("a", { stream: true }));
-    await waitFor("a backend that cannot send", stands);
+    await waitForStandstill("a backend that cannot send", sent);
     expect(sent()).toBeLessThan(PIECES);
     client.socket.resume();
     expect((await client.end("a")).event).toBe("done");
@@ -919,11 +910,11 @@ describe("a client that reads slowly", () => {
   }, 30_000);
 
   it("in-16: and takes nothing for writeTimeoutMs is cut off, pings of its own notwithstanding", async () => {
-    const { gateway, stands } = await flooding({ server: { limits: { writeTimeoutMs: 1_000 } } });
+    const { gateway, sent } = await flooding({ server: { limits: { writeTimeoutMs: 1_000 } } });
     const client = await open(gateway);
     client.socket.pause();
     client.send(chat("a", { stream: true }));
-    await waitFor("a backend that cannot send", stands);
+    await waitForStandstill("a backend that cannot send", sent);
     const pings = setInterval(() => client.socket.readyState === WebSocket.OPEN && client.socket.ping(), 20);
     onTestFinished(() => clearInterval(pings));
     await waitFor("the end", () => active(gateway) === 0);
@@ -936,16 +927,11 @@ describe("a client that reads slowly", () => {
     const client = await open(gateway);
     client.socket.pause();
     const message = JSON.stringify({ id: "x".repeat(200) });
-    let before = -1;
-    const stands = async (): Promise<boolean> => {
+    await waitForStandstill("a gateway that reads no more", () => {
       if (client.socket.bufferedAmount < 1_000_000)
         for (let n = 0; n < 2_000; n++) client.socket.send(message);
-      const stood = client.socket.bufferedAmount > 0 && client.socket.bufferedAmount === before;
-      before = client.socket.bufferedAmount;
-      await sleep(50);
-      return stood;
-    };
-    await waitFor("a gateway that reads no more", stands);
+      return client.socket.bufferedAmount;
+    });
     client.socket.resume();
     client.send(chat("after"));
     expect((await client.end("after")).event).toBe("done");

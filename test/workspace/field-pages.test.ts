@@ -29,12 +29,16 @@ it("finds the tables", () => {
 it.each(declared)("shows every row of $table of $name", async ({ name, source, exported, table }) => {
   if (!exported) {
     // Nobody can import it: its field names as the source has them.
-    const [text] = source.slice(source.indexOf(`const ${table}: `)).split("\n};");
-    for (const [, field] of text!.matchAll(/^ {2}(\w+): /gm)) expect(page).toContain(`${field}\` | `);
+    const [text] = source.slice(source.indexOf(`const ${table}: `)).split(/\n};| };\n/);
+    const fields = [...text!.matchAll(text!.includes("\n") ? /^ {2}(\w+): /gm : /[{,] (\w+): /g)];
+    expect(fields).not.toEqual([]);
+    for (const [, field] of fields) expect(page).toContain(`${field}\` | `);
     return;
   }
   const module = (await import(pathToFileURL(join(ROOT, name)).href)) as Record<string, JsonObject>;
-  for (const [field, { fate, note }] of rowsOf(module[table]!)) {
+  const rows = rowsOf(module[table]!);
+  expect(rows).not.toEqual([]);
+  for (const [field, { fate, note }] of rows) {
     const row = `${field}\` | ${fate} | ${note.replaceAll("|", "\\|")} |`;
     expect(page.includes(`| \`${row}`) || page.includes(`.${row}`), row).toBe(true);
   }

@@ -24,6 +24,17 @@ const KeyText = v.pipe(
   v.metadata({ secret: true }),
 );
 
+const Timestamp = v.pipe(v.string(), v.isoTimestamp());
+
+/** Not all of ISO 8601 is read by `Date.parse`, such as a zone of hours alone; what is not would never come. */
+const Instant = v.pipe(
+  v.string(),
+  v.check(
+    (text) => v.is(Timestamp, text) && !Number.isNaN(Date.parse(text)),
+    "Expected ISO 8601 with a zone, such as `Z` or `+02:00`",
+  ),
+);
+
 export const ApiKey = v.pipe(
   v.strictObject(
     {
@@ -56,7 +67,7 @@ export const ApiKey = v.pipe(
         ),
       ),
       /** From this instant on the key is refused: ISO 8601 with a zone, such as `2030-01-31T00:00:00Z`. */
-      expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp("Expected ISO 8601 with a zone"))),
+      expiresAt: v.optional(Instant),
       /** Refuses the key without removing it. @default false */
       disabled: v.optional(v.boolean(), false),
       /** Whom the key belongs to, where several parties share the gateway. */

@@ -36,7 +36,7 @@ export async function runBatch(
       signal.throwIfAborted();
       const index = next++;
       const answer = await answerOne(ctx, requests[index]!, index, run);
-      bytes += answer.body.length;
+      bytes += Buffer.byteLength(answer.body);
       answers[index] = bytes > maxReplyBytes ? toAnswer(ctx, tooLarge(maxReplyBytes)) : answer;
     }
   }

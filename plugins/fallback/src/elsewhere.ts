@@ -1,4 +1,4 @@
-import { isGatewayError } from "gatewright";
+import { isGatewayError, mayRepeat } from "gatewright";
 import type { Context, GatewayError, Next, Reply, Target } from "gatewright";
 import { failureKind } from "./failure-kind.ts";
 import { Itinerary } from "./itinerary.ts";
@@ -16,7 +16,7 @@ export async function answerElsewhere(
   let failure = first;
   for (;;) {
     const kind = failureKind(failure);
-    if (kind === undefined || ctx.aborted || !mayRepeat(ctx, failure)) throw failure;
+    if (kind === undefined || ctx.aborted || !mayAskAnother(ctx, failure)) throw failure;
     const place = itinerary.next(kind);
     if (place === undefined) throw failure;
     const model = modelOf(place) ?? ctx.model;
@@ -33,14 +33,17 @@ export async function answerElsewhere(
 }
 
 /**
- * Another model costs what a retry does, and the rules are the same: what a backend may have done is repeated only
- * where the operation says that this is safe (RFC 9110, section 9.2.2); a whole reply that breaks off after its
- * headers is final.
+ * Another model costs what a retry does, and the rules are the same, but for one: what this model refused, by whichever
+ * status, another may take.
  */
-function mayRepeat({ operation, body, stream }: Context, { upstream, attempt }: GatewayError): boolean {
+function mayAskAnother(
+  { operation: { replaySafe }, body, stream }: Context,
+  { upstream, attempt }: GatewayError,
+): boolean {
   if (!body.replayable) return false;
-  if (!upstream?.sent) return true;
-  return operation.replaySafe && (stream || upstream.kind === "status" || attempt?.status === undefined);
+  if (!upstream) return true;
+  if (upstream.kind === "status") return replaySafe;
+  return mayRepeat({ failure: upstream, status: attempt?.status, replaySafe, stream });
 }
 
 /** Targets at a place; `undefined` where there are none for this request, its principal included. */

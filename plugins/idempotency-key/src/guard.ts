@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isBodyStream, recordReply, replayReply } from "gatewright";
+import { isBodyStream, isStateUnavailable, recordReply, replayReply } from "gatewright";
 import type { Attempt, Context, GatewayHost, Next, Reply, ReplyRecord } from "gatewright";
 import * as v from "valibot";
 import { claim, settle } from "./claims.ts";
@@ -8,25 +8,27 @@ import { KeptAnswer } from "./kept-answer.ts";
 import type { IdempotencyKeyOptions } from "./options.ts";
 import { answerLost, keyOfAnother, malformedKey, stillRunning, storeDown } from "./refusals.ts";
 import { identify } from "./request-identity.ts";
+import { IdleClaims } from "./idle-claims.ts";
+import type { Held } from "./idle-claims.ts";
 
 /** Between two looks at a key that is in use, in milliseconds: doubled from the first to the last. */
 const FIRST_PAUSE_MS = 20;
 const LAST_PAUSE_MS = 500;
 
-/** A key that this process holds. */
-interface Held {
-  readonly id: string;
-  readonly owner: string;
-}
-
 /** Decides for each request with a key whether it runs, waits, is answered again or refused. */
 export class Guard {
   readonly #options: IdempotencyKeyOptions;
   readonly #gateway: GatewayHost;
+  readonly #idle: IdleClaims;
 
   constructor(options: IdempotencyKeyOptions, gateway: GatewayHost) {
     this.#options = options;
     this.#gateway = gateway;
+    this.#idle = new IdleClaims(gateway);
+  }
+
+  close(): void {
+    this.#idle.close();
   }
 
   async answer(ctx: Context, next: Next, key: string): Promise<Reply> {
@@ -39,6 +41,7 @@ export class Guard {
       result = await this.#claim(ctx, held, fingerprint);
       if (result === "answered") kept = await this.#find(id);
     } catch (error) {
+      if (isStateUnavailable(error)) this.#idle.add(held);
       ctx.signal.throwIfAborted();
       if (!this.#options.failOpen) throw storeDown(error);
       this.#gateway.log.warn("a request with an idempotency key runs unguarded", { requestId: ctx.id });
@@ -118,11 +121,13 @@ export class Guard {
   }
 
   /** There is no answer. The key is free again, unless something may have been done that must not be done twice. */
-  async #giveUp({ operation, attempts }: Context, { id, owner }: Held): Promise<void> {
+  async #giveUp({ operation, attempts }: Context, held: Held): Promise<void> {
     if (!operation.replaySafe && !attempts.every(hasDoneNothing)) return;
+    const { id, owner } = held;
     try {
       await this.#gateway.state.run(settle, [id], [owner, "free", 1]);
     } catch (error) {
+      this.#idle.add(held);
       this.#warn(error);
     }
   }

@@ -28,6 +28,7 @@ export const idempotencyKey: GatewayPluginFactory<typeof IdempotencyKeyOptions> 
         const key = ctx.request.headers[options.header];
         return key === undefined || !canBeKept(ctx) ? next() : guard.answer(ctx, next, key);
       },
+      close: () => guard.close(),
     };
   },
 });

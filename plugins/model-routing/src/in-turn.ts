@@ -1,4 +1,4 @@
-import { isGatewayError, mayRepeat } from "gatewright";
+import { isAccountRefused, isGatewayError, mayRepeat } from "gatewright";
 import type { Context, GatewayError, Next, Reply, Target } from "gatewright";
 
 /** Refusals of layers below: nothing was sent, and another provider may be let through. */
@@ -21,13 +21,13 @@ export async function answerInTurn(
   throw new TypeError("there is no group of targets");
 }
 
-/** Besides what may be repeated anywhere: what was refused for its credential, since that did nothing. */
+/** Besides what may be repeated anywhere: what was refused for its account alone. */
 function mayGoElsewhere({ aborted, body, operation, stream }: Context, error: GatewayError): boolean {
   const { upstream, attempt } = error;
   if (aborted) return false;
   if (!upstream) return UNAVAILABLE.has(error.code);
   if (!body.replayable) return false;
   const status = upstream.status ?? attempt?.status;
-  if (status === 401 || status === 403) return true;
-  return mayRepeat({ failure: upstream, status, replaySafe: operation.replaySafe, stream });
+  const call = { failure: upstream, status, replaySafe: operation.replaySafe, stream };
+  return isAccountRefused(call) || mayRepeat(call);
 }
