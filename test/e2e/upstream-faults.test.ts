@@ -574,6 +574,19 @@ describe("an error of the backend", () => {
     await waitFor("the end of the upstream call", () => endless.connections[0]!.ended);
   });
 
+  it("keeps its status where its body breaks off, and is no reason to try again", async () => {
+    const broken = await scripted(async (connection) => {
+      await connection.readRequest();
+      const head = { "content-type": "application/json", "content-length": "500" };
+      await connection.send(`${replyHead(422, head)}{"error":{"message":"No such`);
+      connection.socket.resetAndDestroy();
+    });
+    const stage = await stageBefore(broken, { plugins: [retry({ baseDelayMs: 0, maxDelayMs: 0 })] });
+    const response = await chat(stage);
+    expect([response.status, response.headers.get("x-gatewright-attempts")]).toEqual([422, "1"]);
+    expect((await errorOf(response)).message).toContain("422");
+  });
+
   const COMPRESSED = { error: { message: "Too long.", type: "t", param: "messages", code: "c" } };
   const CODINGS: [string, (body: string) => Buffer][] = [
     ["gzip", gzipSync],

@@ -382,6 +382,10 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
   }
 
   onError(failure: TransportFailure): void {
+    if (this.#phase === "error") {
+      this.#endError();
+      return;
+    }
     if (this.#phase === "relay" || (this.#phase === "firstToken" && this.#events?.whole)) {
       this.#breakStream("reset", "The backend closed the connection in the middle of its reply");
       return;
