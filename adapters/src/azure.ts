@@ -1,5 +1,5 @@
 import { defineAdapter } from "gatewright";
-import type { Adapter, OperationMapping } from "gatewright";
+import type { Adapter, OperationMapping, Requiring } from "gatewright";
 import * as v from "valibot";
 import { ExtraHeaders, toSentHeaders } from "./_extra-headers.ts";
 import { ERROR_MEMBERS, errorInBody } from "./_openai/errors.ts";
@@ -21,6 +21,7 @@ export const AzureOptions = v.strictObject({
   /** Further headers of every request to this backend; a value may be `env("NAME")`. */
   headers: v.optional(ExtraHeaders, {}),
 });
+type Address = { resource: string } | { baseURL: string };
 type AzureSettings = v.InferOutput<typeof AzureOptions>;
 
 /** Operations that the classic API has beneath a deployment. */
@@ -40,7 +41,7 @@ const DEPLOYED = [
  * pass as they are (https://learn.microsoft.com/azure/ai-foundry/openai/reference). Its list is of the models that might be
  * deployed, not of deployments: a probe that costs nothing, and no more.
  */
-const azure: Adapter<typeof AzureOptions> = defineAdapter({
+const azure: Requiring<Adapter<typeof AzureOptions>, Address> = defineAdapter({
   name: "azure",
   provider: "azure",
   options: AzureOptions,

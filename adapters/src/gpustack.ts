@@ -2,7 +2,7 @@ import type { JsonObject } from "gatewright";
 import { errorInBody, toStatus } from "./_openai/errors.ts";
 import type { FoundError } from "./_openai/errors.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
-import type { FamilyAdapter } from "./_openai/family.ts";
+import type { PlacelessAdapter } from "./_openai/family.ts";
 
 /** `{ status_code, detail }` in a 200: an error of that status, or of 500 where it is none that an error has. */
 function errorInReply(body: JsonObject): FoundError | undefined {
@@ -16,7 +16,7 @@ function errorInReply(body: JsonObject): FoundError | undefined {
  * which takes it out again for a client that did not ask. What one instance of a model keeps of responses, the next one asked
  * does not know.
  */
-const gpustack: FamilyAdapter = openaiFamily({
+const gpustack: PlacelessAdapter = openaiFamily({
   name: "gpustack",
   has: [
     "completions",

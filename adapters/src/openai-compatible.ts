@@ -1,5 +1,5 @@
 import { defineAdapter } from "gatewright";
-import type { Adapter } from "gatewright";
+import type { Adapter, Requiring } from "gatewright";
 import * as v from "valibot";
 import { FOREIGN_ITEMS } from "./_openai/foreign-items.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
@@ -32,7 +32,10 @@ const family: FamilyAdapter = openaiFamily({
 });
 
 /** Any server with OpenAI's API: `baseURL` is the folder of the API, with its `/v1` where it has one. */
-const openaiCompatible: Adapter<typeof OpenaiCompatibleOptions> = defineAdapter({
+const openaiCompatible: Requiring<
+  Adapter<typeof OpenaiCompatibleOptions>,
+  { baseURL: string }
+> = defineAdapter({
   ...family,
   options: OpenaiCompatibleOptions,
   operations: {

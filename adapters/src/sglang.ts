@@ -1,6 +1,6 @@
 import { numberEmbeddings } from "./_openai/embeddings.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
-import type { FamilyAdapter } from "./_openai/family.ts";
+import type { PlacelessAdapter } from "./_openai/family.ts";
 import { textRerank } from "./_openai/rerank.ts";
 
 /**
@@ -8,7 +8,7 @@ import { textRerank } from "./_openai/rerank.ts";
  * (sgl-project/sglang, `entrypoints/openai/protocol.py`). It keeps responses in its memory, until it ends
  * (`entrypoints/openai/serving_responses.py`). It is up when it lists its model: its `/health` generates a token.
  */
-const sglang: FamilyAdapter = openaiFamily({
+const sglang: PlacelessAdapter = openaiFamily({
   name: "sglang",
   has: ["completions", "responses"],
   operations: {

@@ -1,7 +1,7 @@
 import { FOREIGN_ITEMS } from "./_openai/foreign-items.ts";
 import { messagesCount } from "./_openai/count-tokens.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
-import type { FamilyAdapter } from "./_openai/family.ts";
+import type { PlacelessAdapter } from "./_openai/family.ts";
 import { textRerank } from "./_openai/rerank.ts";
 
 /**
@@ -11,7 +11,7 @@ import { textRerank } from "./_openai/rerank.ts";
  * realtime API transcribes, by events of its own. `/health` is 503 once its engine is dead
  * (vllm/entrypoints/serve/instrumentator/health.py).
  */
-const vllm: FamilyAdapter = openaiFamily({
+const vllm: PlacelessAdapter = openaiFamily({
   name: "vllm",
   has: ["completions", "embeddings", "transcription", "translation", "messages", "messagesCountTokens"],
   operations: {

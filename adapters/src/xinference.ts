@@ -1,7 +1,7 @@
 import { is, isEmpty, refuse } from "gatewright";
 import { numberEmbeddings } from "./_openai/embeddings.ts";
 import { openaiFamily, PATHS } from "./_openai/family.ts";
-import type { FamilyAdapter } from "./_openai/family.ts";
+import type { PlacelessAdapter } from "./_openai/family.ts";
 import { ONLY_MAX_TOKENS } from "./_openai/field-changes.ts";
 import type { FieldChanges } from "./_openai/field-changes.ts";
 import { textRerank } from "./_openai/rerank.ts";
@@ -18,7 +18,7 @@ const changes: FieldChanges = {
  * Xinference: `baseURL` is its API, with `/v1`. Its rerank counts in Cohere's words, its embeddings are numbers, and its
  * errors are `{ detail }`. It keeps no responses (xinference/api/protocols/openai_responses.py).
  */
-const xinference: FamilyAdapter = openaiFamily({
+const xinference: PlacelessAdapter = openaiFamily({
   name: "xinference",
   has: [
     "completions",

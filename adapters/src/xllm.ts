@@ -1,6 +1,6 @@
 import { drop, is, isEmpty, isJsonObject, refuse } from "gatewright";
 import { openaiFamily } from "./_openai/family.ts";
-import type { FamilyAdapter } from "./_openai/family.ts";
+import type { PlacelessAdapter } from "./_openai/family.ts";
 import { NO_ACCOUNT, ONLY_MAX_TOKENS } from "./_openai/field-changes.ts";
 import type { FieldChanges } from "./_openai/field-changes.ts";
 
@@ -26,7 +26,7 @@ const changes: FieldChanges = {
  * xLLM: `baseURL` is its API, with `/v1`. Its answers call themselves `text/javascript`, its errors are plain text with
  * status 500 (jd-opensource/xllm, `xllm/api_service/non_stream_call.h`).
  */
-const xllm: FamilyAdapter = openaiFamily({
+const xllm: PlacelessAdapter = openaiFamily({
   name: "xllm",
   has: ["completions", "embeddings"],
   chat: { changes, reasoning: "reasoning_content" },

@@ -278,6 +278,17 @@ export interface Adapter<OptionsSchema extends StandardSchemaV1 = StandardSchema
 }
 
 /**
+ * An adapter whose backends have to have these fields, though neither schema can require them alone: an address, where
+ * the adapter has none of its own. Types alone; the config is told when it is loaded all the same.
+ */
+export type Requiring<A extends object, Fields> = A & { readonly [REQUIRED]?: Fields };
+
+declare const REQUIRED: unique symbol;
+
+/** What an adapter requires of its backends. */
+export type RequiredBy<A> = A extends { readonly [REQUIRED]?: infer Fields } ? Fields : unknown;
+
+/**
  * Types an adapter. One file, default export; core finds it by the file being in an `adapters/` folder.
  * A family shares by object spread: `defineAdapter({ ...openai, name: "vllm" })`.
  */

@@ -71,7 +71,7 @@ export const ERROR_CODES = {
   upstream_tls_error: {
     status: 502,
     type: "provider_error",
-    message: "The backend's TLS certificate could not be verified",
+    message: "No TLS connection to the backend could be made, or its certificate could not be verified",
   },
   /** In a stream after the commit point only: the status has gone out already. */
   upstream_interrupted: {
@@ -182,6 +182,12 @@ export class GatewayError extends Error {
 
 export function isGatewayError(value: unknown): value is GatewayError {
   return hasBrand("error", value);
+}
+
+/** The code of the system, of TLS or of the HTTP parser behind the failure of a backend, for logs: `ECONNREFUSED`. */
+export function causeOf({ upstream, cause }: GatewayError): string | undefined {
+  const code = upstream && (cause as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : undefined;
 }
 
 /** Anything thrown, as a `GatewayError`: an unknown one keeps its cause and tells the client nothing. */

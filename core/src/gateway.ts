@@ -102,7 +102,10 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
   const app = new H3({ silent: true });
   const instances: { plugin: ResolvedPlugin; instance: PluginInstance }[] = [];
   const inTime = within(config.server.closeTimeoutMs);
-  const closePlugin = async ({ plugin: { name } }: ResolvedPlugin, instance: PluginInstance): Promise<void> => {
+  const closePlugin = async (
+    { plugin: { name } }: ResolvedPlugin,
+    instance: PluginInstance,
+  ): Promise<void> => {
     try {
       // Of what setup returned nothing is known where it was refused.
       const closed = (instance as PluginInstance | undefined)?.close?.();
@@ -136,14 +139,16 @@ export async function createGateway(config: ResolvedConfig, options: GatewayOpti
         now: options.now ?? (() => performance.now()),
       };
       const settingUp = atPlace(plugin, config, () => plugin.plugin.definition.setup(plugin.options, host));
-      const instance = await wait(settingUp, `the setup of ${pathText(plugin.path)}`).catch((error: unknown) => {
-        // It may come when nobody wants it any more.
-        void settingUp.then(
-          (late) => closePlugin(plugin, late),
-          () => {},
-        );
-        throw error;
-      });
+      const instance = await wait(settingUp, `the setup of ${pathText(plugin.path)}`).catch(
+        (error: unknown) => {
+          // It may come when nobody wants it any more.
+          void settingUp.then(
+            (late) => closePlugin(plugin, late),
+            () => {},
+          );
+          throw error;
+        },
+      );
       instances.push({ plugin, instance });
       refuseMisfits(instance, plugin, config);
       for (const operation of instance.operations ?? [])

@@ -20,6 +20,7 @@ export type {
   OutgoingCall,
   Recognition,
   RefusalWords,
+  Requiring,
   StreamDecoder,
   StreamFraming,
   StreamMapping,
@@ -79,6 +80,9 @@ export { serve } from "./server/serve.ts";
 export type { RunningServer } from "./server/serve.ts";
 export { createState } from "./state/create-state.ts";
 export { PendingWrites } from "./state/pending-writes.ts";
+export { timeoutError } from "./outcome.ts";
+export { OutageLog } from "./outage-log.ts";
+export type { OutageWords } from "./outage-log.ts";
 export { ownerOf } from "./owner.ts";
 export { KeptPlaces, narrowToPlace } from "./state/kept-places.ts";
 export type { KeptPlace, KeptPlacesOptions } from "./state/kept-places.ts";
@@ -163,6 +167,7 @@ export { createOperationRoutes } from "./server/operation-routes.ts";
 export type { OperationRoutes, RouteMatch } from "./server/operation-routes.ts";
 export type { BodySink, BodyStream, Reply } from "./reply.ts";
 export { recordReply, replayReply } from "./reply-record.ts";
+export { toRetryAfter } from "./retry-after.ts";
 export type { RecordedEvent, RecordingRules, ReplyRecord } from "./reply-record.ts";
 export type { InputOf, StandardSchemaV1 } from "./standard-schema.ts";
 export { defineAtomicOp, isStateUnavailable, StateUnavailable } from "./state/state.ts";

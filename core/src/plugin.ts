@@ -126,7 +126,10 @@ export interface PluginInstance {
   operations?: readonly Operation[];
   /** Adds HTTP routes beside the operations. */
   routes?(app: H3): void;
-  /** Closes what `setup` opened. Runs after the last request of the snapshot, and after a failed start. */
+  /**
+   * Closes what `setup` opened. Runs after the last request of the snapshot, and after a failed start. It is left behind
+   * after `server.closeTimeoutMs`.
+   */
   close?(): void | Promise<void>;
 }
 

@@ -38,6 +38,7 @@ export interface StageConfig {
   timeouts?: Record<string, number>;
   server?: Record<string, unknown>;
   plugins?: readonly Plugin[];
+  state?: Record<string, unknown>;
 }
 
 export async function startStage(config: StageConfig): Promise<Stage> {

@@ -73,6 +73,11 @@ describe("a backend that cannot be reached", () => {
     const response = await chat(stage);
     expect(response.status).toBe(502);
     expect((await errorOf(response)).message).not.toContain("no-such-host");
+    const line = await waitFor("its line", () => stage.lines.find((one) => one.includes('"request"')));
+    expect(JSON.parse(line)).toMatchObject({
+      error: "provider_error",
+      cause: expect.stringMatching(/^(?:ENOTFOUND|EAI_AGAIN)$/),
+    });
   });
 
   it("U1 re-10: is passed over for one that answers", async () => {

@@ -33,6 +33,6 @@ it("declares core in types that hold under exactOptionalPropertyTypes", { timeou
   const project = join(folder, "tsconfig.json");
   await writeFile(project, JSON.stringify({ compilerOptions, files: ["core/index.d.ts"] }));
   const errors = await compile("-p", project);
-  // What dependencies declare is theirs to mend.
-  expect(errors.filter((line) => line.includes("gatewright-declarations/core/"))).toEqual([]);
+  // What h3 declares is its own to mend; no other dependency's types are to be read in every project.
+  expect(errors.filter((line) => !line.includes("node_modules/h3/"))).toEqual([]);
 });

@@ -1,5 +1,12 @@
 import { defineAdapter } from "gatewright";
-import type { Adapter, FieldTable, ForeignMembers, OperationMapping, OperationName } from "gatewright";
+import type {
+  Adapter,
+  FieldTable,
+  ForeignMembers,
+  OperationMapping,
+  OperationName,
+  Requiring,
+} from "gatewright";
 import { FOREIGN_THINKING } from "../_anthropic/foreign-thinking.ts";
 import { toSentHeaders } from "../_extra-headers.ts";
 import { KNOWN_EFFORTS } from "../_reasoning-efforts.ts";
@@ -96,6 +103,9 @@ export interface FamilyAdapter extends Adapter<typeof FamilyOptions> {
   /** What becomes of request fields that the server takes otherwise, by operation. Others are forwarded. */
   readonly fields: FieldTables;
 }
+
+/** Of servers that everybody runs for themselves. */
+export type PlacelessAdapter = Requiring<FamilyAdapter, { baseURL: string }>;
 
 /** An adapter for a server with OpenAI's API. Most need a name and a URL. */
 export function openaiFamily(member: FamilyMember): FamilyAdapter {

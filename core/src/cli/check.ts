@@ -1,6 +1,7 @@
 import { defineCommand } from "citty";
 import { formatFaults } from "../config/fault.ts";
 import { loadGatewayConfig } from "../config/load.ts";
+import { SETTLE_MS, tellingAfter } from "../wait.ts";
 import { COMMON_FLAGS, readCommonFlags } from "./flags.ts";
 import { checkTypes, type TypeCheck } from "./type-check.ts";
 import { checkUsage } from "./usage.ts";
@@ -16,7 +17,8 @@ export const check = defineCommand({
   async run({ args: given, rawArgs }) {
     checkUsage(rawArgs, args);
     const { configFile: file, host, port } = readCommonFlags(given);
-    const result = await loadGatewayConfig({ file, overrides: { host, port } });
+    const wait = tellingAfter(SETTLE_MS, console.error);
+    const result = await loadGatewayConfig({ file, overrides: { host, port }, wait });
     const faults = result.ok ? [] : result.faults;
     const checked = result.ok ? result.config.file : undefined;
     const types: TypeCheck =

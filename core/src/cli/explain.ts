@@ -14,6 +14,7 @@ import { createRouter, type Via } from "../router.ts";
 import { createState } from "../state/create-state.ts";
 import type { Target } from "../target.ts";
 import { createUndiciTransport } from "../transport/undici-transport.ts";
+import { SETTLE_MS, tellingAfter } from "../wait.ts";
 import { COMMON_FLAGS, readCommonFlags } from "./flags.ts";
 import { checkUsage, UsageError } from "./usage.ts";
 
@@ -55,7 +56,8 @@ export const explain = defineCommand({
     const { model } = given;
     if (!model) throw new UsageError("Which model?");
     const operation = findOperation(given.operation);
-    const loaded = await loadGatewayConfig({ file: readCommonFlags(given).configFile });
+    const wait = tellingAfter(SETTLE_MS, console.error);
+    const loaded = await loadGatewayConfig({ file: readCommonFlags(given).configFile, wait });
     if (!loaded.ok) {
       console.error(formatFaults(loaded.faults));
       return 1;

@@ -1,4 +1,4 @@
-import type { Adapter, AdapterRegistry } from "../adapter.ts";
+import type { Adapter, AdapterRegistry, RequiredBy } from "../adapter.ts";
 import type { OperationName } from "../operation.ts";
 import type { Plugin } from "../plugin.ts";
 import type { InputOf, StandardSchemaV1 } from "../standard-schema.ts";
@@ -38,11 +38,12 @@ type BackendFields<Name extends keyof AdapterRegistry> = {
   /** The dialect that the backend speaks. */
   adapter: Name;
 } & CommonBackend &
-  AdapterOptions<AdapterRegistry[Name]>;
+  AdapterOptions<AdapterRegistry[Name]> &
+  RequiredBy<AdapterRegistry[Name]>;
 
-/** A backend of one adapter, in one piece: editors and errors then show fields, not their sources. */
-export type BackendOf<Name extends keyof AdapterRegistry> = {
-  [Key in keyof BackendFields<Name>]: BackendFields<Name>[Key];
+/** A backend of one adapter, in one piece: editors and errors then show fields, not their sources. Of a union each. */
+export type BackendOf<Name extends keyof AdapterRegistry, Fields = BackendFields<Name>> = {
+  [Key in keyof Fields]: Fields[Key];
 };
 
 /** A server that is asked at the start what it is. */

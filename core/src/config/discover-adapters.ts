@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import * as v from "valibot";
 import type { Adapter } from "../adapter.ts";
 import { ExtensionSchema, toExtendedAdapter, type CheckedExtension } from "../adapter-extension.ts";
 import { hasBrand } from "../brand.ts";
@@ -62,6 +63,24 @@ interface ExtensionFile {
   readonly list: FaultList;
 }
 
+const Mapping = v.looseObject({
+  path: v.union([v.string(), v.function()], "a path, or a function that gives one"),
+});
+
+/** What every adapter has, for those that types did not see. */
+const AdapterShape = v.looseObject({
+  name: v.pipe(v.string(), v.nonEmpty()),
+  provider: v.pipe(v.string(), v.nonEmpty()),
+  auth: v.function(),
+  operations: v.record(v.string(), v.optional(Mapping)),
+  baseURL: v.optional(v.union([v.string(), v.function()], "a URL, or a function that gives one")),
+  authorize: v.optional(v.function()),
+  headers: v.optional(v.function()),
+  errorInReply: v.optional(v.function()),
+  fromError: v.optional(v.function()),
+  retryAfterMs: v.optional(v.function()),
+});
+
 /** By the name of the adapter. */
 interface OwnFiles {
   readonly adapters: Map<string, Adapter>;
@@ -76,11 +95,13 @@ async function loadOwnFiles(dir: string, loader: ModuleLoader, faults: ConfigFau
     const file = join(folder, name);
     const value = await readOwnFile(file, loader, faults);
     if (value === UNREADABLE) continue;
-    if (isAdapter(value)) own.adapters.set(value.name, value);
-    else if (!isPlainObject(value) || !Object.hasOwn(value, "extends"))
+    const list = createFaultList(file, new Map());
+    if (isAdapter(value)) {
+      if (await checkValue(AdapterShape, value, [], list)) own.adapters.set(value.name, value);
+      else faults.push(...list.faults);
+    } else if (!isPlainObject(value) || !Object.hasOwn(value, "extends"))
       faults.push(notAnAdapter(file, value));
     else {
-      const list = createFaultList(file, new Map());
       const extension = await checkValue(ExtensionSchema, value, [], list);
       if (extension) own.extensions.set(extension.name ?? basename(name, extname(name)), { extension, list });
       else faults.push(...list.faults);

@@ -113,6 +113,7 @@ function noObject(file: string, config: unknown): ConfigFault {
     expected: "an object",
     received,
     message: `the config must be an object, got ${received}`,
-    ...(config === undefined && { hint: "Write `export default defineGatewayConfig({ … })`." }),
+    ...(config === undefined &&
+      isCode(file) && { hint: "Write `export default defineGatewayConfig({ … })`." }),
   };
 }

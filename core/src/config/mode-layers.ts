@@ -36,9 +36,13 @@ export function layerNames(config: RawConfig): string[] {
 
 /** What `$production` and the like hold; what is in them is checked when they apply. */
 export function checkLayers(raw: RawConfig, list: FaultList): void {
-  for (const [key, layer] of Object.entries(raw)) {
-    if (LAYER_KEYS.has(key) && layer !== undefined && !isPlainObject(layer)) {
-      list.add([key], { expected: "an object", received: describeValue(layer) });
-    }
-  }
+  const { $env } = raw;
+  const named = isPlainObject($env) ? Object.entries($env) : [];
+  const layers: readonly (readonly [Path, unknown])[] = [
+    ...[...LAYER_KEYS].map((key) => [[key], raw[key]] as const),
+    ...named.map(([name, layer]) => [["$env", name], layer] as const),
+  ];
+  for (const [path, layer] of layers)
+    if (layer !== undefined && !isPlainObject(layer))
+      list.add(path, { expected: "an object", received: describeValue(layer) });
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Plugin } from "../plugin.ts";
-import type { Path } from "./fault.ts";
+import { describeValue, type Path } from "./fault.ts";
 import type { FaultList } from "./check.ts";
 import { isPlainObject } from "./plain-object.ts";
 import type { ModuleLoader } from "./module-loader.ts";
@@ -63,7 +63,11 @@ async function loadNamedPlugin(
   dir: string,
   list: FaultList,
 ): Promise<Plugin | PluginCondition | undefined> {
-  const from = named.package ?? `${SCOPE}/${named.name}`;
+  const from: unknown = named.package ?? `${SCOPE}/${named.name}`;
+  if (typeof from !== "string" || from === "") {
+    list.add([...path, "package"], { expected: "the name of a package", received: describeValue(from) });
+    return undefined;
+  }
   let exports: Record<string, unknown>;
   try {
     exports = await loader.importPackage(from, dir);

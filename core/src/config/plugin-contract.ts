@@ -4,6 +4,7 @@ import type { StandardSchemaV1 } from "../standard-schema.ts";
 import { didYouMean, type FaultList, type FaultText } from "./check.ts";
 import { describeValue, type Path } from "./fault.ts";
 import { isPlainObject } from "./plain-object.ts";
+import { describeThrown } from "./read-error.ts";
 
 /**
  * What plugins hand to core, checked: types cannot see a misspelt member of what `setup` returns, and plugins in
@@ -108,7 +109,7 @@ export async function callPlugin<T>(
 /** A plain `Error` is the plugin's own word; any other is a bug, and the hint says where. */
 function thrownBy(hook: string, error: unknown, place: string): FaultText {
   const isOwnWord = error instanceof Error && error.name === "Error";
-  const reason = isOwnWord ? error.message : String(error);
+  const reason = isOwnWord ? error.message : error instanceof Error ? String(error) : describeThrown(error);
   const frame = error instanceof Error ? /^\s+(at .+)$/m.exec(error.stack ?? "")?.[1] : undefined;
   return {
     expected: `\`${hook}\` not to throw`,

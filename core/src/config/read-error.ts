@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ConfigFault } from "./fault.ts";
+import { describeValue, type ConfigFault } from "./fault.ts";
 import { jsonFaultOffset } from "./json-offset.ts";
 
 interface Place {
@@ -22,9 +22,14 @@ export interface ReadScope {
  * text around the fault, and that may be a key: only their reason is kept.
  */
 export function toReadFault(thrown: unknown, { file, files, text }: ReadScope): ConfigFault {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const error = thrown instanceof Error ? thrown : new Error(describeThrown(thrown));
   const { reason, place, expected } = readError(error, files, text);
   return { file, path: "", ...place, expected, received: reason, message: reason };
+}
+
+/** Of what is no error: a text is its author's word, anything else says nothing by itself. */
+export function describeThrown(thrown: unknown): string {
+  return typeof thrown === "string" ? thrown : `${describeValue(thrown)} was thrown`;
 }
 
 interface ReadError {

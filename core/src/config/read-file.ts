@@ -20,7 +20,8 @@ export async function readConfigFile(file: string, loader: ModuleLoader): Promis
     throw new Error("a config is a file of TypeScript, JavaScript, JSON, YAML or TOML, by its extension");
   loader.files.add(file);
   const [parse, text] = await Promise.all([parser(), readText(file)]);
-  return parse(text);
+  // An empty document of YAML is null.
+  return parse(text) ?? undefined;
 }
 
 /** True for a file that can say `env()`; in the texts of others stands `${NAME}`. */

@@ -89,7 +89,11 @@ async function resolveBackend(
   const options = isAbsent
     ? {}
     : adapter && (await resolveOptions(value, adapter, path, scope.environment, list));
-  const baseURL = resolveBaseURL(value["baseURL"] ?? ownBaseURL(adapter, options), adapter, path, list);
+  const address = value["baseURL"] ?? ownBaseURL(adapter, options);
+  // Without its options an adapter cannot say.
+  if (address === undefined && adapter && (options || typeof adapter.baseURL !== "function"))
+    addMissingAddress(adapter, [...path, "baseURL"], list);
+  const baseURL = resolveBaseURL(address, path, list);
   const apiKey = resolveKey(value["apiKey"], [...path, "apiKey"], list);
   const discovers = !isAbsent && (value["models"] === undefined || value["models"] === "discover");
   const models = common && Array.isArray(common.models) ? common.models : [];
@@ -155,30 +159,28 @@ function ownBaseURL(
 ): string | undefined {
   const own = adapter?.baseURL;
   if (typeof own !== "function") return own;
-  return options && own(options);
+  return options && (own(options) || undefined);
 }
 
-function resolveBaseURL(
-  value: unknown,
-  adapter: Adapter | undefined,
-  path: Path,
-  list: FaultList,
-): URL | undefined {
+const ADDRESS = "an http:// or https:// URL";
+
+function addMissingAddress({ name, baseURL }: Adapter, at: Path, list: FaultList): void {
+  const own = baseURL === undefined ? "of its own" : "without further options";
+  list.add(at, {
+    expected: ADDRESS,
+    received: "nothing",
+    message: `${list.place(at)} is required: ${ADDRESS}, since the adapter \`${name}\` has none ${own}`,
+  });
+}
+
+function resolveBaseURL(value: unknown, path: Path, list: FaultList): URL | undefined {
   const at = [...path, "baseURL"];
-  const expected = "an http:// or https:// URL";
-  if (value === undefined && adapter && adapter.baseURL === undefined) {
-    list.add(at, {
-      expected,
-      received: "nothing",
-      message: `${list.place(at)} is required: ${expected}, since the adapter \`${adapter.name}\` has none of its own`,
-    });
-  }
   if (typeof value !== "string") return undefined;
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) {
     const bare = /^[\w.-]+(?::\d+)?(?:\/|$)/.test(value) && !/^[a-z]+:\D/i.test(value);
     list.add(at, {
-      expected,
+      expected: ADDRESS,
       received: describeValue(value, true),
       hint: bare ? "Put `http://` before it." : undefined,
     });

@@ -60,7 +60,8 @@ function flatten(
   if (entry === NOT_LOADED) return [];
   if (hasBrand("plugin", entry)) {
     const plugin = entry as Plugin;
-    const own = [...path, String(plugin.name)];
+    const { name }: { name: unknown } = plugin;
+    const own = [...path, String(name)];
     if (!checkDefinition(plugin.definition, own, list)) return [];
     return [{ plugin, options: plugin.options, conditions, path: own }];
   }
@@ -162,7 +163,7 @@ export async function checkAgainstConfig(
       list.add([...path, ...below], {
         expected,
         received: describeValue(received, true),
-        hint: didYouMean(received, known),
+        hint: didYouMean(received, Array.from(known, String)),
       });
   }
 }

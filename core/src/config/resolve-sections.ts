@@ -1,8 +1,10 @@
 import { resolve as resolvePath } from "node:path";
 import * as v from "valibot";
 import { checkValue, type FaultList } from "./check.ts";
+import { describeValue } from "./fault.ts";
 import type { RawConfig } from "./merge.ts";
 import type { ConfigMode } from "./mode-layers.ts";
+import { isPlainObject } from "./plain-object.ts";
 import { resolveSecret } from "./resolve-backends.ts";
 import type { ServerConfig, StateConfig } from "./resolved.ts";
 import { SectionSchemas } from "./schema.ts";
@@ -22,7 +24,11 @@ export type Sections = { [Key in keyof typeof SectionSchemas]: v.InferOutput<(ty
 export async function checkSections(raw: RawConfig, list: FaultList): Promise<Sections> {
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(SectionSchemas)) {
-    sections[key] = (await checkValue(schema, raw[key], [key], list)) ?? v.parse(schema, undefined);
+    const isKeyless = typeof raw[key] === "object" && raw[key] !== null && !isPlainObject(raw[key]);
+    // Schemas read members alone, and would find none of theirs in a `Map`.
+    if (isKeyless) list.add([key], { expected: "an object", received: describeValue(raw[key]) });
+    const checked = isKeyless ? undefined : await checkValue(schema, raw[key], [key], list);
+    sections[key] = checked ?? v.parse(schema, undefined);
   }
   return sections as Sections;
 }

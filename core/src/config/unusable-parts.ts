@@ -5,16 +5,19 @@ interface UnusablePart {
   readonly path: Path;
   readonly expected: string;
   readonly received: string;
+  readonly hint?: string;
 }
 
 /**
  * Parts of a config that nothing can be made of: one that stands within itself, as a YAML alias can, and one by the name
- * `__proto__`, which is a key like any other in JSON and the prototype in objects. Every value is read once: what a getter
+ * `__proto__`, which is a key like any other in JSON and the prototype in objects; a promise that nobody awaited. Every value is read once: what a getter
  * throws is thrown here.
  */
 export function unusableParts(config: unknown): UnusablePart[] {
   const found: UnusablePart[] = [];
   const visit = (value: unknown, path: Path, around: readonly unknown[]): void => {
+    if (value instanceof Promise)
+      found.push({ path, expected: "a value", received: "a promise", hint: "Await it." });
     if (!Array.isArray(value) && !isPlainObject(value)) return;
     if (around.includes(value)) {
       found.push({

@@ -45,7 +45,10 @@ export function watchConfig(
     changed.add(path);
     schedule();
   });
-  watcher.on("error", onError);
+  watcher.on("error", (error) => {
+    // A link that leads to itself is told as gone, and seen when it comes back.
+    if ((error as NodeJS.ErrnoException).code !== "ELOOP") onError(error);
+  });
 
   function schedule(): void {
     clearTimeout(timer);

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import type { Attempt, Outcome, Usage } from "../attempt.ts";
 import { stringifyJson } from "../body/exact-json.ts";
 import { viewOf, type JsonView } from "../body/json-view.ts";
-import { GatewayError, isGatewayError, type UpstreamFailure } from "../errors.ts";
+import { causeOf, GatewayError, isGatewayError, type UpstreamFailure } from "../errors.ts";
 import type { JsonObject, StreamFailure } from "../operation.ts";
 import { timeoutError } from "../outcome.ts";
 import type { Reply } from "../reply.ts";
@@ -617,8 +617,23 @@ export class AttemptRun implements RunningAttempt, TransportHandler, RelayOwner 
     error.attempt = this;
     this.error = error;
     this.#settle(outcome);
+    if (outcome === "upstream_error" || outcome === "truncated") this.#logFailure(error);
     if (relayed) (this.#events ?? this.#opaque)!.fail(error);
     else this.#reject(error);
+  }
+
+  /** Of attempts that others made good nothing else stands in the log. */
+  #logFailure(error: GatewayError): void {
+    const { backend, model } = this.target;
+    this.#exchange.log.debug("an attempt failed", {
+      requestId: this.#exchange.id,
+      attempt: this.number,
+      backend: backend.name,
+      model,
+      status: this.status,
+      error: error.code,
+      cause: causeOf(error),
+    });
   }
 
   #settle(outcome: Outcome | "cancelled", now: number = performance.now()): void {

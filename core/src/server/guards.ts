@@ -14,7 +14,7 @@ export interface RequestTarget {
  */
 export function checkRequest(req: IncomingMessage, urlBytes: number, via: string): RequestTarget {
   const { headers, rawHeaders } = req;
-  checkHost(rawHeaders, req.httpVersion);
+  checkLines(rawHeaders, headers, req.httpVersion);
   checkEncoding(headers["content-encoding"]);
   checkLoop(headers.via, via);
   checkTransferEncoding(headers["transfer-encoding"], req.httpVersion);
@@ -72,13 +72,23 @@ function checkTransferEncoding(encoding: string | undefined, httpVersion: string
 /** llhttp 8, the parser of Node before 20.19.2, takes empty names and blanks in names (RFC 9112, section 5.1). */
 const TAKES_LOOSE_NAMES = Number.parseInt(process.versions["llhttp"] ?? "") < 9;
 
-/** Node keeps the first of two Host headers; a proxy in front may have read the second. */
-function checkHost(rawHeaders: readonly string[], httpVersion: string): void {
+/**
+ * Node keeps the first of two Host or Authorization headers; a proxy in front may have read the second. Credentials are
+ * for plugins to judge: they get both, joined as Node joins other headers.
+ */
+function checkLines(
+  rawHeaders: readonly string[],
+  headers: IncomingMessage["headers"],
+  httpVersion: string,
+): void {
+  let credentials = 0;
   let host: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     if (TAKES_LOOSE_NAMES && (name === "" || name.includes(" ")))
       throw badRequest("A header name is not valid");
+    if (name.length === 13 && name.toLowerCase() === "authorization" && ++credentials > 1)
+      headers.authorization += `, ${rawHeaders[i + 1]!}`;
     if (name.length !== 4 || name.toLowerCase() !== "host") continue;
     if (host !== undefined) throw badRequest("The Host header is given twice");
     host = rawHeaders[i + 1]!;

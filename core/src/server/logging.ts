@@ -1,6 +1,7 @@
 import { createConsola, type ConsolaReporter, type LogObject } from "consola";
 import type { LogConfig } from "../config/resolved.ts";
 import type { Finished } from "../context.ts";
+import { causeOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Exchange } from "../request/exchange.ts";
 import { requestFacts, requestLine, type RequestFacts, type RequestLog } from "./request-log.ts";
@@ -62,7 +63,7 @@ function jsonReporter(lines: LineBuffer): ConsolaReporter {
 }
 
 function prettyRequest(exchange: Exchange, finished: Finished): string {
-  const { target, outcome, status, durationMs } = finished;
+  const { target, outcome, status, durationMs, error } = finished;
   const usage = exchange.toldUsage();
   const parts = [
     String(status),
@@ -74,7 +75,10 @@ function prettyRequest(exchange: Exchange, finished: Finished): string {
   if (usage) parts.push(`${usage.inputTokens}+${usage.outputTokens} tokens`);
   const drops = exchange.lateDrops();
   if (drops) parts.push(`without ${drops.join(", ")}`);
-  if (outcome !== "complete") parts.push(`(${outcome})`);
+  if (outcome !== "complete") {
+    const why = [outcome, error?.code, error && causeOf(error)].filter((word) => word !== undefined);
+    parts.push(`(${why.join(", ")})`);
+  }
   return parts.join(" ");
 }
 

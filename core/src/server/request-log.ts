@@ -1,5 +1,6 @@
 import type { Outcome, Usage } from "../attempt.ts";
 import type { Finished } from "../context.ts";
+import { causeOf } from "../errors.ts";
 import type { Exchange } from "../request/exchange.ts";
 
 /** Writes the one line that every request leaves. */
@@ -25,6 +26,7 @@ export interface RequestFacts {
   readonly client: string;
   readonly dropped: readonly string[] | undefined;
   readonly error: string | undefined;
+  readonly cause: string | undefined;
 }
 
 /** Notes the facts when a request is over. They are spelled in a row with those of others, which takes less each. */
@@ -48,6 +50,7 @@ export function requestFacts(exchange: Exchange, finished: Finished): RequestFac
     client: exchange.request.clientAddress,
     dropped: exchange.lateDrops(),
     error: finished.error?.code,
+    cause: finished.error && causeOf(finished.error),
   };
 }
 
@@ -60,7 +63,8 @@ export function requestLine(facts: RequestFacts): string {
   const key = facts.key === undefined ? "" : `,"key":${quote(facts.key)}`;
   const dropped = facts.dropped ? `,"dropped":${JSON.stringify(facts.dropped.join(", "))}` : "";
   const code = facts.error === undefined ? "" : `,"error":${quote(facts.error)}`;
-  return `{"time":"${spellTime(facts.endedAt)}","level":"info","message":"request","requestId":"${facts.requestId}",${spellNames(facts)},"status":${facts.status},"outcome":"${facts.outcome}","stream":${facts.stream},"attempts":${facts.attempts},"durationMs":${Math.round(facts.durationMs)}${firstToken}${tokens},"bytesIn":${facts.bytesIn},"bytesOut":${facts.bytesOut}${key},"client":"${facts.client}"${dropped}${code}}`;
+  const cause = facts.cause === undefined ? "" : `,"cause":${quote(facts.cause)}`;
+  return `{"time":"${spellTime(facts.endedAt)}","level":"info","message":"request","requestId":"${facts.requestId}",${spellNames(facts)},"status":${facts.status},"outcome":"${facts.outcome}","stream":${facts.stream},"attempts":${facts.attempts},"durationMs":${Math.round(facts.durationMs)}${firstToken}${tokens},"bytesIn":${facts.bytesIn},"bytesOut":${facts.bytesOut}${key},"client":"${facts.client}"${dropped}${code}${cause}}`;
 }
 
 /** What the last line named. The next mostly names the same, and a text in one piece is copied faster than its parts. */

@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { StartRefused } from "./start-refused.ts";
 import { tellEarlyStop, type StopMessage } from "./stop-requests.ts";
 
-/** What a worker tells its primary: one of these, once. */
-type WorkerMessage = { readonly ready: true } | { readonly failure: string };
+/** What a worker tells its primary: that it serves or why it cannot, and that it ends once its requests have. */
+type WorkerMessage = { readonly ready: true } | { readonly failure: string } | { readonly leaving: true };
+
+type WorkerState = "starting" | "ready" | "leaving";
 
 /** A worker that lived so long was well: the next one is started at once. */
 const STABLE_MS = 10_000;
@@ -15,14 +17,14 @@ const LONGEST_DELAY_MS = 30_000;
 /**
  * Runs N processes that share the port, until a signal stops them; a second one makes them cut what still runs, a third
  * kills them. Resolves with the worst of their exit codes. A worker that ends is replaced; one that never got ready ends
- * the start, and a replacement that does not get ready ends the service when no other worker serves.
+ * the start, and a replacement that does not get ready ends the service when no other worker serves. After an exception
+ * of this process that nobody caught (`fatal`) it stops as for a signal.
  *
  * @throws StartRefused with the words of the first worker that could not start.
  */
-export function runWorkers(count: number): Promise<number> {
+export function runWorkers(count: number, fatal: Promise<unknown>): Promise<number> {
   return new Promise((resolve, reject) => {
-    /** Whether each is ready. */
-    const workers = new Map<Worker, boolean>();
+    const workers = new Map<Worker, WorkerState>();
     const delayed = new Set<NodeJS.Timeout>();
     let signals = 0;
     let failure: string | undefined;
@@ -33,21 +35,27 @@ export function runWorkers(count: number): Promise<number> {
       const startedAt = performance.now();
       const worker = cluster.fork();
       let told: string | undefined;
-      workers.set(worker, false);
+      workers.set(worker, "starting");
       worker.on("message", (message: WorkerMessage) => {
         if ("failure" in message) told = message.failure;
-        else workers.set(worker, true);
-        // It took the stop for a signal to its group, which it does not heed.
-        if (isStopping()) stop(worker, "SIGTERM");
+        else if ("ready" in message) workers.set(worker, "ready");
+        else {
+          workers.set(worker, "leaving");
+          if (isStopping()) return;
+          console.error(`worker ${worker.process.pid} ends after its requests; a new one takes its place`);
+          replace(performance.now() - startedAt);
+        }
       });
       // The end of the channel comes behind the last message, the exit perhaps before it.
       void Promise.all([once(worker, "exit"), once(worker, "disconnect")]).then(([[code, signal]]) => {
-        const wasReady = workers.get(worker) === true;
+        const state = workers.get(worker);
         workers.delete(worker);
         const how = `worker ${worker.process.pid} ended (${signal ?? code})`;
         // One that was not ready had nothing to end.
-        if (isStopping()) worst = Math.max(worst, signal === null ? (code as number) : Number(wasReady));
-        else if (wasReady || (isReplacement && [...workers.values()].includes(true))) {
+        if (isStopping())
+          worst = Math.max(worst, signal === null ? (code as number) : Number(state !== "starting"));
+        else if (state === "leaving") return;
+        else if (state === "ready" || (isReplacement && hasReady())) {
           console.error(`${told === undefined ? how : `${told}\n${how}`}; a new one takes its place`);
           replace(performance.now() - startedAt);
         } else giveUp(told ?? `${how} before it served`);
@@ -70,11 +78,12 @@ export function runWorkers(count: number): Promise<number> {
 
     const isStopping = (): boolean => signals > 0 || failure !== undefined;
 
-    /** One that is not ready yet dies of the signal itself. */
+    const hasReady = (): boolean => [...workers.values()].includes("ready");
+
+    /** A message waits for a worker that has not begun to listen for it. */
     const stop = (worker: Worker, signal: NodeJS.Signals): void => {
       const message: StopMessage = { stop: signal };
       if (signals > 2) worker.process.kill("SIGKILL");
-      else if (workers.get(worker) !== true) worker.process.kill(signal);
       // One that has just ended need not be told.
       else if (worker.isConnected()) worker.send(message, () => {});
     };
@@ -91,7 +100,7 @@ export function runWorkers(count: number): Promise<number> {
 
     const onSignal = (signal: NodeJS.Signals): void => {
       signals++;
-      if (signals === 1 && ![...workers.values()].includes(true)) tellEarlyStop(signal);
+      if (signals === 1 && !hasReady()) tellEarlyStop(signal);
       for (const timer of delayed) clearTimeout(timer);
       for (const worker of workers.keys()) stop(worker, signal);
       if (workers.size === 0) finish();
@@ -106,6 +115,10 @@ export function runWorkers(count: number): Promise<number> {
 
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
+    void fatal.then(() => {
+      worst = 1;
+      onSignal("SIGTERM");
+    });
     for (let n = 0; n < count; n++) fork(false);
   });
 }

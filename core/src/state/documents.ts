@@ -1,4 +1,3 @@
-import type { Storage } from "unstorage";
 import { parseJson, stringifyJson } from "../body/exact-json.ts";
 import { StateUnavailable } from "./state.ts";
 import { fromStorageKey, toStorageKey } from "./storage-key.ts";
@@ -6,11 +5,23 @@ import { fromStorageKey, toStorageKey } from "./storage-key.ts";
 /** Raised when the shape of what is stored changes; older documents are then read by their number. */
 const FORMAT = 1;
 
+/**
+ * What is needed of a `Storage` of unstorage. Its own types, which name packages that few have, would be checked in every
+ * project that checks those of its dependencies.
+ */
+interface DocumentStorage {
+  getItemRaw(key: string): Promise<unknown>;
+  setItemRaw(key: string, text: string, options: { ttl?: number }): Promise<void>;
+  removeItem(key: string): Promise<void>;
+  getKeys(base: string): Promise<string[]>;
+  dispose(): Promise<void>;
+}
+
 /** Documents over any unstorage driver whose items are text and that honours `ttl` (seconds, fractions allowed). */
 export class Documents {
-  readonly #storage: Storage;
+  readonly #storage: DocumentStorage;
 
-  constructor(storage: Storage) {
+  constructor(storage: DocumentStorage) {
     this.#storage = storage;
   }
 

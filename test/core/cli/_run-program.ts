@@ -34,9 +34,9 @@ export interface RunningProgram {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** The same, while it runs. */
-export function spawnProgram(cwd: string, args: readonly string[]): RunningProgram {
-  const child = spawn(process.execPath, ["--conditions=gatewright-source", "--import", TSX, MAIN, ...args], {
+/** The same, while it runs; `main` is the file that runs it. */
+export function spawnProgram(cwd: string, args: readonly string[], main: string = MAIN): RunningProgram {
+  const child = spawn(process.execPath, ["--conditions=gatewright-source", "--import", TSX, main, ...args], {
     cwd,
     env: { ...process.env, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],

@@ -33,9 +33,9 @@ it("takes any adapter while types know none", async () => {
 it("says what is wrong in words that name it, one error a mistake", async () => {
   const errors = await typeErrors("tsconfig.mistakes.json");
   const expected = [
-    `(7,10): error TS2820: Type '"plian"' is not assignable to type '"auto" | "plain" | "regional"'. Did you mean '"plain"'?`,
-    `(8,43): error TS2561: Object literal may only specify known properties, but 'wieght' does not exist in type 'BackendOf<"plain">'. Did you mean to write 'weight'?`,
-    `(9,5): error TS2322: Type '{ adapter: "regional"; models: string[]; }' is not assignable to type 'AutoBackend | BackendOf<"plain"> | BackendOf<"regional">'.`,
+    `(7,10): error TS2820: Type '"plian"' is not assignable to type '"auto" | "placed" | "plain" | "regional"'. Did you mean '"plain"'?`,
+    `(8,43): error TS2561: Object literal may only specify known properties, but 'wieght' does not exist in type 'BackendOf<"plain", BackendFields<"plain">>'. Did you mean to write 'weight'?`,
+    `(9,5): error TS2322: Type '{ adapter: "regional"; models: string[]; }' is not assignable to type 'AutoBackend | BackendOf<`,
     `(10,46): error TS2322: Type '"mars"' is not assignable to type '"eu" | "us"'.`,
     `(12,33): error TS2322: Type '"e"' is not assignable to type '"a" | "b" | "c" | "d"'.`,
     `'capcity' does not exist in type '{ capacity?: number | undefined; algorithm?: "a" | "b" | undefined; }'. Did you mean to write 'capacity'?`,

@@ -42,6 +42,31 @@ describe("discoverAdapters", () => {
     expect(names.filter((name) => name === "openai")).toHaveLength(1);
   });
 
+  it("tells of an adapter what it lacks, and what of it is of another type", async () => {
+    const define = (members: string): string =>
+      `const { defineAdapter } = require("gatewright"); module.exports = { default: defineAdapter(${members}) };`;
+    const project = await createProject({
+      "adapters/bare.js": define(`{ name: "bare" }`),
+      "adapters/odd.js": define(
+        `{ name: 5, provider: "", auth: {}, operations: { chat: "/chat", rerank: {} }, baseURL: 1, headers: {} }`,
+      ),
+    });
+    const { faults, names } = await discoverAdapters(project.dir, new Set());
+    expect(faults.map(({ file, message }) => [file.slice(project.dir.length + 1), message])).toEqual([
+      ["adapters/bare.js", "provider is required: a string"],
+      ["adapters/bare.js", "auth is required: a function"],
+      ["adapters/bare.js", "operations is required: an object"],
+      ["adapters/odd.js", "name must be a string, got 5"],
+      ["adapters/odd.js", "provider must be not empty, got an empty string"],
+      ["adapters/odd.js", "auth must be a function, got an object"],
+      ["adapters/odd.js", "operations.chat must be an object, got a string of 5 characters"],
+      ["adapters/odd.js", "operations.rerank.path is required: a path, or a function that gives one"],
+      ["adapters/odd.js", "baseURL must be a URL, or a function that gives one, got 1"],
+      ["adapters/odd.js", "headers must be a function, got an object"],
+    ]);
+    expect(names).not.toContain("bare");
+  });
+
   it("reports broken files with their path, all of them, beside the config's own faults", async () => {
     const project = await createProject({
       "adapters/syntax.ts": `export default {\n  name: ;\n};`,

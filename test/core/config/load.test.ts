@@ -904,16 +904,51 @@ describe("parts that nothing can be made of", () => {
     ["new Map()", "an object of the class Map"],
     ["Object.create(null)", "an object with another prototype"],
     ["{ __proto__: { backends: {} } }", "an object with another prototype"],
-    ["Promise.resolve({ backends: {} }).then((config) => ({ server: Promise.resolve(config) }))", undefined],
   ])("to-2: says which object %s is", async (expression, received) => {
     const project = await createProject({ "gateway.config.ts": `export default ${expression};` });
-    if (received)
-      expect(await refused(project)).toMatchObject([
-        { message: `the config must be an object, got ${received}` },
-      ]);
-    else
-      expect(await refused(project)).toMatchObject([
-        { message: "the config must be an object, got a promise" },
-      ]);
+    expect(await refused(project)).toMatchObject([
+      { message: `the config must be an object, got ${received}` },
+    ]);
+  });
+
+  it.each([
+    ["null", "null was thrown"],
+    ["undefined", "nothing was thrown"],
+    [`"no list today"`, "no list today"],
+    ["{ list: [] }", "an object was thrown"],
+    ["Object.create(null)", "an object with another prototype was thrown"],
+  ])("to-2: says that a config throws %s", async (thrown, message) => {
+    const project = await createProject({ "gateway.config.ts": `throw ${thrown};` });
+    expect(await refused(project)).toMatchObject([{ message }]);
+  });
+
+  it("to-2: refuses a layer by name that is none, and a package that is no name", async () => {
+    vi.stubEnv("LOCAL_KEY", "k");
+    const layer = `${DATA.yaml}$env: { production: 5, staging: {} }\n`;
+    expect(await refused(await createProject({ "gateway.config.yaml": layer }))).toMatchObject([
+      { message: "$env.production must be an object, got 5" },
+    ]);
+    const plugin = `${DATA.yaml}plugins: [{ name: retry, package: 5 }, { name: retry, package: "" }]\n`;
+    expect(await refused(await createProject({ "gateway.config.yaml": plugin }))).toMatchObject([
+      { message: "plugins[0].package must be the name of a package, got 5" },
+      { message: "plugins[1].package must be the name of a package, got an empty string" },
+    ]);
+  });
+
+  it("to-2: refuses sections that are objects of another kind, and promises that nobody awaited", async () => {
+    const source = `
+      const local = { adapter: "plain", baseURL: "http://127.0.0.1:1", models: ["m"], apiKey: Promise.resolve("k") };
+      export default { backends: { local } };`;
+    expect(await refused(await createProject({ "gateway.config.ts": source }))).toMatchObject([
+      { message: "backends.local.apiKey must be a value, got a promise", hint: "Await it." },
+    ]);
+    const sections = `server: new Map([["port", 1]]), log: new Date(0), timeouts: [],`;
+    expect(await refused(await createProject({ "gateway.config.ts": configSource(sections) }))).toMatchObject(
+      [
+        { message: "server must be an object, got an object of the class Map" },
+        { message: "log must be an object, got an object of the class Date" },
+        { message: "timeouts must be an object, got an empty list" },
+      ],
+    );
   });
 });

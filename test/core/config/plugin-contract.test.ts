@@ -18,10 +18,10 @@ afterEach(() => log.error.mockClear());
 function resolve(members: Record<string, unknown>, server = {}): Promise<ResolveResult> {
   const definition = { name: "bad", options: v.strictObject({}), setup: () => ({}), ...members };
   const bad = defineGatewayPlugin(
-    definition as unknown as PluginDefinition<v.StrictObjectSchema<object, undefined>>,
+    definition as unknown as PluginDefinition<v.StrictObjectSchema<v.ObjectEntries, undefined>>,
   );
   const local = { adapter: "plain", baseURL: "http://127.0.0.1:1", models: ["m"] };
-  const config = { server, backends: { local }, plugins: [bad()] };
+  const config = { server, backends: { local }, plugins: [bad({})] };
   return resolveConfig(config, { dir: "/project", file: "/project/gateway.config.ts", adapters });
 }
 
@@ -114,6 +114,26 @@ describe("what a plugin throws while the config is checked", () => {
     expect(fault!.message).toMatch(/^plugins\[0\]\.bad: `check` failed: TypeError: Cannot read properties/);
     expect(fault!.hint).toMatch(/^This is a bug of the plugin, at .*plugin-contract\.test\.ts:\d+:\d+\)?\.$/);
   });
+});
+
+it("takes anything for the names that `check` knows", async () => {
+  const check = () => [
+    { path: ["a"], expected: "a name", received: "names", known: new Set([5, null, "nams"]) },
+  ];
+  expect(await faultsOf({ check })).toMatchObject([
+    { message: 'plugins[0].bad.a must be a name, got "names"', hint: "Did you mean `nams`?" },
+  ]);
+});
+
+it.each([
+  ["text", "`check` failed: text"],
+  [null, "`check` failed: null was thrown"],
+  [Object.create(null), "`check` failed: an object with another prototype was thrown"],
+])("tells what a plugin throws that is no error: %o", async (thrown, message) => {
+  const check = (): never => {
+    throw thrown;
+  };
+  expect((await faultsOf({ check }))[0]!.message).toBe(`plugins[0].bad: ${message}`);
 });
 
 describe("what a plugin answers while the config is checked", () => {

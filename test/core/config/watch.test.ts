@@ -152,3 +152,30 @@ it("sees what a link leads to go and come back, and the link made anew", async (
   await project.write("other/d.ts", "2");
   expect(await next()).toContain("other/d.ts");
 });
+
+it.each([
+  ["was one from the beginning", true],
+  ["became one", false],
+])(
+  "sees the repair of a source that is a link to itself and %s, which is no error of the watch",
+  async (_, atFirst) => {
+    const project = await createProject(atFirst ? {} : { "gateway.config.ts": "1" });
+    const file = project.path("gateway.config.ts");
+    const relink = async (): Promise<void> => {
+      await rm(file, { force: true });
+      await symlink("gateway.config.ts", file);
+    };
+    if (atFirst) await relink();
+    const { next, errors } = await watched(project, ["gateway.config.ts"]);
+    if (!atFirst) {
+      await relink();
+      expect(await next()).toEqual(["gateway.config.ts"]);
+    }
+    await rm(file);
+    await project.write("gateway.config.ts", "2");
+    expect(await next()).toEqual(["gateway.config.ts"]);
+    await project.write("gateway.config.ts", "3");
+    expect(await next()).toEqual(["gateway.config.ts"]);
+    expect(errors).toEqual([]);
+  },
+);

@@ -109,6 +109,21 @@ describe("framing headers", () => {
       expect(statusOf({ lines: [["Host", value]] }), value).toBe(0);
   });
 
+  it("A2: hands on every Authorization line, joined, of which Node keeps the first", () => {
+    const joined = (...values: string[]): string | undefined => {
+      const names = ["Authorization", "AUTHORIZATION", "authorization"];
+      const req = requestOf({
+        lines: [host, ...values.map((value, n): [string, string] => [names[n]!, value])],
+      });
+      checkRequest(req, 8_192, VIA);
+      return req.headers.authorization;
+    };
+    expect(joined("Bearer a")).toBe("Bearer a");
+    expect(joined("Bearer a", "Bearer b")).toBe("Bearer a, Bearer b");
+    expect(joined("", "Bearer b")).toBe(", Bearer b");
+    expect(joined("Bearer a", "Bearer a", "Basic c")).toBe("Bearer a, Bearer a, Basic c");
+  });
+
   it("F4, F5: chunked alone, and not in HTTP/1.0", () => {
     const encoded = (value: string, httpVersion = "1.1"): number =>
       statusOf({ httpVersion, lines: [host, ["Transfer-Encoding", value]] });

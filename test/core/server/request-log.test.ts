@@ -20,6 +20,7 @@ const FACTS: RequestFacts = {
   client: "127.0.0.1",
   dropped: undefined,
   error: undefined,
+  cause: undefined,
 };
 
 const read = (facts: Partial<RequestFacts>): unknown => JSON.parse(requestLine({ ...FACTS, ...facts }));

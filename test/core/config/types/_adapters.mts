@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { defineAdapter } from "../../../../core/src/adapter.ts";
+import { defineAdapter, type Adapter, type Requiring } from "../../../../core/src/adapter.ts";
 import type { Secret } from "../../../../core/src/config/secret.ts";
 import { defineGatewayPlugin } from "../../../../core/src/plugin.ts";
 
@@ -17,10 +17,23 @@ const regional = defineAdapter({
   }),
 });
 
+const PlacedOptions = v.strictObject({ account: v.optional(v.string()) });
+const placed: Requiring<
+  Adapter<typeof PlacedOptions>,
+  { account: string } | { baseURL: string }
+> = defineAdapter({
+  ...rest,
+  name: "placed",
+  provider: "placed",
+  options: PlacedOptions,
+  baseURL: ({ account }) => account ?? "",
+});
+
 declare module "../../../../core/src/adapter.ts" {
   interface AdapterRegistry {
     plain: typeof plain;
     regional: typeof regional;
+    placed: typeof placed;
   }
 }
 

@@ -77,6 +77,14 @@ defineGatewayConfig({
   discovery: { intervalMs: 60_000 },
 });
 
+defineGatewayConfig({
+  backends: {
+    byAccount: { adapter: "placed", account: "a", models: [] },
+    byAddress: { adapter: "placed", baseURL: "http://127.0.0.1:1", models: [], weight: 2 },
+    byBoth: { adapter: "placed", account: "a", baseURL: "http://127.0.0.1:1" },
+  },
+});
+
 // Lists that cannot be changed: `as const`, or names of another file.
 const names: readonly string[] = ["m"];
 const targets = [{ backend: "near", model: "m" }, { backend: "far" }] as const;
@@ -114,6 +122,12 @@ defineGatewayConfig({ backends: { far: { adapter: "regional", models: [], region
 defineGatewayConfig({ backends: { far: { adapter: "regional", models: [] } } });
 // @ts-expect-error -- a wrong value of the adapter's option
 defineGatewayConfig({ backends: { far: { adapter: "regional", region: "mars", models: [] } } });
+// @ts-expect-error -- neither of two fields of which an adapter needs one
+defineGatewayConfig({ backends: { far: { adapter: "placed", models: [] } } });
+// @ts-expect-error -- a field that is needed and is none
+defineGatewayConfig({ backends: { far: { adapter: "placed", account: undefined, models: [] } } });
+// @ts-expect-error -- an option that no adapter has, beside an address
+defineGatewayConfig({ backends: { far: { adapter: "placed", account: "a", models: [], wieght: 1 } } });
 // @ts-expect-error -- a list of models that is none
 defineGatewayConfig({ backends: { local: { adapter: "plain", models: "all" } } });
 // @ts-expect-error -- an apiKey that is neither text nor env()
