@@ -1,5 +1,5 @@
 import { testAdapter } from "@gatewright/adapter-tests";
-import { resolveConfig } from "gatewright";
+import { defineGatewayConfig, resolveConfig } from "gatewright";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
 import azure, { AzureOptions } from "../../adapters/src/azure.ts";
@@ -26,7 +26,19 @@ describe("options of azure", () => {
 
   it("F: refuses a backend with neither, telling what is missing", async () => {
     const result = await resolve({});
-    expect(!result.ok && result.faults.map(({ path }) => path)).toEqual(["backends.eu.baseURL"]);
+    expect(!result.ok && result.faults.map(({ message }) => message)).toEqual([
+      "backends.eu.baseURL is required: an http:// or https:// URL, since the adapter `azure` has none without further options",
+    ]);
+  });
+
+  it("F: does not compile with neither", () => {
+    const models = ["m"];
+    defineGatewayConfig({ backends: { eu: { adapter: "azure", resource: "acme-eu", models } } });
+    defineGatewayConfig({
+      backends: { eu: { adapter: "azure", baseURL: "https://proxy.test/azure", models } },
+    });
+    // @ts-expect-error neither `resource` nor `baseURL`.
+    defineGatewayConfig({ backends: { eu: { adapter: "azure", models } } });
   });
 
   it.each(["2024-10", "latest", "v2", "2024-10-21?x=1"])("F: refuses the version %s", (apiVersion) => {

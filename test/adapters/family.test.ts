@@ -2,6 +2,7 @@
 import { EXCHANGE_KINDS, testAdapter } from "@gatewright/adapter-tests";
 import type { ValueTests } from "@gatewright/adapter-tests";
 import { adapters } from "@gatewright/adapters";
+import { defineGatewayConfig } from "gatewright";
 import { describe, expect, it } from "vitest";
 import type { FamilyAdapter } from "../../adapters/src/_openai/family.ts";
 import { FAMILY, WAIVED } from "./_family.ts";
@@ -66,4 +67,24 @@ it("reads a list of models that is a bare list", async () => {
   expect(together.models?.read([{ id: "meta/llama", context_length: 8192 }])).toEqual([
     { id: "meta/llama", maxInputTokens: 8192 },
   ]);
+});
+
+it("F: a backend of an adapter that has no address of its own does not compile without one", () => {
+  const models = ["m"];
+  defineGatewayConfig({ backends: { a: { adapter: "vllm", baseURL: "http://127.0.0.1:1/v1", models } } });
+  defineGatewayConfig({ backends: { a: { adapter: "llamacpp", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "gpustack", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "localai", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "openai-compatible", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "sglang", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "vllm", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "xinference", models } } });
+  // @ts-expect-error no `baseURL`.
+  defineGatewayConfig({ backends: { a: { adapter: "xllm", models } } });
 });

@@ -38,7 +38,7 @@ export interface StageConfig {
   timeouts?: Record<string, number>;
   server?: Record<string, unknown>;
   plugins?: readonly Plugin[];
-  state?: Record<string, unknown>;
+  state?: object;
 }
 
 export async function startStage(config: StageConfig): Promise<Stage> {

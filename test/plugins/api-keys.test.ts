@@ -16,6 +16,8 @@ import {
   run,
   setupMiddlewares,
 } from "./_context.ts";
+import { startTestGateway } from "../_support/gateway.ts";
+import { connectRaw, readReply } from "../_support/raw-client.ts";
 import type { FakeRequest } from "./_context.ts";
 import { describePlugin } from "./_suite.ts";
 
@@ -315,6 +317,25 @@ describe("api-keys", () => {
     const answers = ["small", "best", "Best", "large"].map((model) => ctx.principal?.allowsModel?.(model));
     expect(answers).toEqual([true, true, false, false]);
     expect((await ask({})).ctx.principal).toEqual({ id: "ci" });
+  });
+
+  it.each([
+    [["Bearer " + KEY], 200],
+    [["Bearer " + KEY, "Bearer " + KEY], 401],
+    [["Bearer " + KEY, "Bearer sk-other-key-0123456789"], 401],
+    [["Bearer sk-other-key-0123456789", "Bearer " + KEY], 401],
+    [["Bearer " + KEY, ""], 401],
+    [["", "Bearer " + KEY], 401],
+  ])("A2: of the Authorization lines %j over a connection comes %i", async (values, status) => {
+    await using gateway = await startTestGateway({
+      backends: { one: { adapter: "openai", models: ["m"] } },
+      plugins: [apiKeys({ keys: [{ id: "ci", key: KEY }] })],
+    });
+    const client = await connectRaw(gateway.url);
+    const lines = values.map((value) => `Authorization: ${value}\r\n`).join("");
+    await client.send(`GET /v1/models HTTP/1.1\r\nHost: gateway.test\r\n${lines}\r\n`);
+    expect((await readReply(client)).status).toBe(status);
+    client.destroy();
   });
 
   it("ac-6: takes `*` in a model for any run of characters", async () => {

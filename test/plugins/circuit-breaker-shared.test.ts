@@ -123,10 +123,10 @@ describe("shared", () => {
     await own.kill();
     await open(process);
     await vi.waitFor(() =>
-      expect(process.host.warnings).toContainEqual(expect.stringContaining("state is not")),
+      expect(process.host.warnings).toContainEqual(expect.stringContaining("store cannot be used")),
     );
     expect(process.attempts).toBe(5);
-    expect(process.host.warnings.filter((line) => line.includes("state is not"))).toHaveLength(1);
+    expect(process.host.warnings.filter((line) => line.includes("store cannot be used"))).toHaveLength(1);
     await process.instance.close?.();
     await state.close();
     await own.stop();

@@ -1,6 +1,9 @@
 import { mirror } from "@gatewright/mirror";
 import type { Comparison, MirrorOptions } from "@gatewright/mirror";
 import { apiKeys } from "@gatewright/api-keys";
+import { balancer } from "@gatewright/balancer";
+import { rateLimit } from "@gatewright/rate-limit";
+import { retry } from "@gatewright/retry";
 import { describe, expect, it } from "vitest";
 import type { SimulatedBackend } from "../../playground/src/simulated-backend.ts";
 import { startTestGateway } from "../_support/gateway.ts";
@@ -65,6 +68,62 @@ async function compared(comparisons: Comparison[]): Promise<void> {
 }
 
 describe("a copy", () => {
+  it("is charged for its whole stream by the limits of its backend", async () => {
+    const [main, other] = [await simulated(), await simulated({ models: [OTHER], tokens: 50 })];
+    const comparisons: Comparison[] = [];
+    const limit = 10_000;
+    const stage = await startStage({
+      backends: { main: openaiAt(main), other: openaiAt(other, { models: [OTHER] }) },
+      plugins: [
+        mirror({
+          to: { backend: "other", model: OTHER },
+          share: 1,
+          onCompared: (result) => comparisons.push(result),
+        }),
+        balancer(),
+        // Gives nothing back while the test runs.
+        rateLimit({
+          scope: "backend",
+          unit: "tokens",
+          algorithm: "sliding-window",
+          rate: limit,
+          per: "hour",
+        }),
+      ],
+    });
+    await chatStream(stage, { max_tokens: 100 });
+    await compared(comparisons);
+    const response = await chat(stage, { model: OTHER, max_tokens: 100 });
+    const reserved = stage.contexts[1]!.body.bytes!.length + 100;
+    const used = comparisons[0]!.copy.usage!.totalTokens;
+    expect(Number(response.headers.get("x-ratelimit-remaining-tokens"))).toBe(limit - used - reserved);
+  });
+
+  it("takes nothing of what the retries of clients are granted", async () => {
+    const main = await simulated();
+    const other = await simulated({ models: [OTHER] });
+    const comparisons: Comparison[] = [];
+    const stage = await startStage({
+      backends: { main: openaiAt(main), other: openaiAt(other, { models: [OTHER] }) },
+      plugins: [
+        mirror({
+          to: { backend: "other", model: OTHER },
+          share: 1,
+          onCompared: (result) => comparisons.push(result),
+        }),
+        // Two requests are granted one retry.
+        retry({ baseDelayMs: 0, budget: { ratio: 0.5, minPerSecond: 0, ttlMs: 600_000 } }),
+      ],
+    });
+    for (const count of [1, 2]) {
+      expect((await chat(stage)).status).toBe(200);
+      await waitFor("the comparison", () => comparisons.length === count);
+    }
+    main.faults = [{ kind: "status", status: 503 }];
+    const response = await chat(stage);
+    expect([response.status, response.headers.get("x-gatewright-attempts")]).toEqual([200, "2"]);
+  });
+
   it("goes to the other model with the same body, and is compared", async () => {
     const { stage, main, other, comparisons } = await pair();
     const response = await chat(stage, { temperature: 0.5 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { apiKeys } from "@gatewright/api-keys";
 import { balancer } from "@gatewright/balancer";
 import { cache } from "@gatewright/cache";
+import { hedge } from "@gatewright/hedge";
 import { rateLimit } from "@gatewright/rate-limit";
 import { resolveConfig } from "gatewright";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -299,6 +300,35 @@ describe("limits of targets", () => {
     expect(first.headers.get("x-ratelimit-limit")).toBe("1");
     const decisions = stage.contexts.at(-1)!.vars.rateLimit!.decisions;
     expect(decisions.map(({ remaining }) => remaining)).toEqual([8, 0]);
+  });
+
+  it("li-7: of two ways of a hedged request each is charged for its own attempt alone", async () => {
+    const [x, y] = [await simulated(), await simulated()];
+    const stage = await startStage({
+      backends: two(x, y),
+      plugins: [
+        hedge({ afterMs: 20 }),
+        balancer({ strategy: "priority" }),
+        // Gives nothing back while the test runs.
+        rateLimit({
+          scope: "backend",
+          unit: "tokens",
+          algorithm: "sliding-window",
+          rate: 10_000,
+          per: "hour",
+        }),
+      ],
+    });
+    const left = (): number => stage.contexts.at(-1)!.vars.rateLimit!.decisions[0]!.remaining;
+    x.faults = [{ kind: "no_answer" }];
+    expect((await chat(stage)).headers.get("x-gatewright-backend")).toBe("y");
+    await stage.ended();
+    // Both began with a whole limit, of which the same was reserved.
+    const before = left();
+    x.faults = [];
+    expect((await chat(stage)).headers.get("x-gatewright-backend")).toBe("x");
+    // The backend that was given up may have read the prompt, whose bytes bound its tokens.
+    expect(before - left()).toBe(stage.contexts[0]!.body.bytes!.length);
   });
 
   it("refuses a limit by backend that is listed before the balancer, saying what to move", async () => {

@@ -285,7 +285,14 @@ describe("tokens", () => {
   /** Answers with one attempt, as a backend that reports this. */
   function answering(attempt: Partial<Attempt>, reply: Partial<Reply> = {}) {
     return (ctx: Context): Promise<Reply> => {
-      const made: Attempt = { number: 1, target, startedAt: 0, status: 200, onSettled() {}, ...attempt };
+      const made: Attempt = {
+        number: 1,
+        target,
+        startedAt: 0,
+        status: 200,
+        onSettled: (listener) => listener(made),
+        ...attempt,
+      };
       (ctx.attempts as Attempt[]).push(made);
       return Promise.resolve({ status: 200, headers: {}, body: "four", attempt: made, ...reply });
     };

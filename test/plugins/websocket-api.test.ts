@@ -461,9 +461,8 @@ describe("a request", () => {
     const client = await open(gateway);
     client.send({ id: "a", endpoint: "/v1/audio/speech", body: { model: MODEL, input: "x", voice: "y" } });
     const last = await client.end("a");
-    expect(last.id).toBe("a");
+    expect(last).toMatchObject({ id: "a", status: 502 });
     expect(client.of("b")).toEqual([]);
-    expect(last.data).toBe(forged);
   });
 });
 

@@ -17,4 +17,5 @@ export const AnthropicApiOptions = v.strictObject({
     30 * DAY_MS,
   ),
 });
-export type AnthropicApiOptions = v.InferInput<typeof AnthropicApiOptions>;
+
+export type AnthropicApiOptions = v.InferOutput<typeof AnthropicApiOptions>;

@@ -41,15 +41,11 @@ export const cache: GatewayPluginFactory<typeof CacheOptions> = defineGatewayPlu
   check: ({ semantic }, { checkModel }) =>
     semantic ? checkModel(semantic.model, ["semantic", "model"]) : [],
   setup(options, gateway) {
-    const { state, log, now } = gateway;
+    const { state, now } = gateway;
     const { store: kind, maxEntries, maxBytes, waitMs, semantic } = options;
     const store = kind === "memory" ? new MemoryStore(maxEntries, now) : new StateStore(state);
-    const responses = new ResponseCache(
-      store,
-      waitMs,
-      log,
-      semantic && new SemanticLookup(options, semantic, gateway),
-    );
+    const lookup = semantic && new SemanticLookup(options, semantic, gateway);
+    const responses = new ResponseCache(store, waitMs, gateway, lookup);
 
     return {
       middleware: async function cache(ctx, next) {

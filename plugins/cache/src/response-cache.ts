@@ -1,5 +1,5 @@
-import { recordReply } from "gatewright";
-import type { Context, Logger, Next, RecordingRules, Reply } from "gatewright";
+import { OutageLog, recordReply } from "gatewright";
+import type { Context, GatewayHost, Next, RecordingRules, Reply } from "gatewright";
 import type { AnswerStore } from "./answer-store.ts";
 import { Flights } from "./flights.ts";
 import type { Flight, FoundAnswer } from "./flights.ts";
@@ -30,15 +30,22 @@ interface Asking {
 export class ResponseCache {
   readonly #store: AnswerStore;
   readonly #waitMs: number;
-  readonly #log: Logger;
+  readonly #outage: OutageLog;
   readonly #semantic: SemanticLookup | undefined;
   readonly #flights = new Flights();
-  #isDown = false;
 
-  constructor(store: AnswerStore, waitMs: number, log: Logger, semantic?: SemanticLookup) {
+  constructor(
+    store: AnswerStore,
+    waitMs: number,
+    host: Pick<GatewayHost, "log" | "now">,
+    semantic?: SemanticLookup,
+  ) {
     this.#store = store;
     this.#waitMs = waitMs;
-    this.#log = log;
+    this.#outage = new OutageLog(host, {
+      failed: "the cache's store is passed by",
+      answered: "the cache's store answers again",
+    });
     this.#semantic = semantic;
   }
 
@@ -64,9 +71,9 @@ export class ResponseCache {
     let place: Place | undefined;
     try {
       found = await this.#store.get(key);
-      this.#note();
+      this.#outage.answered();
     } catch (error) {
-      this.#note(error as Error);
+      this.#outage.failed(error);
       return this.#ask(call, { result: "bypass", flight });
     }
     if (found && this.#isFresh(found, wish)) {
@@ -99,7 +106,7 @@ export class ResponseCache {
       try {
         answer = await this.#store.get(neighbour.key);
       } catch (error) {
-        this.#note(error as Error);
+        this.#outage.failed(error);
         return undefined;
       }
       if (answer) {
@@ -163,9 +170,9 @@ export class ResponseCache {
     try {
       await this.#store.set(key, answer);
       if (place) this.#semantic!.add(key, place);
-      this.#note();
+      this.#outage.answered();
     } catch (error) {
-      this.#note(error as Error);
+      this.#outage.failed(error);
     }
   }
 
@@ -174,15 +181,6 @@ export class ResponseCache {
     if (flight.landing !== undefined) return;
     this.#flights.close(key, flight);
     flight.land(landing);
-  }
-
-  /** Says once that the store is down, and once that it is back. */
-  #note(failure?: Error): void {
-    const isDown = failure !== undefined;
-    if (isDown === this.#isDown) return;
-    this.#isDown = isDown;
-    if (isDown) this.#log.warn("the cache's store is passed by", { error: String(failure) });
-    else this.#log.info("the cache's store answers again");
   }
 }
 

@@ -1,4 +1,4 @@
-import { isJsonObject } from "gatewright";
+import { isJsonObject, OutageLog } from "gatewright";
 import type { Context, GatewayHost } from "gatewright";
 import type { CacheOptions, SemanticOptions } from "./options.ts";
 import { splitPrompt } from "./prompt-text.ts";
@@ -18,13 +18,17 @@ export class SemanticLookup {
   readonly #semantic: SemanticOptions;
   readonly #gateway: GatewayHost;
   readonly #index: VectorIndex;
-  #isFailing = false;
+  readonly #outage: OutageLog;
 
   constructor(options: CacheOptions, semantic: SemanticOptions, gateway: GatewayHost) {
     this.#options = options;
     this.#semantic = semantic;
     this.#gateway = gateway;
     this.#index = new VectorIndex(semantic.maxVectors);
+    this.#outage = new OutageLog(gateway, {
+      failed: "the cache does without embeddings",
+      answered: "the cache has embeddings again",
+    });
   }
 
   /** Undefined where the request is not to be compared, or the embedding cannot be had. Throws when the request is over. */
@@ -65,21 +69,12 @@ export class SemanticLookup {
       const [item] = Array.isArray(reply["data"]) ? (reply["data"] as unknown[]) : [];
       const vector = toUnitVector(isJsonObject(item) ? item["embedding"] : undefined);
       if (!vector) throw new TypeError("the reply holds no vector");
-      this.#note();
+      this.#outage.answered();
       return vector;
     } catch (error) {
       ctx.signal.throwIfAborted();
-      this.#note(error as Error);
+      this.#outage.failed(error);
       return undefined;
     }
-  }
-
-  /** Says once that there are no embeddings, and once that there are again. */
-  #note(failure?: Error): void {
-    const isFailing = failure !== undefined;
-    if (isFailing === this.#isFailing) return;
-    this.#isFailing = isFailing;
-    if (isFailing) this.#gateway.log.warn("the cache does without embeddings", { error: String(failure) });
-    else this.#gateway.log.info("the cache has embeddings again");
   }
 }

@@ -71,7 +71,7 @@ export class Breakers {
 
 /** The numbers of a backend win over the plugin's. Undefined: it has no breaker. */
 function toRules(options: CircuitBreakerOptions, backend: string): BreakerRules | undefined {
-  const own = Object.hasOwn(options.backends, backend) ? options.backends[backend] : undefined;
+  const own = ownNumbers(options.backends, backend);
   if (own?.enabled === false) return undefined;
   const { maxProbes, probeMs } = options;
   const openMs = own?.openMs ?? options.openMs;
@@ -81,7 +81,7 @@ function toRules(options: CircuitBreakerOptions, backend: string): BreakerRules 
     const trip = { mode: "rate", failureRate, minVolume, window, slowMs, slowRate } as const;
     return { trip, successThreshold: maxProbes, openMs, maxProbes, probeMs };
   }
-  const numbers = options.backends[backend];
+  const numbers = ownNumbers(options.backends, backend);
   const { adaptive } = options;
   const failureThreshold = numbers?.failureThreshold ?? options.failureThreshold;
   const successThreshold = numbers?.successThreshold ?? options.successThreshold;
@@ -92,4 +92,11 @@ function toRules(options: CircuitBreakerOptions, backend: string): BreakerRules 
     maxProbes,
     probeMs,
   };
+}
+
+function ownNumbers<Numbers>(
+  backends: Readonly<Record<string, Numbers>>,
+  backend: string,
+): Numbers | undefined {
+  return Object.hasOwn(backends, backend) ? backends[backend] : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Attempt, Context, Target } from "gatewright";
-import { GatewayError, judgeAttempt } from "gatewright";
+import { GatewayError, judgeAttempt, toRetryAfter } from "gatewright";
 import { useOf } from "./breaker.ts";
 import type { Block, Breaker, ProbeSlot } from "./breaker.ts";
 import type { Breakers } from "./breakers.ts";
@@ -144,7 +144,7 @@ function refusal(
   if (causes.length === 0) return new GatewayError("no_available_instances");
   // Probes that run may end at any moment.
   const leftMs = Math.min(...causes.map((cause) => cause.leftMs ?? 0));
-  const headers = { "retry-after": String(Math.max(1, Math.ceil(leftMs / 1_000))) };
+  const headers = { "retry-after": toRetryAfter(leftMs) };
   if (isChosen || causes.some(({ reason }) => reason === "cooling"))
     return new GatewayError("no_available_instances", { headers });
   return new GatewayError("circuit_breaker_open", {

@@ -1,4 +1,4 @@
-import { defineAtomicOp } from "gatewright";
+import { defineAtomicOp, OutageLog } from "gatewright";
 import type { GatewayHost } from "gatewright";
 
 /** Until when each target stays open, by id, in microseconds since the epoch. */
@@ -52,11 +52,15 @@ const KEY = ["open"];
 /** The openings that gateways tell one another by their common state, or one tells itself over a restart. */
 export class SharedOpenings {
   readonly #gateway: GatewayHost;
-  #failing = false;
+  readonly #outage: OutageLog;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(gateway: GatewayHost) {
     this.#gateway = gateway;
+    this.#outage = new OutageLog(gateway, {
+      failed: "circuitBreaker: the store cannot be used; breakers go by this process alone",
+      answered: "circuitBreaker: openings are shared again",
+    });
   }
 
   /** Tells that a target is open from now. A store that is down is none of the request's business: it is logged. */
@@ -88,17 +92,10 @@ export class SharedOpenings {
   async #run(added: (string | number)[]): Promise<(string | number)[]> {
     try {
       const result = await this.#gateway.state.run(shareOpenings, KEY, added);
-      this.#failing = false;
+      this.#outage.answered();
       return result;
     } catch (error) {
-      if (!this.#failing)
-        this.#gateway.log.warn(
-          "circuitBreaker: the state is not available; breakers go by this process alone",
-          {
-            error: String(error),
-          },
-        );
-      this.#failing = true;
+      this.#outage.failed(error);
       return [];
     }
   }

@@ -1,4 +1,4 @@
-import { GatewayError } from "gatewright";
+import { GatewayError, toRetryAfter } from "gatewright";
 import type { Context, Finished, Next, Reply } from "gatewright";
 import { FairQueue } from "./fair-queue.ts";
 import { MovingAverage } from "./moving-average.ts";
@@ -143,7 +143,7 @@ export class Admission {
 
   #full({ maxEntries }: QueueOptions): GatewayError {
     const waitMs = ((this.#queue.size + 1) * (this.#holdMs.value ?? 0)) / this.#max;
-    const seconds = String(Math.max(1, Math.ceil(waitMs / 1_000)));
+    const seconds = toRetryAfter(waitMs);
     return new GatewayError("rate_limit_exceeded", {
       status: 429,
       type: "rate_limit_exceeded",

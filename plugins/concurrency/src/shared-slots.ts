@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { GatewayError, isStateUnavailable } from "gatewright";
+import { GatewayError, isStateUnavailable, OutageLog } from "gatewright";
 import type { GatewayHost, State } from "gatewright";
 import { giveLease, renewLeases, takeLease } from "./leases.ts";
 import type { Slot, SlotPool } from "./slots.ts";
@@ -12,16 +12,13 @@ export interface SharedSlotsOptions {
   readonly expectedProcesses: number;
 }
 
-/** A store at the edge of its time-out comes and goes many times a second: the log tells it this often. */
-const LOG_EVERY_MS = 10_000;
-
 /** Slots of all processes on one store, each held by a lease that its process renews. */
 export class SharedSlots implements SlotPool {
   readonly shared = true;
   readonly #options: SharedSlotsOptions;
   readonly #state: State;
   readonly #log: GatewayHost["log"];
-  readonly #now: () => number;
+  readonly #outage: OutageLog;
   readonly #keys: readonly string[];
   /** Slots of this process, those taken without the store included. */
   readonly #held = new Set<Slot>();
@@ -31,14 +28,15 @@ export class SharedSlots implements SlotPool {
   #taken = 0;
   #renewal: NodeJS.Timeout | undefined;
   #storeFails = false;
-  #told = false;
-  #lastToldMs = -Infinity;
 
-  constructor(options: SharedSlotsOptions, { state, log, now }: Pick<GatewayHost, "state" | "log" | "now">) {
+  constructor(options: SharedSlotsOptions, host: Pick<GatewayHost, "state" | "log" | "now">) {
     this.#options = options;
-    this.#state = state;
-    this.#log = log;
-    this.#now = now;
+    this.#state = host.state;
+    this.#log = host.log;
+    this.#outage = new OutageLog(host, {
+      failed: `concurrency: the store cannot be used; ${options.onStoreFailure} holds`,
+      answered: "concurrency: the store counts again",
+    });
     this.#keys = [options.name];
   }
 
@@ -126,17 +124,11 @@ export class SharedSlots implements SlotPool {
     this.#storeFails = false;
     // It may hold slots that it took too late to say so, and knows nothing of those taken without it.
     this.#renew();
-    if (this.#told) this.#log.info("concurrency: the store counts again");
-    this.#told = false;
+    this.#outage.answered();
   }
 
-  #noteFailure({ message }: Error): void {
+  #noteFailure(error: unknown): void {
     this.#storeFails = true;
-    if (this.#told || this.#now() - this.#lastToldMs < LOG_EVERY_MS) return;
-    this.#told = true;
-    this.#lastToldMs = this.#now();
-    this.#log.warn(`concurrency: the store cannot be used; ${this.#options.onStoreFailure} holds`, {
-      error: message,
-    });
+    this.#outage.failed(error);
   }
 }

@@ -19,6 +19,8 @@ import { askKeeper, interact } from "./kept-interactions.ts";
 import { geminiModels } from "./models.ts";
 import { GeminiApiOptions } from "./options.ts";
 
+export type { GeminiApiOptions } from "./options.ts";
+
 declare module "gatewright" {
   interface OperationNames {
     generateContent: true;

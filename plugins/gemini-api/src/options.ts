@@ -16,3 +16,5 @@ export const GeminiApiOptions = v.strictObject({
     55 * DAY_MS,
   ),
 });
+
+export type GeminiApiOptions = v.InferOutput<typeof GeminiApiOptions>;

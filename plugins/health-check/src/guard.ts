@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import { backendPlace, GatewayError, judgeAttempt, revealSecret } from "gatewright";
+import {
+  backendPlace,
+  GatewayError,
+  isGatewayError,
+  judgeAttempt,
+  revealSecret,
+  toRetryAfter,
+} from "gatewright";
 import type { Attempt, Backend, Context, GatewayHost, Target } from "gatewright";
 import { createHealthRecord, Health } from "./health.ts";
 import type { Exclusion, HealthChange, HealthHost, HealthLedger } from "./health.ts";
@@ -122,9 +129,8 @@ export class Guard {
       const { ejectedUntilMs } = this.of(target.backend).record;
       leftMs = Math.min(leftMs, exclusion === "loading" ? this.#options.intervalMs : ejectedUntilMs - nowMs);
     }
-    const isKnown = leftMs < Infinity;
     return new GatewayError("no_available_instances", {
-      headers: isKnown ? { "retry-after": String(Math.max(1, Math.ceil(leftMs / 1_000))) } : {},
+      headers: leftMs < Infinity ? { "retry-after": toRetryAfter(leftMs) } : {},
     });
   }
 
@@ -158,7 +164,8 @@ export class Guard {
 function poolOf(ctx: Context): readonly Target[] {
   try {
     return ctx.resolve(ctx.model);
-  } catch {
+  } catch (error) {
+    if (!isGatewayError(error)) throw error;
     return ctx.candidates;
   }
 }

@@ -1,3 +1,4 @@
+import { toRetryAfter } from "gatewright";
 import type { Decision } from "./decision.ts";
 import type { Unit } from "./limit.ts";
 
@@ -45,7 +46,7 @@ export function setStandardHeaders(decisions: readonly Decision[], set: SetHeade
 /** `retry-after` in whole seconds, at least 1, and the same to the millisecond. */
 export function retryHeaders(waitMs: number): Record<string, string> {
   return {
-    "retry-after": String(Math.max(1, Math.ceil(waitMs / 1_000))),
+    "retry-after": toRetryAfter(waitMs),
     "retry-after-ms": String(Math.max(1, waitMs)),
   };
 }

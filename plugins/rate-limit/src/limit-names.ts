@@ -1,5 +1,4 @@
 import type { GatewayHost } from "gatewright";
-import { kindOf } from "./limit.ts";
 import type { LimitInput } from "./options.ts";
 
 /** How often each kind of limit has occurred in a snapshot, which its operations stand for. */
@@ -19,4 +18,10 @@ export function nameLimits(limits: readonly LimitInput[], { operations }: Gatewa
     kinds.set(kind, number);
     return number === 1 ? kind : `${kind}-${number}`;
   });
+}
+
+/** Names a limit by what it counts, not by its numbers: a new number is to find what was used. */
+function kindOf({ unit = "requests", scope = "client-ip", per = "second", windowMs }: LimitInput): string {
+  const window = windowMs === undefined ? per : `${windowMs}ms`;
+  return `${unit}-per-${window}-by-${typeof scope === "function" ? "function" : scope}`;
 }

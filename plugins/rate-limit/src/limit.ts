@@ -35,72 +35,63 @@ const MAX_PRODUCT = 2 ** 52;
 /** Fills in the defaults. @throws when a bucket cannot be counted in whole numbers. */
 export function resolveLimit(input: LimitInput, name: string, expectedProcesses: number): Limit {
   const { algorithm = "token-bucket", unit = "requests", scope = "client-ip", cost = 1 } = input;
-  const rate = input.rate ?? 10;
-  const capacity = input.capacity ?? input.rate ?? 100;
-  const periodUs = input.windowMs === undefined ? PERIOD_US[input.per ?? "second"] : input.windowMs * 1_000;
-  const share = (amount: number): number => Math.max(1, Math.floor(amount / expectedProcesses));
-  const kind = algorithm === "sliding-window" && input.approximate ? "sliding-counters" : algorithm;
-  const base = { name, unit, cost, keys: createScopeKeys(`${name}:${kind}`, scope) };
-
-  if (algorithm === "sliding-window" || algorithm === "fixed-window") {
-    const place =
-      algorithm === "fixed-window" ? FIXED_WINDOW : input.approximate ? SLIDING_COUNTERS : SLIDING_LOG;
-    const windowed = (limit: number): Counting => ({
-      algorithm: place,
-      numbers: [limit, periodUs, 0],
-      most: limit,
-    });
-    return {
-      ...base,
-      windowSeconds: Math.ceil(periodUs / 1e6),
-      count: windowed(rate),
-      localCount: windowed(share(rate)),
-    };
-  }
-  const windowSeconds = Math.ceil((capacity / rate) * (periodUs / 1e6));
-  if (algorithm === "warm-up") {
-    const warming = (capacity: number, perSecond: number): Counting => ({
-      algorithm: WARM_UP,
-      numbers: [perSecond, capacity, (input.warmUpMs ?? 600_000) * 1_000],
-      most: capacity,
-    });
-    const perSecond = (rate * 1e6) / periodUs;
-    return {
-      ...base,
-      windowSeconds,
-      count: warming(capacity, perSecond),
-      localCount: warming(share(capacity), perSecond / expectedProcesses),
-    };
-  }
-  const common = greatestCommonDivisor(rate, periodUs);
-  const bucket = (capacity: number, processes: number): Counting => {
-    const price = (periodUs / common) * processes;
-    return { algorithm: BUCKET, numbers: [rate / common, price, capacity * price], most: capacity };
+  const { rate = 10, per = "second", windowMs, approximate, warmUpMs = 600_000 } = input;
+  const kind = algorithm === "sliding-window" && approximate ? "sliding-counters" : algorithm;
+  const figures: Figures = {
+    kind,
+    rate,
+    capacity: input.capacity ?? input.rate ?? 100,
+    periodUs: windowMs === undefined ? PERIOD_US[per] : windowMs * 1_000,
+    warmUpUs: warmUpMs * 1_000,
   };
-  const count = bucket(capacity, 1);
-  if (count.numbers[2] > MAX_PRODUCT)
+  const count = countingOf(figures, 1);
+  if (count.algorithm === BUCKET && count.numbers[2] > MAX_PRODUCT)
     throw new Error(
-      `rateLimit: a capacity of ${capacity} at ${rate} per ${input.per ?? "second"} cannot be counted exactly; choose a rounder rate`,
+      `rateLimit: a capacity of ${figures.capacity} at ${rate} per ${per} cannot be counted exactly; choose a rounder rate`,
     );
   return {
-    ...base,
-    windowSeconds,
+    name,
+    unit,
+    cost,
+    keys: createScopeKeys(`${name}:${kind}`, scope),
+    windowSeconds: Math.ceil((count.most / rate) * (figures.periodUs / 1e6)),
     count,
-    localCount: bucket(share(capacity), expectedProcesses),
+    localCount: countingOf(figures, expectedProcesses),
   };
+}
+
+interface Figures {
+  readonly kind: NonNullable<LimitInput["algorithm"]> | "sliding-counters";
+  readonly rate: number;
+  readonly capacity: number;
+  readonly periodUs: number;
+  readonly warmUpUs: number;
+}
+
+/** The numbers of one of so many processes that count for themselves; of a single one they are the whole limit's. */
+function countingOf({ kind, rate, capacity, periodUs, warmUpUs }: Figures, processes: number): Counting {
+  const share = (amount: number): number => Math.max(1, Math.floor(amount / processes));
+  switch (kind) {
+    case "sliding-window":
+      return { algorithm: SLIDING_LOG, numbers: [share(rate), periodUs, 0], most: share(rate) };
+    case "sliding-counters":
+      return { algorithm: SLIDING_COUNTERS, numbers: [share(rate), periodUs, 0], most: share(rate) };
+    case "fixed-window":
+      return { algorithm: FIXED_WINDOW, numbers: [share(rate), periodUs, 0], most: share(rate) };
+    case "warm-up": {
+      const perSecond = (rate * 1e6) / periodUs / processes;
+      return { algorithm: WARM_UP, numbers: [perSecond, share(capacity), warmUpUs], most: share(capacity) };
+    }
+    case "token-bucket":
+    case "leaky-bucket": {
+      const common = greatestCommonDivisor(rate, periodUs);
+      const price = (periodUs / common) * processes;
+      const full = share(capacity) * price;
+      return { algorithm: BUCKET, numbers: [rate / common, price, full], most: share(capacity) };
+    }
+  }
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
-
-/** Names a limit by what it counts, not by its numbers: a new number is to find what was used. */
-export function kindOf({
-  unit = "requests",
-  scope = "client-ip",
-  per = "second",
-  windowMs,
-}: LimitInput): string {
-  const window = windowMs === undefined ? per : `${windowMs}ms`;
-  return `${unit}-per-${window}-by-${typeof scope === "function" ? "function" : scope}`;
 }

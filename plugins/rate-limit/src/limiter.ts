@@ -1,11 +1,10 @@
-import { GatewayError, isStateUnavailable } from "gatewright";
+import { GatewayError, isStateUnavailable, OutageLog } from "gatewright";
 import type { Context, GatewayHost } from "gatewright";
 import { admit, ADMIT_FIGURES, ADMIT_HEAD, correct, NEVER } from "./atomic.ts";
 import type { Decision } from "./decision.ts";
 import type { Counting, Limit } from "./limit.ts";
 import { LocalStore } from "./local-store.ts";
 import type { RateLimitOptions, TokenOptions } from "./options.ts";
-import { Outage } from "./outage.ts";
 import { boundTokens } from "./token-bound.ts";
 import type { TokenBound } from "./token-bound.ts";
 
@@ -40,7 +39,7 @@ export class Limiter {
   readonly #limits: readonly Limit[];
   readonly #options: RateLimitOptions;
   readonly #host: GatewayHost;
-  readonly #outage: Outage;
+  readonly #outage: OutageLog;
   readonly #countsTokens: boolean;
   readonly #tokens: TokenOptions;
   #local: LocalStore | undefined;
@@ -49,7 +48,10 @@ export class Limiter {
     this.#limits = limits;
     this.#options = options;
     this.#host = host;
-    this.#outage = new Outage(host, MEANWHILE[options.onStoreFailure]);
+    this.#outage = new OutageLog(host, {
+      failed: `rateLimit: the store cannot be used; ${MEANWHILE[options.onStoreFailure]}`,
+      answered: "rateLimit: the store counts again",
+    });
     this.#countsTokens = limits.some(({ unit }) => unit === "tokens");
     const { tokens, shadow } = options;
     this.#tokens = { ...tokens, capOutput: tokens.capOutput && !shadow };

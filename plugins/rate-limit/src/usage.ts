@@ -26,15 +26,21 @@ export function goOnAndCorrect(
   options: RateLimitOptions,
 ): Promise<Reply> {
   const before = ctx.attempts.length;
+  const chosen = ctx.target?.backend;
   const correct = (course: Omit<Course, "attempts">): void => {
-    const attempts = ctx.attempts.slice(before);
+    // Below the choice of a target: what a hedge or a recovery sent elsewhere meanwhile was charged there.
+    const attempts = ctx.attempts
+      .slice(before)
+      .filter(({ target }) => chosen === undefined || target.backend === chosen);
     limiter.correct(verdict, (limit, cost) => usedOf(limit, cost, verdict, { ...course, attempts }, options));
   };
   return next().then(
     (reply) => {
-      const failed = reply.status >= 400;
-      if (isEventStream(reply.body)) ctx.onFinished(() => correct({ refused: false, failed }));
-      else correct({ refused: false, failed });
+      const settle = (): void => correct({ refused: false, failed: reply.status >= 400 });
+      const { attempt, body } = reply;
+      if (!isEventStream(body)) settle();
+      // The request may be over before the stream is, which then is a copy's.
+      else ctx.onFinished(() => (attempt ? attempt.onSettled(settle) : settle()));
       return reply;
     },
     (error: unknown) => {

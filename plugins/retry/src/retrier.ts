@@ -38,7 +38,7 @@ export class Retrier {
     const budget = this.#budgets.of(ctx.model);
     // Another model's turn after a failure is a retry that somebody else decided on: it is charged all the same.
     if (ctx.attempts.length === 0) budget.deposit(this.#gateway.now());
-    else budget.withdraw(this.#gateway.now());
+    else if (!isOver(ctx)) budget.withdraw(this.#gateway.now());
   }
 
   answered(reply: Reply): void {
@@ -114,6 +114,13 @@ export class Retrier {
     trail.failed(attempt.target, this.#gateway.now() + (upstream.retryAfterMs ?? 0));
     if (scopeOf(ctx, failure) === "elsewhere") trail.bar(attempt.target);
   }
+}
+
+/** What is sent once the client has its answer, a copy for one, is no retry for it. */
+function isOver(ctx: Context): boolean {
+  let over = false;
+  ctx.onFinished(() => (over = true));
+  return over;
 }
 
 function isFailedAttempt(error: unknown): error is FailedAttempt {

@@ -1,11 +1,10 @@
-import { defineGatewayPlugin, isBodyStream } from "gatewright";
+import { defineGatewayPlugin, isBodyStream, timeoutError } from "gatewright";
 import type { Context, GatewayPluginFactory, Next, Reply } from "gatewright";
 import { LimitClock } from "./limit-clock.ts";
 import { createLimitsTable } from "./limits-table.ts";
 import { TimeoutOptions } from "./options.ts";
 import type { Limits } from "./options.ts";
 import { timeStream } from "./timed-stream.ts";
-import { timeoutError } from "./timeout-error.ts";
 
 export type { Limits, TimeoutOptions } from "./options.ts";
 
@@ -35,7 +34,9 @@ export const timeout: GatewayPluginFactory<typeof TimeoutOptions> = defineGatewa
 
 async function within(limits: Limits, ctx: Context, next: Next): Promise<Reply> {
   const controller = new AbortController();
-  const giveUp = (limitMs: number): void => controller.abort(timeoutError(limitMs));
+  // Laid at the door of the attempt that is given up for it.
+  const giveUp = (limitMs: number): void =>
+    controller.abort(timeoutError(limitMs, { kind: "timeout", sent: true }));
   const { firstByteMs } = limits;
   const replyMs = replyLimit(limits, ctx);
   const earlier = ctx.attempts.length;

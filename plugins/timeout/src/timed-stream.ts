@@ -1,15 +1,13 @@
-import { isEventStream } from "gatewright";
+import { GatewayError, isEventStream } from "gatewright";
 import type {
   BodySink,
   BodyStream,
   EventStream,
   EventTransform,
-  GatewayError,
   StreamEvent,
   StreamObserver,
 } from "gatewright";
 import type { Limits } from "./options.ts";
-import { interruption } from "./timeout-error.ts";
 
 /** Puts a stream under `idleMs` and `maxStreamMs`. `giveUp` tells the attempt behind it. */
 export function timeStream(
@@ -128,4 +126,9 @@ class TimedEventStream extends TimedStream<EventStream> implements EventStream {
   transform(transform: EventTransform): void {
     this.inner.transform(transform);
   }
+}
+
+/** The end of a stream that has begun: it can only be reported inside of it. */
+function interruption(kind: "stalled" | "timeout", message: string): GatewayError {
+  return new GatewayError("upstream_interrupted", { message, upstream: { kind, sent: true } });
 }
