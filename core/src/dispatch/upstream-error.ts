@@ -6,6 +6,7 @@ import { GatewayError, type UpstreamFailure } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
 import type { JsonObject, StreamFailure } from "../operation.ts";
 import { timeoutError } from "../outcome.ts";
+import { toRetryAfter } from "../retry-after.ts";
 import { statusOf } from "../stream/stream-error.ts";
 import type { TransportFailure, UpstreamHeaders } from "../transport/transport.ts";
 import { hiddenOf, type PreparedCall } from "./prepared-call.ts";
@@ -283,7 +284,7 @@ function withoutSecrets(text: string, secrets: readonly (string | undefined)[]):
 function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {
   if (retryAfterMs === undefined) return {};
   return {
-    "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))),
+    "retry-after": toRetryAfter(retryAfterMs),
     "retry-after-ms": String(Math.ceil(retryAfterMs)),
   };
 }

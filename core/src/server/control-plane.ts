@@ -3,6 +3,7 @@ import type { Gateway } from "../gateway.ts";
 import { methodNotAllowed, notFound } from "../gateway.ts";
 import { GatewayError } from "../errors.ts";
 import { toReplyField } from "../reply-fields.ts";
+import { describeCause } from "./open-exchange.ts";
 import { refusalHeaders } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 import { VERSION } from "../version.ts";
@@ -85,7 +86,7 @@ function tellError(
   if (error.code === "internal_error")
     log.error("a route failed", {
       requestId: id,
-      cause: error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause),
+      cause: describeCause(error.cause),
     });
   const dialect = routes.dialectOf(url.pathname, Object.fromEntries(req.headers));
   return new Response(dialect.errorBody(error, id), {
