@@ -26,7 +26,7 @@ function growByDoubling(): void {
 /**
  * Holds the young heap at 4 MB for each of its halves. V8 doubles them, up to 16 MB and more, while much of what is in
  * them stays alive, as when many streams begin; a collection then copies four times as much in one go, and all streams
- * wait for it four times as long. It costs some percent of throughput.
+ * wait for it four times as long. It costs 4 to 7 % of throughput.
  *
  * The limit itself can only be given to Node as it starts. The factor by which V8 grows the halves is read each time.
  * V8 14, that of Node 26, finds their size in another way, and lets them grow less.
