@@ -50,8 +50,8 @@ export function readingOf(
   if (stream && operation.stream) {
     if (type === streamType(plan.translation?.mapping.stream?.format)) return "events";
     // JSON may be the error that the adapter knows.
-    const isKnownError = type === JSON_TYPE && target.backend.adapter.errorInReply !== undefined;
-    if (!operation.streamOptional && !isKnownError) return noStream(type, status);
+    const mayBeError = type === JSON_TYPE && target.backend.adapter.errorInReply !== undefined;
+    if (!operation.streamOptional && !mayBeError) return noStream(type, status);
   } else if (type === EVENT_STREAM)
     return malformedReply("The backend streamed a reply that was asked for whole", status);
   // What is made on request comes as JSON only where it could not be made: a file that is fetched may be of JSON.

@@ -71,13 +71,12 @@ export class NodeDownstream implements Downstream, BodySink {
 
   readAll(limit: number): Uint8Array | Promise<Uint8Array> {
     const req = this.#req;
-    const length = Number(req.headers["content-length"]);
-    if (length > limit) throw bodyTooLarge(limit);
+    if (Number(req.headers["content-length"]) > limit) throw bodyTooLarge(limit);
     this.#begin("json");
     // Most bodies come in the same packet as their headers: all of it is there, and can be taken without the events of
     // a stream. Node says so of a body (`complete`) only when it looks for what follows.
     const held = req.readableLength;
-    if ((req.complete || held === length) && held <= limit) {
+    if ((req.complete || held === Number(req.headers["content-length"])) && held <= limit) {
       this.#reading = "done";
       return (req.read() as Buffer | null) ?? Buffer.alloc(0);
     }

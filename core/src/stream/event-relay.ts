@@ -92,8 +92,7 @@ export class EventRelay {
     else this.#framed!.push(chunk, (json, type) => this.#onFramed(json, type));
     if (this.#flushing) return;
     this.#flushing = true;
-    // Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well.
-    void SOON.then(() => this.#flush());
+    flushSoon(this);
   }
 
   /** The upstream body ended. Throws when it was not whole. */
@@ -117,7 +116,8 @@ export class EventRelay {
     this.stream.fail(error);
   }
 
-  #flush(): void {
+  /** Hands on what was read since the last time. */
+  flush(): void {
     this.#flushing = false;
     this.stream.flush();
   }
@@ -264,6 +264,19 @@ function glance(buffer: Buffer, start: number, end: number, watch: Uint8Array): 
 
 /** Waiting for it costs less than a microtask of Node's, which carries the context of asynchronous calls. */
 const SOON = Promise.resolve();
+/** With something to hand on. */
+let fed: EventRelay[] = [];
+
+/** Chunks that came in one packet are handed over one by one, in one go: they leave in one piece as well. */
+function flushSoon(relay: EventRelay): void {
+  if (fed.push(relay) === 1) void SOON.then(flushFed);
+}
+
+function flushFed(): void {
+  const relays = fed;
+  fed = [];
+  for (const relay of relays) relay.flush();
+}
 
 /** Names of members as bytes: there are a few, of the operations. */
 const memberBytes = new Map<string, Uint8Array>();

@@ -1,10 +1,5 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
-import {
-  createServer as createTcpServer,
-  type AddressInfo,
-  type Server as TcpServer,
-  type Socket,
-} from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -12,16 +7,12 @@ import type { TransportCall, TransportHandler } from "../../../core/src/transpor
 import { createUndiciTransport } from "../../../core/src/transport/undici-transport.ts";
 import { waitFor } from "../../_support/wait-for.ts";
 
-async function listen(server: Server | TcpServer): Promise<URL> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-}
-
 /** A backend that answers when it is told to, behind a pool of one connection. */
 async function startPool() {
   const replies: ServerResponse[] = [];
   const server: Server = createServer((_, response) => void replies.push(response));
-  const origin = await listen(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const transport = createUndiciTransport(origin, { connectMs: 5_000, connections: 1 });
   onTestFinished(async () => {
     await transport.destroy();
@@ -125,7 +116,8 @@ async function startPaused(answer: (socket: Socket) => void) {
     socket.on("error", () => {});
     socket.once("data", () => answer(socket));
   });
-  const origin = await listen(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const transport = createUndiciTransport(origin, { connectMs: 5_000, connections: 1 });
   onTestFinished(async () => {
     await transport.destroy();
@@ -220,7 +212,8 @@ it("names an interim reply that nobody asked for as what it is", async () => {
       socket.end("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
     );
   });
-  const origin = await listen(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const transport = createUndiciTransport(origin, { connectMs: 5_000, connections: 1 });
   onTestFinished(async () => {
     await transport.destroy();
